@@ -173,7 +173,9 @@ class MatchAnswer(Answer):
     level: Level | None
     similarity: float | None = Field(description="Cosine in [-1, 1] to the nearest campaign; higher is closer.")
     threshold: float | None = Field(description="The similarity from which a prompt counts as that campaign's.")
-    p_background: float = Field(description="Share of ordinary prompts that come at least as near to a campaign.")
+    p_background: float = Field(
+        description="Share of prompts outside alarmed campaigns that come at least as near to one."
+    )
     view: View | None
     nearest: list[NearestAnswer]
     generation: str

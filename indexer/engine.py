@@ -135,14 +135,16 @@ class Engine:
 
     def match(self, prompt: Prompt, mode: Mode = Mode.AUDIT, top_k: int = 5) -> Match:
         """What campaign a prompt resembles. Raises NotReady or PromptTooLarge."""
-        size, limit = len(prompt.system) + len(prompt.user), self._settings.max_prompt_chars
-        if size > limit:
-            raise PromptTooLarge(f"the prompt has {size} characters, more than {limit}")
-        return self._current().matcher.match(prompt, mode, top_k, self._active_labels())
+        return self.match_batch([prompt], mode, top_k)[0]
 
     def match_batch(self, prompts: Sequence[Prompt], mode: Mode = Mode.AUDIT, top_k: int = 5) -> list[Match]:
-        """`match` of each prompt, all of one generation's index."""
-        return [self.match(prompt, mode, top_k) for prompt in prompts]
+        """`match` of each prompt, all by one generation and the same labels."""
+        limit = self._settings.max_prompt_chars
+        for size in (len(prompt.system) + len(prompt.user) for prompt in prompts):
+            if size > limit:
+                raise PromptTooLarge(f"the prompt has {size} characters, more than {limit}")
+        matcher, labels = self._current().matcher, self._active_labels()
+        return [matcher.match(prompt, mode, top_k, labels) for prompt in prompts]
 
     def search(self, query: SearchQuery) -> SearchPage:
         """Related prompts, nearest first. Raises NotReady or BadPrompt."""
@@ -150,10 +152,7 @@ class Engine:
 
     def campaigns(self) -> tuple[Campaign, ...]:
         """All campaigns, most urgent first: by level, score and size. Raises NotReady."""
-        found = self._current().matcher.campaigns
-        return tuple(
-            sorted(found, key=lambda each: (-each.level.rank, -each.score, -each.events, each.campaign_id))
-        )
+        return urgent_first(self._current().matcher.campaigns)
 
     def campaign(self, campaign_id: str) -> Campaign:
         """One campaign. Raises NotReady or UnknownCampaign."""

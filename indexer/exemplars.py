@@ -22,6 +22,8 @@ _FRINGE: Final = 0.02  # share of a group's texts, the farthest from its middle,
 _SPACING: Final = 0.05  # an exemplar nearer than this (1 - cosine) to a chosen one adds nothing
 _TYPICAL_SHARE: Final = 0.05
 FALSE_POSITIVE_RATE: Final = 1e-3
+_STEP: Final = 1e-3  # above the background; the last digits of a float32 product depend on how it is computed
+_HIGHEST: Final = 0.9999  # so that the very same text always counts
 _BLOCK_ROWS: Final = 4096
 
 
@@ -85,10 +87,10 @@ def threshold(view: View, own: FloatArray, background: FloatArray, floor: float)
     """
     usual = float(np.quantile(background, 1 - FALSE_POSITIVE_RATE, method="higher")) if len(background) else -1.0
     typical = float(np.quantile(own, _TYPICAL_SHARE)) if len(own) else 1.0
-    needed = (usual + typical) / 2 if typical > usual else np.nextafter(np.float32(usual), np.float32(2))
+    needed = (usual + typical) / 2 if typical > usual else usual + _STEP
     return ViewThreshold(
         view=view,
-        threshold=float(min(1.0, max(floor, needed))),
+        threshold=float(min(_HIGHEST, max(floor, needed))),
         background=float(background.max()) if len(background) else -1.0,
         background_size=len(background),
         typical=typical,

@@ -58,7 +58,7 @@ def combine(corpus: Corpus, clustered: Sequence[Clustered], min_units: int, min_
     drafts: list[_Draft] = []
     for view in (View.RECURRING, View.SYSTEM):
         if view in by_view:
-            _add_disjoint(drafts, _drafts(by_view[view]))
+            _add_disjoint(drafts, _large(corpus, _drafts(by_view[view]), min_units, min_events))
     if View.WHOLE in by_view:
         _absorb(drafts, _drafts(by_view[View.WHOLE]), events)
     _absorb(drafts, _repeated(corpus, min_units), events)
@@ -117,12 +117,17 @@ def _repeated(corpus: Corpus, min_units: int) -> list[_Draft]:
     return [_Draft({int(prompt)}, {View.EXACT}) for prompt in often]
 
 
-def _numbered(corpus: Corpus, drafts: Sequence[_Draft], min_units: int, min_events: int) -> Groups:
+def _large(corpus: Corpus, drafts: Sequence[_Draft], min_units: int, min_events: int) -> list[_Draft]:
+    """The drafts that would stay; one that will be dropped must not take prompts from others before."""
     draft_of_prompt = np.full(len(corpus), UNGROUPED, np.int64)
     for place, draft in enumerate(drafts):
         draft_of_prompt[list(draft.prompts)] = place
     units, events = group_size(corpus, draft_of_prompt, len(drafts))
-    kept = [d for place, d in enumerate(drafts) if units[place] >= min_units and events[place] >= min_events]
+    return [d for place, d in enumerate(drafts) if units[place] >= min_units and events[place] >= min_events]
+
+
+def _numbered(corpus: Corpus, drafts: Sequence[_Draft], min_units: int, min_events: int) -> Groups:
+    kept = _large(corpus, drafts, min_units, min_events)
     kept.sort(key=lambda draft: min(draft.prompts))
     of_prompt = np.full(len(corpus), UNGROUPED, np.int64)
     for number, draft in enumerate(kept):

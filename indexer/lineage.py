@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-_CONTINUES: Final = 0.3  # share of the smaller side's known prompts in common from which ids are handed on
+_CONTINUES: Final = 0.3  # share of the smaller side's prompts in common from which an id can be handed on
+# A label follows the id, so a lone viral prompt must not hand on its own to a large group that came to hold it:
+# what is in common must also be a fair share of the larger side, or many prompts in any case.
+_FAIR_SHARE: Final = 0.05
+_MANY: Final = 20
 
 # No look-alikes (0/o, 1/l/i), so that an id read over the telephone is the same id.
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -67,9 +71,14 @@ def _overlaps(
         pairs += [
             (count, number, name)
             for name, count in common.items()
-            if count >= _CONTINUES * min(len(prompts), len(earlier[name]))
+            if _continues(count, len(prompts), len(earlier[name]))
         ]
     return pairs
+
+
+def _continues(common: int, now: int, before: int) -> bool:
+    small, large = sorted((now, before))
+    return common >= _CONTINUES * small and (common >= _FAIR_SHARE * large or common >= _MANY)
 
 
 def _new_id(fingerprint: bytes, used: set[str]) -> str:

@@ -38,8 +38,8 @@ _REASONS: Final = {
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one prompt shows. margin, cosine: (campaigns,) float32, the best view's cosine minus its threshold,
-    and the cosine itself; -2 where no view can tell. view: (campaigns,) int64, place in the matcher's views,
-    -1 for the exact one. own: campaign number of the very same prompt, -1 if it is not a member of any.
+    and the cosine itself; -2 and -1 where no view can tell. view: (campaigns,) int64, place in the matcher's
+    views. own: campaign number of the very same prompt, -1 if it is not a member of any.
     """
 
     margin: FloatArray
@@ -57,6 +57,7 @@ class Matcher:
         for view, space in self.manifest.spaces.items():
             space.require(self._encoders[view].space)
         self.campaigns: tuple[Campaign, ...] = generation.value(layout.CAMPAIGNS, tuple[Campaign, ...])
+        self._alarmed = np.array([each.level.is_alarm for each in self.campaigns], bool)
         self._hot: dict[View, HashArray] = {
             view: np.asarray(generation.array(layout.hot_grams_file(view)), np.uint64)
             for view in (View.RECURRING, View.SYSTEM)
@@ -78,7 +79,7 @@ class Matcher:
         decision = self._decide(nearest[0]) if nearest and margin >= 0 else Decision.NONE
         confirmed = bool(nearest) and nearest[0].label is Label.CONFIRMED
         block = mode is Mode.ENFORCE and decision is Decision.MATCH and confirmed
-        return self._answer(decision, mode, self._p_background(margin), nearest, block)
+        return self._answer(decision, mode, self._p_background(finding), nearest, block)
 
     def examine(self, prompt: Prompt) -> Finding:
         """Margins of one prompt to every campaign."""
@@ -93,16 +94,14 @@ class Matcher:
         margin, view = margins(near, self._exemplars, count)
         cosines = np.stack([near[each.view][0] for each in self._exemplars]) if count else np.zeros((3, 0))
         cosine = cosines[view[0], np.arange(count)].astype(np.float32)
-        own = self._member(form.fingerprint())
-        if own >= 0:
-            margin[0, own], cosine[own], view[0, own] = 0.0, _EXACT_COSINE, -1
-        return Finding(margin[0], cosine, view[0], own)
+        return Finding(margin[0], cosine, view[0], self._member(form.fingerprint()))
 
     def similarity_to(self, prompt: Prompt, campaign: int) -> float:
-        """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a member that
-        no vector view shows."""
+        """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
+        one repeated prompt, which has none.
+        """
         finding = self.examine(prompt)
-        return float(finding.cosine[campaign])
+        return float(finding.cosine[campaign]) if finding.margin[campaign] > -2 else _EXACT_COSINE
 
     def _nearest_of(self, exemplars: ViewExemplars, texts: Sequence[str], campaigns: int) -> FloatArray:
         if not texts or not len(exemplars.owners):
@@ -116,24 +115,24 @@ class Matcher:
         """The nearest campaigns by margin; the one the very prompt belongs to stands first."""
         rank = finding.margin.copy()
         if finding.own >= 0:
-            rank[finding.own] = 4.0
+            rank[finding.own] = 4.0  # above any margin
         order = [int(place) for place in np.argsort(-rank, kind="stable")[:top_k] if rank[place] > -2]
         return tuple(self._describe(finding, place, labels) for place in order)
 
     def _describe(self, finding: Finding, place: int, labels: Mapping[str, CampaignLabel]) -> Nearest:
-        campaign, cosine = self.campaigns[place], float(finding.cosine[place])
+        campaign = self.campaigns[place]
         given = labels.get(campaign.campaign_id)
-        view = int(finding.view[place])
-        needed = _EXACT_COSINE
-        if view >= 0:
-            needed = self._exemplars[view].thresholds[place].threshold
+        label = given.label if given else None
+        if place == finding.own:
+            return Nearest(campaign.campaign_id, campaign.level, label, View.EXACT, _EXACT_COSINE, _EXACT_COSINE)
+        exemplars = self._exemplars[int(finding.view[place])]
         return Nearest(
             campaign_id=campaign.campaign_id,
             level=campaign.level,
-            label=given.label if given else None,
-            view=self._exemplars[view].view if view >= 0 else View.EXACT,
-            similarity=cosine,
-            threshold=needed,
+            label=label,
+            view=exemplars.view,
+            similarity=float(finding.cosine[place]),
+            threshold=exemplars.thresholds[place].threshold,
         )
 
     def _decide(self, nearest: Nearest) -> Decision:
@@ -141,8 +140,11 @@ class Matcher:
         wanted = nearest.level.is_alarm or nearest.label is Label.CONFIRMED
         return Decision.MATCH if wanted and not quiet else Decision.WATCHED
 
-    def _p_background(self, margin: float) -> float:
-        """Conformal p-value: share of background prompts with at least this margin to any campaign."""
+    def _p_background(self, finding: Finding) -> float:
+        """Conformal p-value: share of background prompts with at least this margin to any alarmed campaign."""
+        margin = finding.margin[self._alarmed].max(initial=-2.0)
+        if finding.own >= 0 and self._alarmed[finding.own]:
+            margin = max(margin, np.float32(0.0))
         reaching = len(self._background) - int(np.searchsorted(self._background, np.float32(margin), side="left"))
         return (1 + reaching) / (1 + len(self._background))
 

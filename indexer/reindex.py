@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,40 +12,32 @@ from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.cache import VectorCache
-from indexer.cluster import NOISE, cluster
+from indexer.campaigns import Earlier, campaigns_of
+from indexer.cluster import cluster
 from indexer.corpus import Corpus, build_corpus
-from indexer.describe import Portrait, background_of, events_by_group, portray, totals_of
 from indexer.encode import Encoder, FloatArray
-from indexer.exemplars import (
-    ViewExemplars,
-    choose_exemplars,
-    margins,
-    nearest_by_campaign,
-    own_similarities,
-    threshold,
-)
+from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HashArray
 from indexer.graph import chord
-from indexer.groups import UNGROUPED, Clustered, Groups, combine
+from indexer.groups import Clustered, Groups, combine
 from indexer.index import VectorIndex
 from indexer.lexical import join_templates
-from indexer.lineage import Descent, descents
 from indexer.lock import exclusive
 from indexer.match import view_encoders
 from indexer.progress import Progress, SilentProgress
 from indexer.sample import load_texts
 from indexer.settings import Detection, Settings
-from indexer.skeleton import extract_template
 from indexer.stages import Stages
-from indexer.store import Store, StoredPrompt
-from indexer.views import ViewTexts, recurring_view, whole_view
-from models.campaign import Campaign, Exemplar, HistoryEntry, Template, ViewThreshold
+from indexer.store import Store
+from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
+from indexer.views import recurring_view, whole_view
+from models.campaign import Campaign
 from models.errors import GenerationDamaged
 from models.generation import Manifest
 from models.report import ReindexReport
 from models.space import EmbeddingSpace
-from models.text import FINGERPRINT_BYTES, clean
+from models.text import FINGERPRINT_BYTES
 from models.view import View
 
 log = logging.getLogger(__name__)
@@ -54,29 +46,7 @@ IntArray = NDArray[np.int64]
 
 LOCK_NAME: Final = "reindex.lock"
 _CEILING_TEXTS: Final = 3000
-_TEMPLATE_SAMPLE: Final = 300
-_SHOWN_EXEMPLARS: Final = 8
-_HISTORY: Final = 200
-_GREW: Final = 1.1
 _NAME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A view with the vectors of its texts (p, d) and their cluster numbers (p,)."""
-
-    texts: ViewTexts
-    vectors: FloatArray
-    labels: IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """The generation before: its campaigns, and the fingerprints of each one's prompts."""
-
-    generation: str | None
-    campaigns: Mapping[str, Campaign]
-    prompts: Mapping[str, frozenset[bytes]]
 
 
 def reindex(
@@ -113,7 +83,7 @@ def _build(
     clock: Callable[[], datetime],
     stages: Stages,
     watermark: int,
-    earlier: _Earlier,
+    earlier: Earlier,
     writer: GenerationWriter,
 ) -> ReindexReport:
     detection = settings.detection
@@ -134,7 +104,7 @@ def _build(
             vectors[texts.view], encoded = result.vectors, encoded + result.fresh
     with stages.stage("measure unrelated text"):
         ceilings = _ceilings(encoder, caches[encoder.space.key], detection)
-    views: list[_View] = []
+    views: list[ViewVectors] = []
     for texts in (recurring, system, whole):
         with stages.stage(f"cluster {texts.view} text"):
             labels = cluster(
@@ -148,18 +118,19 @@ def _build(
             )
             if texts.view is not View.WHOLE:
                 labels = join_templates(texts, labels)
-            views.append(_View(texts, vectors[texts.view], labels))
+            views.append(ViewVectors(texts, vectors[texts.view], labels))
     with stages.stage("combine groups"):
-        clustered = [Clustered(each.texts, each.labels) for each in views]
-        groups = combine(corpus, clustered, detection.min_units, detection.min_events)
+        found = [Clustered(each.texts, each.labels) for each in views]
+        clustered = combine(corpus, found, detection.min_units, detection.min_events)
     with stages.stage("set thresholds"):
-        exemplars = _exemplars(views, groups, ceilings, detection)
-        groups = _extended(views, groups, exemplars)
-        reference = _background_margins(views, groups, exemplars, detection)
+        exemplars = group_exemplars(views, clustered, ceilings, detection)
+        groups = extended(views, clustered, exemplars)
     with stages.stage("judge groups"):
         created_at = clock()
         name = _generation_name(created_at, settings)
-        campaigns = _campaigns(corpus, store, groups, views, exemplars, earlier, name, created_at)
+        campaigns = campaigns_of(corpus, store, groups, views, exemplars, earlier, name, created_at)
+        alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
+        reference = background_margins(views, clustered, exemplars, alarmed, detection.background)
     with stages.stage("publish"):
         _write(
             writer,
@@ -208,211 +179,11 @@ def _ceilings(encoder: Encoder, cache: VectorCache, detection: Detection) -> dic
     }
 
 
-def _exemplars(
-    views: Sequence[_View], groups: Groups, ceilings: Mapping[View, float], detection: Detection
-) -> list[ViewExemplars]:
-    """Exemplars and thresholds of every group in every view that found it."""
-    chosen = {each.texts.view: _chosen(each, groups, detection.exemplars) for each in views}
-    bare = [_view_exemplars(each, chosen[each.texts.view], {}) for each in views]
-    sample = _background_sample(groups, detection.background)
-    complete: list[ViewExemplars] = []
-    for each, exemplars in zip(views, bare, strict=True):
-        near = _nearest(each, exemplars, sample, len(groups))
-        thresholds = {
-            group: threshold(
-                exemplars.view,
-                own_similarities(each.vectors[points], rows),
-                near[:, group],
-                ceilings[exemplars.view],
-            )
-            for group, (points, rows) in chosen[exemplars.view].items()
-        }
-        complete.append(replace(exemplars, thresholds=thresholds))
-    return complete
-
-
-def _chosen(view: _View, groups: Groups, limit: int) -> dict[int, tuple[IntArray, IntArray]]:
-    """For each group that the view found: its points there, and which of them are exemplars."""
-    texts = view.texts
-    group = groups.of_prompt[texts.prompts]
-    relevant = (group != UNGROUPED) & (view.labels[texts.points] != NOISE)
-    pairs = np.unique(np.stack([group[relevant], texts.points[relevant]], axis=1), axis=0)
-    found: dict[int, tuple[IntArray, IntArray]] = {}
-    for number in np.unique(pairs[:, 0]):
-        if texts.view in groups.views[number]:
-            points = pairs[pairs[:, 0] == number, 1]
-            found[int(number)] = (points, choose_exemplars(view.vectors[points], limit))
-    return found
-
-
-def _view_exemplars(
-    view: _View, chosen: Mapping[int, tuple[IntArray, IntArray]], thresholds: dict[int, ViewThreshold]
-) -> ViewExemplars:
-    sources = [points[rows] for points, rows in chosen.values()]
-    owners = [np.full(len(rows), group, np.int64) for group, (_, rows) in chosen.items()]
-    none = np.zeros(0, np.int64)
-    places = np.concatenate([none, *sources])
-    return ViewExemplars(
-        view.texts.view, view.vectors[places], np.concatenate([none, *owners]), places, thresholds
-    )
-
-
-def _background_sample(groups: Groups, size: int) -> IntArray:
-    """Rows of at most `size` prompts in no group, evenly spaced in the order of fingerprints: as good as
-    random, and the same every time."""
-    free = np.flatnonzero(groups.of_prompt == UNGROUPED)
-    places = np.unique(np.linspace(0, len(free) - 1, min(size, len(free))).astype(np.int64))
-    return free[places]
-
-
-def _nearest(view: _View, exemplars: ViewExemplars, prompts: IntArray, groups: int) -> FloatArray:
-    """Greatest cosine of each prompt to each group over all its texts in the view, (prompts, groups)."""
-    texts = view.texts
-    place = np.full(int(texts.prompts.max(initial=-1)) + 1, -1, np.int64)
-    inside = prompts[prompts < len(place)]
-    place[inside] = np.flatnonzero(prompts < len(place))
-    rows = np.flatnonzero(place[texts.prompts] >= 0)
-    near = nearest_by_campaign(view.vectors[texts.points[rows]], exemplars.vectors, exemplars.owners, groups)
-    best = np.full((len(prompts), groups), -1.0, np.float32)
-    np.maximum.at(best, place[texts.prompts[rows]], near)
-    return best
-
-
-def _all_margins(
-    views: Sequence[_View], exemplars: Sequence[ViewExemplars], prompts: IntArray, groups: int
-) -> FloatArray:
-    near = {each.view: _nearest(view, each, prompts, groups) for view, each in zip(views, exemplars, strict=True)}
-    return margins(near, exemplars, groups)[0]
-
-
-def _extended(views: Sequence[_View], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:
-    """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
-    and what a gateway is told agree.
-    """
-    of_prompt = groups.of_prompt.copy()
-    literal = [each for each in views if each.texts.view is not View.WHOLE]
-    shown = np.unique(np.concatenate([each.texts.prompts for each in literal]))
-    free = shown[of_prompt[shown] == UNGROUPED]
-    if len(free) and len(groups):
-        near = _all_margins(literal, [e for e in exemplars if e.view is not View.WHOLE], free, len(groups))
-        best = near.argmax(axis=1)
-        joined = near[np.arange(len(free)), best] >= 0
-        of_prompt[free[joined]] = best[joined]
-    return replace(groups, of_prompt=of_prompt)
-
-
-def _background_margins(
-    views: Sequence[_View], groups: Groups, exemplars: Sequence[ViewExemplars], detection: Detection
-) -> FloatArray:
-    """Greatest margin of each background prompt to any group, ascending."""
-    sample = _background_sample(groups, detection.background)
-    if not len(groups):
-        return np.full(len(sample), -2.0, np.float32)
-    found: FloatArray = np.sort(_all_margins(views, exemplars, sample, len(groups)).max(axis=1, initial=-2.0))
-    return found
-
-
-def _campaigns(
-    corpus: Corpus,
-    store: Store,
-    groups: Groups,
-    views: Sequence[_View],
-    exemplars: Sequence[ViewExemplars],
-    earlier: _Earlier,
-    generation: str,
-    at: datetime,
-) -> list[Campaign]:
-    """A campaign for each group, in the order of the groups."""
-    events = events_by_group(corpus, groups.of_prompt, len(groups))
-    background, totals = background_of(corpus.events), totals_of(corpus.events)
-    rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
-    names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
-    found: list[Campaign] = []
-    for number, mine in enumerate(rows):
-        seen = groups.views[number]
-        stored = store.prompts_by_id(corpus.prompt_ids[_spaced(mine, _TEMPLATE_SAMPLE)].tolist())
-        template = _template(stored, seen)
-        portrait = portray(corpus, events[number], template, seen, background, totals)
-        shown = store.prompts_by_id(corpus.prompt_ids[_shown(number, mine, views, exemplars)].tolist())
-        thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
-        before = earlier.campaigns.get(names[number].campaign_id)
-        history = (*(before.history if before else ()), _history(names[number], portrait, before, generation, at))
-        found.append(_campaign(names[number], portrait, template, seen, shown, thresholds, history[-_HISTORY:]))
-    return found
-
-
-def _campaign(
-    descent: Descent,
-    portrait: Portrait,
-    template: Template,
-    views: tuple[View, ...],
-    shown: Sequence[StoredPrompt],
-    thresholds: tuple[ViewThreshold, ...],
-    history: tuple[HistoryEntry, ...],
-) -> Campaign:
-    return Campaign(
-        campaign_id=descent.campaign_id,
-        level=portrait.verdict.level,
-        score=portrait.verdict.score,
-        capability=portrait.verdict.capability,
-        events=portrait.events,
-        prompts=portrait.prompts,
-        accounts=portrait.accounts,
-        units=portrait.units,
-        depth=portrait.depth,
-        first_seen=portrait.first_seen,
-        last_seen=portrait.last_seen,
-        models=portrait.models,
-        views=views,
-        template=template,
-        evidence=portrait.verdict.evidence,
-        exemplars=tuple(Exemplar(each.fingerprint.hex(), clean(each.user or each.system)) for each in shown),
-        thresholds=thresholds,
-        timeline=portrait.timeline,
-        history=history,
-        members=portrait.members,
-    )
-
-
-def _template(stored: Sequence[StoredPrompt], views: tuple[View, ...]) -> Template:
-    """Template of the users' text; of the system text for a group that only the system view found."""
-    if set(views) <= {View.SYSTEM}:
-        return extract_template([clean(each.system) for each in stored], "system")
-    return extract_template([clean(each.user) for each in stored], "user")
-
-
-def _shown(number: int, mine: IntArray, views: Sequence[_View], exemplars: Sequence[ViewExemplars]) -> IntArray:
-    """Prompts that stand for a group before an analyst: those of its first view's exemplars."""
-    for view, each in zip(views, exemplars, strict=True):
-        points = each.sources[each.owners == number]
-        if len(points):
-            behind = np.flatnonzero(np.isin(view.texts.points, points) & np.isin(view.texts.prompts, mine))
-            _, first = np.unique(view.texts.points[behind], return_index=True)
-            return _spaced(view.texts.prompts[behind[first]], _SHOWN_EXEMPLARS)
-    return _spaced(mine, _SHOWN_EXEMPLARS)
-
-
-def _spaced(rows: IntArray, size: int) -> IntArray:
-    """At most `size` of the rows, evenly spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64))]
-
-
-def _history(
-    descent: Descent, portrait: Portrait, before: Campaign | None, generation: str, at: datetime
-) -> HistoryEntry:
-    event = descent.event
-    if before is not None and event == "continued":
-        grown, shrunk = portrait.events > _GREW * before.events, before.events > _GREW * portrait.events
-        event = "grew" if grown else "shrank" if shrunk else "unchanged"
-    detail = f"with {', '.join(descent.others)}" if descent.others else ""
-    return HistoryEntry(generation, at, event, portrait.events, portrait.accounts, detail)
-
-
 def _write(
     writer: GenerationWriter,
     corpus: Corpus,
     groups: Groups,
-    views: Sequence[_View],
+    views: Sequence[ViewVectors],
     exemplars: Sequence[ViewExemplars],
     campaigns: Sequence[Campaign],
     reference: FloatArray,
@@ -445,9 +216,9 @@ def _current(settings: Settings) -> Generation | None:
         return None
 
 
-def _earlier(current: Generation | None) -> _Earlier:
+def _earlier(current: Generation | None) -> Earlier:
     if current is None:
-        return _Earlier(None, {}, {})
+        return Earlier(None, {}, {})
     campaigns = current.value(layout.CAMPAIGNS, list[Campaign])
     group = np.asarray(current.array(layout.GROUP), np.int64)
     fingerprints = np.asarray(current.array(layout.FINGERPRINTS), np.uint8)
@@ -455,7 +226,7 @@ def _earlier(current: Generation | None) -> _Earlier:
         campaign.campaign_id: frozenset(row.tobytes() for row in fingerprints[group == number])
         for number, campaign in enumerate(campaigns)
     }
-    return _Earlier(current.manifest.generation, {each.campaign_id: each for each in campaigns}, prompts)
+    return Earlier(current.manifest.generation, {each.campaign_id: each for each in campaigns}, prompts)
 
 
 def _unchanged(manifest: Manifest, watermark: int, settings: Settings, encoder: Encoder) -> bool:

@@ -16,7 +16,7 @@ from scipy.special import gammaln
 
 from indexer.rhythm import Rhythm
 from models.campaign import Evidence, EvidenceKind, Level, Template
-from models.view import View
+from models.view import View, only_system
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
@@ -37,11 +37,13 @@ _BIRTH_WINDOW_S: Final = 72 * 3600
 _CAPABILITIES: Final[dict[str, re.Pattern[str]]] = {
     "reasoning": re.compile(
         r"\b(step[- ]by[- ]step|reasoning|chain of thought|think(ing)? (aloud|through|out loud)|inner monologue"
-        r"|intermediate (step|conclusion)s?|derivation|working (memory|out)|thought process)\b"
+        r"|intermediate (step|conclusion)s?|derivation|working (memory|out)|thought process|monologue"
+        r"|careful thinking|every inference)\b"
         r"|推理|逐步|思维链|思考过程"
     ),
     "grading": re.compile(
-        r"\b(rubric|grad(e|er|ing)|scor(e|ing)|criteri(a|on)|judge|rate (the|each|this))\b|评分|打分"
+        r"\b(rubric|grad(e|er|ing)|scor(e|ing)|criteri(a|on)|judge?ments?|judge|reward"
+        r"|(worse|better) (reply|answer|response)|rate (the|each|this))\b|评分|打分"
     ),
     "policy": re.compile(r"\b(sensitive|censor\w*|policy|neutral(ly)?|controvers\w*|political(ly)?)\b|敏感|审查"),
     "tool use": re.compile(r"\b(tool calls?|function calls?|tools?|arguments|api calls?)\b|工具调用"),
@@ -249,9 +251,9 @@ def _elicitation(capability: str) -> Evidence:
 
 def _shared_text(seen: Observation) -> Evidence:
     literal = float(len(re.sub(r"\{\d+\}", " ", seen.template.skeleton).split()))
-    only_system = set(seen.views) == {View.SYSTEM}
-    weight = -1.0 if only_system else _bounded(0.5 * np.log((literal + 1.0) / 8.0), -0.5, 0.75)
-    text = "words of fixed text" + (", all in the system prompt, as applications have it" if only_system else "")
+    system = only_system(seen.views)
+    weight = -1.0 if system else _bounded(0.5 * np.log((literal + 1.0) / 8.0), -0.5, 0.75)
+    text = "words of fixed text" + (", all in the system prompt, as applications have it" if system else "")
     return Evidence("shared text", EvidenceKind.CONTENT, literal, 7.0, weight, text)
 
 

@@ -44,8 +44,8 @@ class Match:
 
     similarity, threshold, view, campaign_id, level: of the nearest campaign, also when it is no match; None
         if no campaign came near at all.
-    p_background: share of background prompts that come at least as near to any campaign, in (0, 1]; its
-        resolution is 1 / (background prompts + 1).
+    p_background: share of the prompts outside alarmed campaigns that come at least as near to one, in (0, 1];
+        its resolution is 1 / (background prompts + 1).
     truncated: whether a part of the prompt was not examined.
     """
 

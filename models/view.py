@@ -1,5 +1,6 @@
 """The views: ways of looking at one prompt, each with its own vectors or hashes."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -16,3 +17,10 @@ class View(StrEnum):
     RECURRING = "recurring"
     SYSTEM = "system"
     EXACT = "exact"
+
+
+def only_system(views: Collection[View]) -> bool:
+    """Whether a group shows in the system text alone, not in what users wrote (one of its prompts may well be
+    repeated, which EXACT sees).
+    """
+    return View.SYSTEM in views and View.WHOLE not in views and View.RECURRING not in views

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_encoder import TinyEncoder
@@ -13,6 +14,7 @@ from traffic import (
     TEMPLATE,
     background_rows,
     campaign_rows,
+    row,
     run_reindex,
     settings_of,
     store_rows,
@@ -21,10 +23,11 @@ from traffic import (
 from indexer import engine as engine_module
 from indexer.encode import Encoder
 from indexer.engine import STALE_AFTER_S, Engine
+from indexer.match import Matcher
 from indexer.settings import Settings
 from models.campaign import CampaignLabel, Label
 from models.errors import BadPrompt, NotReady, PromptTooLarge, UnknownCampaign
-from models.match import Decision, Mode
+from models.match import Decision, Match, Mode
 from models.prompt import Prompt
 from models.search import SearchQuery
 from models.status import Health
@@ -126,6 +129,34 @@ def test_ignore_until_holds_until_then(engine: Engine) -> None:
 def test_a_batch_answers_like_single_calls(engine: Engine) -> None:
     prompts = [FRESH, UNRELATED, Prompt("", campaign_rows(0)[0]["prompt"])]
     assert engine.match_batch(prompts) == [engine.match(each) for each in prompts]
+
+
+def test_a_batch_is_answered_by_one_generation_however_often_that_changes(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Matcher.match
+
+    def answer_and_switch(matcher: Matcher, *arguments: Any) -> Match:
+        found = answer(matcher, *arguments)
+        store_rows(settings, [row(20_000, "late", "one more prompt")])
+        run_reindex(settings)
+        engine.refresh()
+        return found
+
+    monkeypatch.setattr(Matcher, "match", answer_and_switch)
+    first, second = engine.match_batch([FRESH, FRESH])
+    assert first.generation == second.generation
+    assert engine.match(FRESH).generation != first.generation
+
+
+def test_p_background_keeps_its_promise_on_prompts_never_seen(engine: Engine) -> None:
+    known, fresh = 300, 400
+    shares = [engine.match(Prompt("", each["prompt"])).p_background for each in background_rows(90_000, fresh)]
+    assert min(shares) >= 1 / (known + 1)
+    for level in (0.01, 0.05, 0.2, 0.5):
+        # Both the background and the fresh prompts are samples: three standard deviations of their difference.
+        chance = 3 * (level * (1 - level) * (1 / known + 1 / fresh)) ** 0.5
+        assert sum(share <= level for share in shares) / fresh == pytest.approx(level, abs=chance)
 
 
 def test_a_prompt_over_the_limit_is_refused_with_both_sizes(engine: Engine) -> None:

@@ -185,8 +185,10 @@ def test_laws_of_groups(
     units, events = group_size(corpus, groups.of_prompt, len(groups))
     assert (units >= 2).all()
     assert (events >= 3).all()
+    units, events = group_size(corpus, np.array(recurring), max(recurring) + 1)
+    stands = [label != NOISE and units[label] >= 2 and events[label] >= 3 for label in recurring]
     for prompt, other in np.ndindex(PROMPTS, PROMPTS):  # what the recurring view told apart stays apart
-        if UNGROUPED < of_prompt[prompt] == of_prompt[other] and recurring[prompt] != NOISE != recurring[other]:
+        if stands[prompt] and stands[other] and of_prompt[prompt] == of_prompt[other]:
             assert recurring[prompt] == recurring[other]
     for number, views in enumerate(groups.views):
         members = [prompt for prompt in range(PROMPTS) if of_prompt[prompt] == number]

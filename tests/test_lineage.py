@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,8 +47,19 @@ def test_the_same_groups_keep_their_ids() -> None:
     ]
 
 
-def test_growth_keeps_the_id_however_large() -> None:
-    assert descents([prompts(0, 5000)], {"c-one": prompts(0, 10)}) == [Descent("c-one", "continued", ())]
+@pytest.mark.parametrize(("before", "now"), [(20, 5000), (10, 200), (1, 20)])
+def test_growth_keeps_the_id_from_20_prompts_or_a_twentieth_in_common(before: int, now: int) -> None:
+    assert descents([prompts(0, now)], {"c-one": prompts(0, before)}) == [Descent("c-one", "continued", ())]
+
+
+@pytest.mark.parametrize(("before", "now"), [(19, 5000), (9, 200), (1, 5000)])
+def test_a_few_prompts_do_not_name_a_large_group_that_took_them_in(before: int, now: int) -> None:
+    """An analyst's "benign" on one viral prompt must not silence a campaign that comes to send it too."""
+    group = prompts(0, now)
+    for earlier, later in ((prompts(0, before), group), (group, prompts(0, before))):
+        (found,) = descents([later], {"c-one": earlier})
+        assert (found.event, found.others) == ("born", ())
+        assert found.campaign_id != "c-one"
 
 
 def test_shrinking_keeps_the_id() -> None:

@@ -228,6 +228,7 @@ def test_content_alone_cannot_alarm() -> None:
 
 def test_a_group_seen_in_the_system_prompt_only_is_doubted() -> None:
     assert score(views=(View.SYSTEM,)) < score(views=(View.SYSTEM, View.WHOLE)) == score()
+    assert score(views=(View.SYSTEM, View.EXACT)) == score(views=(View.SYSTEM,))  # one prompt of it is repeated
 
 
 @pytest.mark.parametrize(

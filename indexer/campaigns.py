@@ -1,0 +1,135 @@
+"""Campaigns made of groups: portrait, template, exemplars, thresholds, and the id and history they carry on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.corpus import Corpus
+from indexer.describe import Portrait, background_of, events_by_group, portray, totals_of
+from indexer.exemplars import ViewExemplars
+from indexer.groups import Groups
+from indexer.lineage import Descent, descents
+from indexer.skeleton import extract_template
+from indexer.store import Store, StoredPrompt
+from indexer.thresholds import ViewVectors
+from models.campaign import Campaign, Exemplar, HistoryEntry, Template, ViewThreshold
+from models.text import clean
+from models.view import View, only_system
+
+IntArray = NDArray[np.int64]
+
+_TEMPLATE_SAMPLE: Final = 300
+_SHOWN_EXEMPLARS: Final = 8
+_HISTORY: Final = 200
+_GREW: Final = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The generation before: its campaigns, and the fingerprints of each one's prompts."""
+
+    generation: str | None
+    campaigns: Mapping[str, Campaign]
+    prompts: Mapping[str, frozenset[bytes]]
+
+
+def campaigns_of(
+    corpus: Corpus,
+    store: Store,
+    groups: Groups,
+    views: Sequence[ViewVectors],
+    exemplars: Sequence[ViewExemplars],
+    earlier: Earlier,
+    generation: str,
+    at: datetime,
+) -> list[Campaign]:
+    """A campaign for each group, in the order of the groups."""
+    events = events_by_group(corpus, groups.of_prompt, len(groups))
+    background, totals = background_of(corpus.events), totals_of(corpus.events)
+    rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
+    names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
+    found: list[Campaign] = []
+    for number, mine in enumerate(rows):
+        seen = groups.views[number]
+        stored = store.prompts_by_id(corpus.prompt_ids[_spaced(mine, _TEMPLATE_SAMPLE)].tolist())
+        template = _template(stored, seen)
+        portrait = portray(corpus, events[number], template, seen, background, totals)
+        shown = store.prompts_by_id(corpus.prompt_ids[_shown(number, mine, views, exemplars)].tolist())
+        thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
+        before = earlier.campaigns.get(names[number].campaign_id)
+        history = (*(before.history if before else ()), _history(names[number], portrait, before, generation, at))
+        found.append(_campaign(names[number], portrait, template, seen, shown, thresholds, history[-_HISTORY:]))
+    return found
+
+
+def _campaign(
+    descent: Descent,
+    portrait: Portrait,
+    template: Template,
+    views: tuple[View, ...],
+    shown: Sequence[StoredPrompt],
+    thresholds: tuple[ViewThreshold, ...],
+    history: tuple[HistoryEntry, ...],
+) -> Campaign:
+    return Campaign(
+        campaign_id=descent.campaign_id,
+        level=portrait.verdict.level,
+        score=portrait.verdict.score,
+        capability=portrait.verdict.capability,
+        events=portrait.events,
+        prompts=portrait.prompts,
+        accounts=portrait.accounts,
+        units=portrait.units,
+        depth=portrait.depth,
+        first_seen=portrait.first_seen,
+        last_seen=portrait.last_seen,
+        models=portrait.models,
+        views=views,
+        template=template,
+        evidence=portrait.verdict.evidence,
+        exemplars=tuple(Exemplar(each.fingerprint.hex(), clean(each.user or each.system)) for each in shown),
+        thresholds=thresholds,
+        timeline=portrait.timeline,
+        history=history,
+        members=portrait.members,
+    )
+
+
+def _template(stored: Sequence[StoredPrompt], views: tuple[View, ...]) -> Template:
+    """Template of the users' text; of the system text for a group that only the system view found."""
+    if only_system(views):
+        return extract_template([clean(each.system) for each in stored], "system")
+    return extract_template([clean(each.user) for each in stored], "user")
+
+
+def _shown(
+    number: int, mine: IntArray, views: Sequence[ViewVectors], exemplars: Sequence[ViewExemplars]
+) -> IntArray:
+    """Prompts that stand for a group before an analyst: those of its first view's exemplars."""
+    for view, each in zip(views, exemplars, strict=True):
+        points = each.sources[each.owners == number]
+        if len(points):
+            behind = np.flatnonzero(np.isin(view.texts.points, points) & np.isin(view.texts.prompts, mine))
+            _, first = np.unique(view.texts.points[behind], return_index=True)
+            return _spaced(view.texts.prompts[behind[first]], _SHOWN_EXEMPLARS)
+    return _spaced(mine, _SHOWN_EXEMPLARS)
+
+
+def _history(
+    descent: Descent, portrait: Portrait, before: Campaign | None, generation: str, at: datetime
+) -> HistoryEntry:
+    event = descent.event
+    if before is not None and event == "continued":
+        grown, shrunk = portrait.events > _GREW * before.events, before.events > _GREW * portrait.events
+        event = "grew" if grown else "shrank" if shrunk else "unchanged"
+    detail = f"with {', '.join(descent.others)}" if descent.others else ""
+    return HistoryEntry(generation, at, event, portrait.events, portrait.accounts, detail)
+
+
+def _spaced(rows: IntArray, size: int) -> IntArray:
+    """At most `size` of the rows, evenly spaced."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64))]

@@ -1,0 +1,148 @@
+"""Exemplars and thresholds of all groups, and what background prompts reach: what a match is decided by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.cluster import NOISE
+from indexer.encode import FloatArray
+from indexer.exemplars import (
+    ViewExemplars,
+    choose_exemplars,
+    margins,
+    nearest_by_campaign,
+    own_similarities,
+    threshold,
+)
+from indexer.groups import UNGROUPED, Groups
+from indexer.settings import Detection
+from indexer.views import ViewTexts
+from models.campaign import ViewThreshold
+from models.view import View
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewVectors:
+    """A view with the vectors of its texts (p, d) and their cluster numbers (p,)."""
+
+    texts: ViewTexts
+    vectors: FloatArray
+    labels: IntArray
+
+
+def group_exemplars(
+    views: Sequence[ViewVectors], groups: Groups, ceilings: Mapping[View, float], detection: Detection
+) -> list[ViewExemplars]:
+    """Exemplars and thresholds of every group in every view that found it."""
+    chosen = {each.texts.view: _chosen(each, groups, detection.exemplars) for each in views}
+    bare = [_view_exemplars(each, chosen[each.texts.view], {}) for each in views]
+    sample = _sample(np.flatnonzero(groups.of_prompt == UNGROUPED), detection.background)
+    complete: list[ViewExemplars] = []
+    for each, exemplars in zip(views, bare, strict=True):
+        near = _nearest(each, exemplars, sample, len(groups))
+        thresholds = {
+            group: threshold(
+                exemplars.view,
+                own_similarities(each.vectors[points], rows),
+                near[:, group],
+                ceilings[exemplars.view],
+            )
+            for group, (points, rows) in chosen[exemplars.view].items()
+        }
+        complete.append(replace(exemplars, thresholds=thresholds))
+    return complete
+
+
+def _chosen(view: ViewVectors, groups: Groups, limit: int) -> dict[int, tuple[IntArray, IntArray]]:
+    """For each group that the view found: its points there, and which of them are exemplars."""
+    texts = view.texts
+    group = groups.of_prompt[texts.prompts]
+    relevant = (group != UNGROUPED) & (view.labels[texts.points] != NOISE)
+    pairs = np.unique(np.stack([group[relevant], texts.points[relevant]], axis=1), axis=0)
+    found: dict[int, tuple[IntArray, IntArray]] = {}
+    for number in np.unique(pairs[:, 0]):
+        if texts.view in groups.views[number]:
+            points = pairs[pairs[:, 0] == number, 1]
+            found[int(number)] = (points, choose_exemplars(view.vectors[points], limit))
+    return found
+
+
+def _view_exemplars(
+    view: ViewVectors, chosen: Mapping[int, tuple[IntArray, IntArray]], thresholds: dict[int, ViewThreshold]
+) -> ViewExemplars:
+    sources = [points[rows] for points, rows in chosen.values()]
+    owners = [np.full(len(rows), group, np.int64) for group, (_, rows) in chosen.items()]
+    none = np.zeros(0, np.int64)
+    places = np.concatenate([none, *sources])
+    return ViewExemplars(
+        view.texts.view, view.vectors[places], np.concatenate([none, *owners]), places, thresholds
+    )
+
+
+def _sample(rows: IntArray, size: int) -> IntArray:
+    """At most `size` of the rows, evenly spaced: in the order of fingerprints that is as good as random, and
+    the same every time.
+    """
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64))]
+
+
+def _nearest(view: ViewVectors, exemplars: ViewExemplars, prompts: IntArray, groups: int) -> FloatArray:
+    """Greatest cosine of each prompt to each group over all its texts in the view, (prompts, groups)."""
+    texts = view.texts
+    place = np.full(int(texts.prompts.max(initial=-1)) + 1, -1, np.int64)
+    inside = prompts[prompts < len(place)]
+    place[inside] = np.flatnonzero(prompts < len(place))
+    rows = np.flatnonzero(place[texts.prompts] >= 0)
+    near = nearest_by_campaign(view.vectors[texts.points[rows]], exemplars.vectors, exemplars.owners, groups)
+    best = np.full((len(prompts), groups), -1.0, np.float32)
+    np.maximum.at(best, place[texts.prompts[rows]], near)
+    return best
+
+
+def _all_margins(
+    views: Sequence[ViewVectors], exemplars: Sequence[ViewExemplars], prompts: IntArray, groups: int
+) -> FloatArray:
+    near = {each.view: _nearest(view, each, prompts, groups) for view, each in zip(views, exemplars, strict=True)}
+    return margins(near, exemplars, groups)[0]
+
+
+def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:
+    """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
+    and what a gateway is told agree.
+    """
+    of_prompt = groups.of_prompt.copy()
+    literal = [each for each in views if each.texts.view is not View.WHOLE]
+    shown = np.unique(np.concatenate([each.texts.prompts for each in literal]))
+    free = shown[of_prompt[shown] == UNGROUPED]
+    if len(free) and len(groups):
+        near = _all_margins(literal, [e for e in exemplars if e.view is not View.WHOLE], free, len(groups))
+        best = near.argmax(axis=1)
+        joined = near[np.arange(len(free)), best] >= 0
+        of_prompt[free[joined]] = best[joined]
+    return replace(groups, of_prompt=of_prompt)
+
+
+def background_margins(
+    views: Sequence[ViewVectors],
+    clustered: Groups,
+    exemplars: Sequence[ViewExemplars],
+    alarmed: NDArray[np.bool_],
+    size: int,
+) -> FloatArray:
+    """Greatest margin of each background prompt to any alarmed group, ascending; -2 where there is none.
+
+    Background is what clustering put into no alarmed group, watched groups included, in a sample of at most
+    `size`. `clustered` is as it was before `extended`: that takes every prompt that would match out of the
+    background, and a rank among the rest would say nothing.
+    """
+    inside = np.append(alarmed, False)[clustered.of_prompt]  # UNGROUPED, -1, reads the appended False
+    sample = _sample(np.flatnonzero(~inside), size)
+    if not alarmed.any():
+        return np.full(len(sample), -2.0, np.float32)
+    near = _all_margins(views, exemplars, sample, len(clustered))[:, alarmed]
+    found: FloatArray = np.sort(near.max(axis=1, initial=-2.0))
+    return found
