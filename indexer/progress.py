@@ -63,6 +63,8 @@ class BarProgress:
     def done(self) -> None:
         """Leave the bar as it is and begin no other."""
         if self._bar is not None:
+            if not self._bar.n:
+                self._bar.bar_format = "{desc}: {elapsed}"  # a stage that counts nothing has no rate
             self._bar.close()
             self._bar = None
 

@@ -11,6 +11,7 @@ from models.errors import BadSettings
 
 DEFAULT_DATA: Final = "stillwatch-data"
 MIB: Final = 1 << 20
+_HIGHEST_PORT: Final = 65_535
 
 Number = TypeVar("Number", int, float)
 
@@ -99,6 +100,8 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
         port=_number(environ, "STILLWATCH_PORT", 8765, int),
         detection=_detection(environ),
     )
+    if not 0 <= settings.port <= _HIGHEST_PORT:
+        raise BadSettings(f"STILLWATCH_PORT is {settings.port}, not a port from 0 to {_HIGHEST_PORT}")
     weights = environ.get("STILLWATCH_WEIGHTS")
     return replace(settings, weights=Path(weights)) if weights else settings
 

@@ -103,3 +103,9 @@ def test_bad_values_are_named(name: str, value: str, message: str) -> None:
     with pytest.raises(BadSettings) as caught:
         load_settings(None, {name: value})
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_out_of_range_is_refused(tmp_path: Path, port: str) -> None:
+    with pytest.raises(BadSettings, match=f"STILLWATCH_PORT is {port}, not a port from 0 to 65535"):
+        load_settings(tmp_path, {"STILLWATCH_PORT": port})
