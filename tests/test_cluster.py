@@ -82,27 +82,21 @@ def package(vectors: FloatArray) -> IntArray:
     return found
 
 
-def agreement_with_itself(vectors: FloatArray, labels: IntArray) -> float:
-    """Least agreement of the package with its own fit of the same rows in another order.
-
-    Mutual-reachability distances tie by construction (all edges within a core distance are equal), and which
-    of two equal edges comes first decides which side of a split a point is on, if any. No fit can be held to more.
-    """
-    shuffles = [np.random.default_rng(seed).permutation(len(vectors)) for seed in range(4)]
-    return min(adjusted_rand_score(labels[shuffle], package(vectors[shuffle])) for shuffle in shuffles)
-
-
-@pytest.mark.parametrize(("seed", "wrapped", "background"), [(3, 720, 1200), (0, 480, 500)])
+@pytest.mark.parametrize(("seed", "wrapped", "background"), [(0, 480, 500), (1, 720, 1200), (3, 720, 1200)])
 def test_real_texts_cluster_as_the_hdbscan_package_has_them(
     texts: Texts, seed: int, wrapped: int, background: int
 ) -> None:
+    """Not 1.0: mutual-reachability distances tie by construction (all edges within a core distance are equal),
+    and which of two equal edges comes first decides on which side of a split a point is. The package agrees
+    with its own fit of the same rows in another order no better (0.993 to 0.998 on these).
+    """
     templates, payloads = some(texts.templates, 12, seed), some(texts.payloads, wrapped, seed)
     prompts = [f"{templates[number % 12]} {payload}" for number, payload in enumerate(payloads)]
     vectors = np.unique(vectors_of(sorted({*prompts, *some(texts.background, background, seed)})), axis=0)
     assert len(vectors) > 0.95 * (wrapped + background)
     oracle, labels = package(vectors), with_all_neighbours(vectors, ones(vectors))
     assert oracle.max() + 1 >= 6
-    assert adjusted_rand_score(oracle, labels) >= min(0.99, agreement_with_itself(vectors, oracle))
+    assert adjusted_rand_score(oracle, labels) >= 0.99  # noise counts as one more cluster
     assert np.mean(labels == NOISE) == pytest.approx(np.mean(oracle == NOISE), abs=0.005)
 
 
