@@ -171,6 +171,14 @@ LABELS = st.lists(st.integers(-1, 2), min_size=PROMPTS, max_size=PROMPTS)
 SENT = st.lists(st.tuples(st.integers(0, PROMPTS - 1), st.integers(0, 4)), max_size=20)
 
 
+def test_a_group_that_will_be_dropped_takes_no_prompts_from_another_view() -> None:
+    recurring = seen(View.RECURRING, [0, 0, -1, -1, -1])  # two events of two units, where three are needed
+    system = seen(View.SYSTEM, [0, 0, 0, 0, -1])
+    groups = combine(corpus_of(5, spread(5)), [recurring, system], 2, 3)
+    assert grouped(groups) == [0, 0, 0, 0, -1]
+    assert groups.views == ((View.SYSTEM,),)
+
+
 @settings(deadline=None)
 @given(LABELS, LABELS, LABELS, SENT)
 def test_laws_of_groups(
