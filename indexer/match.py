@@ -17,7 +17,7 @@ from indexer.generation import Generation
 from indexer.grams import HashArray
 from indexer.recurring import recurring_text
 from indexer.sketch import SketchedEncoder
-from models.campaign import Campaign, CampaignLabel, Label
+from models.campaign import Campaign, CampaignLabel, Label, Level
 from models.generation import Manifest
 from models.match import Decision, Match, Mode, Nearest
 from models.prompt import Prompt
@@ -27,6 +27,7 @@ from models.view import View
 IntArray = NDArray[np.int64]
 
 _EXACT_COSINE: Final = 1.0
+_ABOVE_MARGINS: Final = 4.0  # margins are differences of two cosines
 _REASONS: Final = {
     Decision.MATCH: "The prompt resembles a campaign.",
     Decision.WATCHED: "The prompt resembles a group that is watched.",
@@ -76,7 +77,9 @@ class Matcher:
         finding = self.examine(prompt)
         nearest = self._nearest(finding, top_k, labels)
         margin = nearest[0].similarity - nearest[0].threshold if nearest else -2.0
-        decision = self._decide(nearest[0]) if nearest and margin >= 0 else Decision.NONE
+        decision = Decision.NONE
+        if nearest and margin >= 0:
+            decision = Decision.MATCH if _is_alarm(nearest[0].level, nearest[0].label) else Decision.WATCHED
         confirmed = bool(nearest) and nearest[0].label is Label.CONFIRMED
         block = mode is Mode.ENFORCE and decision is Decision.MATCH and confirmed
         return self._answer(decision, mode, self._p_background(finding), nearest, block)
@@ -112,17 +115,21 @@ class Matcher:
         return best
 
     def _nearest(self, finding: Finding, top_k: int, labels: Mapping[str, CampaignLabel]) -> tuple[Nearest, ...]:
-        """The nearest campaigns by margin; the one the very prompt belongs to stands first."""
+        """The nearest campaigns by margin. First stands the one the very prompt belongs to; then the alarmed ones
+        that it reaches, so that a watched look-alike that is nearer still hides none of them.
+        """
         rank = finding.margin.copy()
+        for place in np.flatnonzero(finding.margin >= 0):
+            if _is_alarm(self.campaigns[place].level, _label_of(self.campaigns[place], labels)):
+                rank[place] += _ABOVE_MARGINS
         if finding.own >= 0:
-            rank[finding.own] = 4.0  # above any margin
+            rank[finding.own] = 2 * _ABOVE_MARGINS
         order = [int(place) for place in np.argsort(-rank, kind="stable")[:top_k] if rank[place] > -2]
         return tuple(self._describe(finding, place, labels) for place in order)
 
     def _describe(self, finding: Finding, place: int, labels: Mapping[str, CampaignLabel]) -> Nearest:
         campaign = self.campaigns[place]
-        given = labels.get(campaign.campaign_id)
-        label = given.label if given else None
+        label = _label_of(campaign, labels)
         if place == finding.own:
             return Nearest(campaign.campaign_id, campaign.level, label, View.EXACT, _EXACT_COSINE, _EXACT_COSINE)
         exemplars = self._exemplars[int(finding.view[place])]
@@ -134,11 +141,6 @@ class Matcher:
             similarity=float(finding.cosine[place]),
             threshold=exemplars.thresholds[place].threshold,
         )
-
-    def _decide(self, nearest: Nearest) -> Decision:
-        quiet = nearest.label in (Label.BENIGN, Label.IGNORE_UNTIL)
-        wanted = nearest.level.is_alarm or nearest.label is Label.CONFIRMED
-        return Decision.MATCH if wanted and not quiet else Decision.WATCHED
 
     def _p_background(self, finding: Finding) -> float:
         """Conformal p-value: share of background prompts with at least this margin to any alarmed campaign."""
@@ -195,6 +197,18 @@ def view_encoders(encoder: Encoder) -> dict[View, Encoder]:
     """
     sketched = SketchedEncoder(encoder)
     return {View.WHOLE: encoder, View.RECURRING: sketched, View.SYSTEM: sketched}
+
+
+def _label_of(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Label | None:
+    given = labels.get(campaign.campaign_id)
+    return given.label if given else None
+
+
+def _is_alarm(level: Level, label: Label | None) -> bool:
+    """What an analyst said counts for more than the score."""
+    if label in (Label.BENIGN, Label.IGNORE_UNTIL):
+        return False
+    return level.is_alarm or label is Label.CONFIRMED
 
 
 def _some(text: str) -> list[str]:

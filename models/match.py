@@ -42,8 +42,10 @@ class Nearest:
 class Match:
     """Answer about one prompt.
 
-    similarity, threshold, view, campaign_id, level: of the nearest campaign, also when it is no match; None
-        if no campaign came near at all.
+    nearest: by how far above its threshold each lies, except that the campaign the very prompt belongs to and
+        then the alarmed ones it reaches stand first.
+    similarity, threshold, view, campaign_id, level: of the first of these, also when it is no match; None if
+        no campaign came near at all.
     p_background: share of the prompts outside alarmed campaigns that come at least as near to one, in (0, 1];
         its resolution is 1 / (background prompts + 1).
     truncated: whether a part of the prompt was not examined.

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_encoder import TinyEncoder
 from traffic import (
@@ -23,7 +24,7 @@ from traffic import (
 from indexer import engine as engine_module
 from indexer.encode import Encoder
 from indexer.engine import STALE_AFTER_S, Engine
-from indexer.match import Matcher
+from indexer.match import Finding, Matcher
 from indexer.settings import Settings
 from models.campaign import CampaignLabel, Label
 from models.errors import BadPrompt, NotReady, PromptTooLarge, UnknownCampaign
@@ -208,6 +209,33 @@ def test_prompts_of_a_campaign_come_with_their_similarity(engine: Engine) -> Non
     assert len(page.hits) == 20
     assert page.exhausted
     assert all(hit.similarity > 0.9 and hit.campaign_id == campaign_id for hit in page.hits)
+
+
+def test_a_watched_look_alike_that_is_nearer_hides_no_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path)
+    store_rows(settings, [*campaign_rows(0), *campaign_rows(1000, OTHER_TEMPLATE), *background_rows(5000, 300)])
+    run_reindex(settings)
+    engine = Engine.open(settings, lambda: NOW)
+    first, second = engine.match(FRESH).campaign_id, engine.match(Prompt("", OTHER_TEMPLATE)).campaign_id
+    assert first is not None
+    assert second is not None
+
+    def examine(matcher: Matcher, prompt: Prompt) -> Finding:
+        """Both are reached, the first more closely."""
+        margin = np.array([0.2 if each.campaign_id == first else 0.1 for each in matcher.campaigns], np.float32)
+        own = int(margin.argmax()) if prompt.user == "a member of the first" else -1
+        return Finding(margin, margin + np.float32(0.7), np.full(len(margin), 1), own)
+
+    monkeypatch.setattr(Matcher, "examine", examine)
+    assert engine.match(FRESH).campaign_id == first
+    engine.put_label(CampaignLabel(first, Label.BENIGN, "", "ann", NOW, None))
+    match = engine.match(FRESH)
+    assert (match.decision, [each.campaign_id for each in match.nearest]) == (Decision.MATCH, [second, first])
+    member = engine.match(Prompt("", "a member of the first"))  # of which there is no doubt
+    assert (member.decision, member.campaign_id) == (Decision.WATCHED, first)
+    engine.close()
 
 
 def test_an_unknown_campaign_is_named(engine: Engine) -> None:
