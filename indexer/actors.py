@@ -16,6 +16,7 @@ from typing import Final
 
 from indexer.clock import Clock, Window, draw_hours, draw_zone
 from indexer.evasion import Evasion, evade
+from indexer.phrasing import Phrasing, halves
 from indexer.speech import Speech
 
 BACKGROUND: Final = "background"
@@ -24,7 +25,6 @@ _MODEL_NAMES: Final = tuple(MODELS)
 _MODEL_WEIGHTS: Final = tuple(accumulate(MODELS.values()))
 _NETWORKS: Final = tuple(f"AS{64500 + number}" for number in range(400))
 _NETWORK_WEIGHTS: Final = tuple(accumulate(1 / (rank + 2) for rank in range(len(_NETWORKS))))  # Zipf
-_ACTIVITY_SIGMA: Final = 1.3  # of the lognormal activity of HEAVY_TAIL accounts
 _TWO_YEARS_DAYS: Final = 730
 _EVASION_RATE: Final = 0.5  # chance of each trick of an actor, request by request
 
@@ -38,10 +38,14 @@ class Load(StrEnum):
 
 
 class Age(StrEnum):
-    """FRESH accounts were made together within a day, shortly before; AGED ones over the two years before."""
+    """FRESH accounts were made together within a day, shortly before; AGED ones over the two years before;
+    MIXED ones some so, some so; RECENT ones over the five weeks before.
+    """
 
     FRESH = "fresh"
     AGED = "aged"
+    MIXED = "mixed"
+    RECENT = "recent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,26 @@ class Form:
     system: str = ""
 
 
+class Place(StrEnum):
+    """Where in a request an instruction stands, seen from its content. ENDS: half before and half behind it.
+    SPLIT: half in the system text, half before the content. TURNS: over several messages of the user.
+    """
+
+    HEAD = "head"
+    TAIL = "tail"
+    MIDDLE = "middle"
+    ENDS = "ends"
+    SYSTEM = "system"
+    SPLIT = "split"
+    TURNS = "turns"
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """What an actor says.
+
+    phrasings: instructions that are worded afresh for each request; one is drawn for each. Without any, `forms`.
+    place: where they stand.
 
     forms: the fixed texts; one is drawn for each request, the one at rank r with weight r ** -zipf.
     fillings: what goes into slots; without any, each slot takes an ordinary user's question.
@@ -62,10 +83,12 @@ class Script:
         until it holds. None leaves each slot with one filling.
     """
 
-    forms: tuple[Form, ...]
+    forms: tuple[Form, ...] = ()
     fillings: tuple[str, ...] = ()
     skeleton: tuple[float, float] | None = None
     zipf: float = 0.0
+    phrasings: tuple[Phrasing, ...] = ()
+    place: Place = Place.HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +112,7 @@ class Actor:
         middle, as a share of the simulated time.
     one_organisation: whether all accounts carry one org_id. networks: how many networks they use, 0 for as many
         as everybody. sharing: accounts to a payment id, 0 for a payment of their own or none.
+    sigma: of the lognormal activity of HEAVY_TAIL accounts.
     evasions: each request uses each of them with chance 1/2.
     swap_at: share of the time after which a second pool of accounts takes over; each has half the accounts.
     """
@@ -107,6 +131,7 @@ class Actor:
     networks: int = 0
     sharing: int = 0
     evasions: tuple[Evasion, ...] = ()
+    sigma: float = 1.3
     swap_at: float | None = None
     pivot: Pivot | None = None
 
@@ -148,12 +173,15 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one account sends once. kind: what it really is."""
+    """What one account sends once. kind: what it really is. turns: the user's messages if there are several,
+    and then `user` is empty.
+    """
 
     kind: str
     system: str
     user: str
     model: str
+    turns: tuple[str, ...] = ()
 
 
 def enrol(actor: Actor, start: datetime, window: Window, speech: Speech, rng: Random) -> tuple[Pool, ...]:
@@ -206,12 +234,55 @@ def compose(actor: Actor, account: Account, pivoted: bool, speech: Speech, rng: 
     if actor.script is None or rng.random() < actor.mixing:
         return Request(BACKGROUND, account.system, speech.prompt(rng, account.unspaced), model)
     script = pivot.script if pivot and pivot.script else actor.script
+    if pivot and pivot.model:
+        model = pivot.model
+    if script.phrasings:
+        return _worded(actor, script, model, speech, rng)
     form = _draw_form(script, rng)
-    user = fill(form, script, speech, rng)
+    user = _evaded(fill(form, script, speech, rng), actor, speech, rng)
+    return Request(actor.kind, form.system, user, model)
+
+
+def _evaded(text: str, actor: Actor, speech: Speech, rng: Random) -> str:
     for evasion in actor.evasions:
         if rng.random() < _EVASION_RATE:
-            user = evade(user, evasion, speech, rng)
-    return Request(actor.kind, form.system, user, pivot.model if pivot and pivot.model else model)
+            text = evade(text, evasion, speech, rng)
+    return text
+
+
+def _worded(actor: Actor, script: Script, model: str, speech: Speech, rng: Random) -> Request:
+    """A request with an instruction in the words of the moment."""
+    phrasing = rng.choice(script.phrasings)
+    sentences = phrasing.say(rng)
+    content = _filling(
+        script, _content_words(script, sum(len(each.split()) for each in sentences), rng), speech, rng
+    )
+    system, turns = _placed(sentences, content, script.place, phrasing.join, rng)
+    said = tuple(_evaded(turn, actor, speech, rng) for turn in turns)
+    return Request(actor.kind, system, said[0] if len(said) == 1 else "", model, said if len(said) > 1 else ())
+
+
+def _placed(sentences: list[str], content: str, place: Place, join: str, rng: Random) -> tuple[str, list[str]]:
+    """System text and the user's messages."""
+    first, second = (join.join(part) for part in halves(sentences))
+    whole = join.join(sentences)
+    match place:
+        case Place.HEAD:
+            return "", [f"{whole}\n\n{content}"]
+        case Place.TAIL:
+            return "", [f"{content}\n\n{whole}"]
+        case Place.ENDS:
+            return "", [f"{first}\n\n{content}\n\n{second}"]
+        case Place.MIDDLE:
+            words = content.split(" ")
+            cut = rng.randint(len(words) // 4, 3 * len(words) // 4)
+            return "", [f"{' '.join(words[:cut])}\n\n{whole}\n\n{' '.join(words[cut:])}"]
+        case Place.SYSTEM:
+            return whole, [content]
+        case Place.SPLIT:
+            return first, [f"{second}\n\n{content}"]
+        case Place.TURNS:
+            return "", [first, content, second]
 
 
 def fill(form: Form, script: Script, speech: Speech, rng: Random) -> str:
@@ -219,15 +290,19 @@ def fill(form: Form, script: Script, speech: Speech, rng: Random) -> str:
     slots = len(form.parts) - 1
     if slots == 0:
         return form.parts[0]
-    least_words = 0
-    if script.skeleton is not None:
-        share = exp(rng.uniform(*map(log, script.skeleton)))
-        fixed = sum(len(part.split()) for part in form.parts)
-        least_words = round(fixed * (1 / share - 1) / slots)
+    least_words = _content_words(script, sum(len(part.split()) for part in form.parts), rng) // slots
     pieces = [form.parts[0]]
     for part in form.parts[1:]:
         pieces += [_filling(script, least_words, speech, rng), part]
     return "".join(pieces)
+
+
+def _content_words(script: Script, fixed: int, rng: Random) -> int:
+    """Words that slots need for the script's share of fixed ones, 0 if it does not care."""
+    if script.skeleton is None:
+        return 0
+    share = exp(rng.uniform(*map(log, script.skeleton)))
+    return round(fixed * (1 / share - 1))
 
 
 def _filling(script: Script, least_words: int, speech: Speech, rng: Random) -> str:
@@ -249,17 +324,17 @@ def _pool_schedule(
         hours = sorted(draw_hours(events, actor.clock, 0, pool.window, peak, rng))
         yield from zip(hours, cycle(pool.accounts), strict=False)
         return
-    for account, count in zip(pool.accounts, _deal(events, len(pool.accounts), actor.load, rng), strict=True):
+    for account, count in zip(pool.accounts, _deal(events, len(pool.accounts), actor, rng), strict=True):
         for hour in draw_hours(count, actor.clock, account.zone, pool.window, peak, rng):
             yield hour, account
 
 
-def _deal(events: int, accounts: int, load: Load, rng: Random) -> list[int]:
+def _deal(events: int, accounts: int, actor: Actor, rng: Random) -> list[int]:
     """Requests of each account, `events` in all."""
-    if load is Load.ROUND_ROBIN:
+    if actor.load is Load.ROUND_ROBIN:
         each, rest = divmod(events, accounts)
         return [each + (number < rest) for number in range(accounts)]
-    sigma = _ACTIVITY_SIGMA if load is Load.HEAVY_TAIL else 0.0
+    sigma = actor.sigma if actor.load is Load.HEAVY_TAIL else 0.0
     weights = [rng.lognormvariate(0, sigma) for _ in range(accounts)]
     least = min(1, events // accounts)
     drawn = Counter(rng.choices(range(accounts), weights, k=events - least * accounts))
@@ -267,7 +342,9 @@ def _deal(events: int, accounts: int, load: Load, rng: Random) -> list[int]:
 
 
 def _birth(age: Age, start: datetime, birthday: datetime, rng: Random) -> datetime:
-    if age is Age.FRESH:
+    if age is Age.RECENT:
+        return start - timedelta(days=rng.uniform(1, 35))
+    if age is Age.FRESH or (age is Age.MIXED and rng.random() < 0.5):
         return birthday + timedelta(hours=rng.uniform(0, 24))
     return start - timedelta(days=_TWO_YEARS_DAYS * rng.random() ** 1.3)  # the provider grows: more are recent
 

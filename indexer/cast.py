@@ -19,7 +19,7 @@ from models.errors import BadSettings
 
 SIZED_FOR: Final = 60_000  # events of the world that the numbers below describe
 NEW_MODEL: Final = "m-5"
-_DAILY_PROMPTS: Final = 6  # mean of an ordinary account that is active at all
+DAILY_PROMPTS: Final = 6  # mean of an ordinary account that is active at all
 _FULL_SIZE_CAMPAIGNS: Final = 5  # more of them share the traffic that these would have
 _LEAST_ACCOUNTS, _LEAST_PROMPTS = 12, 4  # of a campaign in however small a world
 _ROLES_KEPT: Final = 60  # published templates that campaigns may borrow a role from; the library has the others
@@ -82,7 +82,7 @@ def cast(
         raise BadSettings(
             f"{events} events are too few: the actors other than ordinary users need {events - left}"
         )
-    crowd = max(1, round(left / (_DAILY_PROMPTS * max(1.0, days) ** 0.5)))
+    crowd = max(1, round(left / (DAILY_PROMPTS * max(1.0, days) ** 0.5)))
     return Actor(BACKGROUND, accounts=crowd, prompts=left / crowd), *actors
 
 

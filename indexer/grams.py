@@ -1,7 +1,9 @@
 """Word grams as 64-bit hashes, and which of them recur over many prompts and many units of spread.
 
 A gram that only one viral prompt holds, however many accounts send it, says nothing about a template; one
-that many different prompts of one account share says nothing about coordination. A *hot* gram has both.
+that many different prompts of one account share says nothing about coordination. A *hot* gram has both. It is
+*deep* if few units send it, each again and again, where chance would have spread it over many: everyday phrases
+are wide and shallow, a campaign's words are deep, however short its wrapper is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,8 @@ GRAM_TOKENS: Final = 4
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so multiplying loses nothing; 2^64 / golden ratio
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _CHUNK_TOKENS: Final = 4_000_000
+DEEP: Final = 2.0  # times as many units as a gram has that chance would have given it, from which it is deep
+_DRAWS: Final = 64  # numbers of draws between which expected units are interpolated
 
 
 def token_hashes(text: str) -> HashArray:
@@ -129,10 +133,35 @@ def senders(text: IntArray, unit: IntArray, texts: int) -> Senders:
     return Senders(pairs[:, 1], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
+@dataclass(frozen=True, slots=True)
+class HotGrams:
+    """hashes: (g,) uint64, ascending. deep: (g,) bool, which of them few units send again and again."""
+
+    hashes: HashArray
+    deep: NDArray[np.bool_]
+
+
+def no_grams() -> HotGrams:
+    """Nothing recurs."""
+    return HotGrams(np.zeros(0, np.uint64), np.zeros(0, bool))
+
+
+def expected_units(draws: IntArray, activity: IntArray) -> NDArray[np.float64]:
+    """Distinct units behind `draws` texts if each came from a unit drawn in proportion to `activity` (units,):
+    the sum of 1 - exp(-draws * share) over the units, interpolated between powers; shape of `draws`.
+    """
+    shares = activity[activity > 0] / max(1, activity.sum())
+    points = np.unique(np.geomspace(1, max(2, int(draws.max(initial=2))), _DRAWS).astype(np.int64))
+    sizes, multiplicity = np.unique(shares, return_counts=True)
+    values = ((1 - np.exp(-points[:, None] * sizes)) * multiplicity).sum(axis=1)
+    expected: NDArray[np.float64] = np.interp(draws, points, values)
+    return expected
+
+
 def hot_grams(
     table: TokenTable, sent_by: Senders, min_texts: int, min_units: int, budget: int = 50_000_000
-) -> HashArray:
-    """Sorted hashes of the grams found in at least `min_texts` texts and sent by at least `min_units` units.
+) -> HotGrams:
+    """The grams found in at least `min_texts` texts and sent by at least `min_units` units.
 
     Exact (up to 64-bit collisions) in bounded memory: first one counter a hash bucket rules out the grams
     that cannot reach `min_texts` (a bucket's count is an upper bound), then the remaining ones are counted
@@ -142,19 +171,23 @@ def hot_grams(
     possible = buckets >= min_texts
     occurrences = int(buckets[possible].sum())
     parts = 1 << max(0, int(np.ceil(np.log2(max(1, occurrences) / budget))))
+    activity = np.bincount(sent_by.units)
     found = [
-        _hot_in_part(table, sent_by, min_texts, min_units, possible, shift, part, parts) for part in range(parts)
+        _hot_in_part(table, sent_by, activity, min_texts, min_units, possible, shift, part, parts)
+        for part in range(parts)
     ]
-    return np.sort(np.concatenate(found))
+    hashes = np.concatenate([each.hashes for each in found])
+    order = np.argsort(hashes)
+    return HotGrams(hashes[order], np.concatenate([each.deep for each in found])[order])
 
 
-def contains(hot: HashArray, hashes: HashArray) -> NDArray[np.bool_]:
-    """Which of `hashes` are in the sorted array `hot`."""
-    if not len(hot):
-        return np.zeros(len(hashes), bool)
-    places = np.minimum(np.searchsorted(hot, hashes), len(hot) - 1)
-    found: NDArray[np.bool_] = hot[places] == hashes
-    return found
+def found_in(hot: HotGrams, hashes: HashArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of `hashes` are hot, and which of them deep."""
+    if not len(hot.hashes):
+        return np.zeros(len(hashes), bool), np.zeros(len(hashes), bool)
+    places = np.minimum(np.searchsorted(hot.hashes, hashes), len(hot.hashes) - 1)
+    known = hot.hashes[places] == hashes
+    return known, known & hot.deep[places]
 
 
 def _hashes(words: list[str]) -> HashArray:
@@ -174,13 +207,14 @@ def _bucket_counts(table: TokenTable) -> tuple[IntArray, np.uint64]:
 def _hot_in_part(
     table: TokenTable,
     sent_by: Senders,
+    activity: IntArray,
     min_texts: int,
     min_units: int,
     possible: NDArray[np.bool_],
     shift: np.uint64,
     part: int,
     parts: int,
-) -> HashArray:
+) -> HotGrams:
     collected: list[tuple[HashArray, IntArray]] = []
     for first, last in table.chunks():
         hashes, owners = table.distinct_grams(first, last)
@@ -188,22 +222,27 @@ def _hot_in_part(
         keep &= (hashes & np.uint64(parts - 1)) == np.uint64(part)
         collected.append((hashes[keep], owners[keep]))
     if not collected:
-        return np.zeros(0, np.uint64)
+        return no_grams()
     hashes = np.concatenate([pair[0] for pair in collected])
     owners = np.concatenate([pair[1] for pair in collected])
     grams, codes, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     frequent = counts[codes] >= min_texts
-    units = _distinct_units(codes[frequent], owners[frequent], sent_by, len(grams))
-    hot: HashArray = grams[(counts >= min_texts) & (units >= min_units)]
-    return hot
+    sendings, units = _sendings_and_units(codes[frequent], owners[frequent], sent_by, len(grams))
+    hot = (counts >= min_texts) & (units >= min_units)
+    deep = expected_units(sendings[hot], activity) >= DEEP * units[hot]
+    return HotGrams(grams[hot], deep)
 
 
-def _distinct_units(codes: IntArray, owners: IntArray, sent_by: Senders, grams: int) -> IntArray:
-    """Distinct units of each gram, shape (grams,), from its occurrences (gram code, text)."""
+def _sendings_and_units(
+    codes: IntArray, owners: IntArray, sent_by: Senders, grams: int
+) -> tuple[IntArray, IntArray]:
+    """Pairs of a text and a unit that sent it, and distinct units, of each gram, both (grams,), from its
+    occurrences (gram code, text).
+    """
     lengths = np.diff(sent_by.offsets)[owners]
     repeated = np.repeat(codes, lengths)
     starts = np.repeat(sent_by.offsets[owners] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
     units = sent_by.units[starts + np.arange(len(repeated))] if len(repeated) else np.zeros(0, np.int64)
     span = int(units.max()) + 1 if len(units) else 1
     distinct = np.unique(repeated * span + units)
-    return np.bincount(distinct // span, minlength=grams)
+    return np.bincount(repeated, minlength=grams), np.bincount(distinct // span, minlength=grams)

@@ -31,10 +31,12 @@ class Clustered:
 class Groups:
     """of_prompt: (prompts,) int64, the group of each prompt or UNGROUPED. views: for each group the views
     that found it. Groups are numbered by their first prompt.
+    strand: (prompts,) int64, which of its group's templates a prompt has, from 0; UNGROUPED outside of groups.
     """
 
     of_prompt: IntArray
     views: tuple[tuple[View, ...], ...]
+    strand: IntArray
 
     def __len__(self) -> int:
         return len(self.views)
@@ -132,7 +134,30 @@ def _numbered(corpus: Corpus, drafts: Sequence[_Draft], min_units: int, min_even
     of_prompt = np.full(len(corpus), UNGROUPED, np.int64)
     for number, draft in enumerate(kept):
         of_prompt[list(draft.prompts)] = number
-    return Groups(of_prompt, tuple(tuple(view for view in View if view in draft.views) for draft in kept))
+    views = tuple(tuple(view for view in View if view in draft.views) for draft in kept)
+    return Groups(of_prompt, views, np.where(of_prompt == UNGROUPED, UNGROUPED, 0))
+
+
+def merged(groups: Groups, target: IntArray) -> Groups:
+    """Groups made fewer: target (groups,) gives for each the number of the group it goes into, any numbers.
+
+    The parts become strands of the whole, in the order of their first prompts.
+    """
+    _, first = np.unique(target, return_index=True)  # groups are in the order of their first prompts
+    number = np.argsort(np.argsort(first))[np.unique(target, return_inverse=True)[1]]
+    parts: dict[int, list[int]] = defaultdict(list)
+    for group, into in enumerate(number.tolist()):
+        parts[into].append(group)
+    strand = np.empty(len(groups), np.int64)
+    for members in parts.values():
+        strand[members] = np.arange(len(members))
+    views = (frozenset(view for group in parts[into] for view in groups.views[group]) for into in sorted(parts))
+    inside = groups.of_prompt != UNGROUPED
+    return Groups(
+        np.where(inside, number[groups.of_prompt], UNGROUPED) if len(groups) else groups.of_prompt,
+        tuple(tuple(view for view in View if view in seen) for seen in views),
+        np.where(inside, strand[groups.of_prompt], UNGROUPED) if len(groups) else groups.strand,
+    )
 
 
 def group_size(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> tuple[IntArray, IntArray]:

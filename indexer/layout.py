@@ -23,6 +23,11 @@ def hot_grams_file(view: View) -> str:
     return f"grams.{view}.npy"
 
 
+def deep_grams_file(view: View) -> str:
+    """(g,) bool: which of them few units send again and again."""
+    return f"grams.{view}.deep.npy"
+
+
 def exemplar_vectors_file(view: View) -> str:
     """(m, d) float32 unit rows."""
     return f"exemplars.{view}.npy"

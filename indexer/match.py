@@ -14,7 +14,7 @@ from indexer import layout
 from indexer.encode import Encoder, FloatArray
 from indexer.exemplars import ViewExemplars, margins, nearest_by_campaign
 from indexer.generation import Generation
-from indexer.grams import HashArray
+from indexer.grams import HotGrams
 from indexer.recurring import recurring_text
 from indexer.sketch import SketchedEncoder
 from models.campaign import Campaign, CampaignLabel, Label, Level
@@ -59,8 +59,11 @@ class Matcher:
             space.require(self._encoders[view].space)
         self.campaigns: tuple[Campaign, ...] = generation.value(layout.CAMPAIGNS, tuple[Campaign, ...])
         self._alarmed = np.array([each.level.is_alarm for each in self.campaigns], bool)
-        self._hot: dict[View, HashArray] = {
-            view: np.asarray(generation.array(layout.hot_grams_file(view)), np.uint64)
+        self._hot: dict[View, HotGrams] = {
+            view: HotGrams(
+                np.asarray(generation.array(layout.hot_grams_file(view)), np.uint64),
+                np.asarray(generation.array(layout.deep_grams_file(view)), bool),
+            )
             for view in (View.RECURRING, View.SYSTEM)
         }
         self._exemplars = tuple(self._read(generation, view) for view in self._encoders)

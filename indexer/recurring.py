@@ -12,38 +12,59 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.grams import GRAM_TOKENS, HashArray, TokenTable, contains, token_table
+from indexer.grams import GRAM_TOKENS, HotGrams, TokenTable, found_in, token_table
 from models.text import token_spans
 
 MIN_RUN_WORDS: Final = 6.0  # shorter runs are everyday phrases ("what is the best way")
+MIN_DEEP_WORDS: Final = 4.0  # unless few units send them again and again, as they do with a short wrapper
+BRIDGED_TOKENS: Final = 2  # filler words, typos or one changed word: they do not end a run that is deep
 UNSPACED_WORDS: Final = 0.5  # one character of a script without spaces, in words
 GAP: Final = " | "  # stands for a dropped slot; no token, so it leaves no trace in grams or sketches
 
 
-def recurring_text(text: str, hot: HashArray) -> str:
+def recurring_text(text: str, hot: HotGrams) -> str:
     """The recurring text of one canonical text, "" if it has none. Runs are joined by GAP."""
     return recurring_texts([text], token_table([text]), hot)[0]
 
 
-def recurring_texts(texts: Sequence[str], table: TokenTable, hot: HashArray) -> list[str]:
+def recurring_texts(texts: Sequence[str], table: TokenTable, hot: HotGrams) -> list[str]:
     """`recurring_text` of each canonical text, given their token table; alone or together makes no odds."""
     kept = kept_tokens(table, hot)
     mine = [kept[start:end] for start, end in pairwise(table.offsets)]
     return [_cut_out(text, flags) if flags.any() else "" for text, flags in zip(texts, mine, strict=True)]
 
 
-def kept_tokens(table: TokenTable, hot: HashArray) -> NDArray[np.bool_]:
-    """Which tokens are in a run of at least MIN_RUN_WORDS words that hot grams cover, shape (tokens,)."""
+def kept_tokens(table: TokenTable, hot: HotGrams) -> NDArray[np.bool_]:
+    """Which tokens are worth comparing, shape (tokens,): those that hot grams cover, in a run of at least
+    MIN_RUN_WORDS words, or of MIN_DEEP_WORDS with a deep gram among them. Fillers inside the latter are left out.
+    """
     hashes, inside = table.grams()
-    starts = inside & contains(hot, hashes)
+    known, deep = found_in(hot, hashes)
+    covered = _covered(known & inside)
+    words = np.where(table.unspaced, UNSPACED_WORDS, 1.0) * covered
+    run = _run_numbers(covered, table.offsets)
+    long = covered & (np.bincount(run, words)[run] >= MIN_RUN_WORDS)
+    bridged = _run_numbers(_bridged(covered, run), table.offsets)
+    has_deep = np.bincount(bridged, deep & inside)[bridged] > 0
+    kept: NDArray[np.bool_] = long | (
+        covered & has_deep & (np.bincount(bridged, words)[bridged] >= MIN_DEEP_WORDS)
+    )
+    return kept
+
+
+def _covered(starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tokens inside a gram, given where grams start."""
     covered = starts.copy()
     for offset in range(1, GRAM_TOKENS):
         covered[offset:] |= starts[:-offset]
-    run = _run_numbers(covered, table.offsets)
-    words = np.where(table.unspaced, UNSPACED_WORDS, 1.0)
-    length = np.bincount(run, words * covered)
-    kept: NDArray[np.bool_] = covered & (length[run] >= MIN_RUN_WORDS)
-    return kept
+    return covered
+
+
+def _bridged(covered: NDArray[np.bool_], run: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Flags with short gaps between two runs of one text closed; `run` numbers the runs of equal flags. A gap at
+    the edge of a text is closed as well, which is harmless: what is not covered is not kept.
+    """
+    return covered | (np.bincount(run)[run] <= BRIDGED_TOKENS)
 
 
 def _run_numbers(covered: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -18,13 +18,14 @@ from indexer.corpus import Corpus, build_corpus
 from indexer.encode import Encoder, FloatArray
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
-from indexer.grams import HashArray
+from indexer.grams import HotGrams
 from indexer.graph import chord
 from indexer.groups import Clustered, Groups, combine
 from indexer.index import VectorIndex
 from indexer.lexical import join_templates
 from indexer.lock import exclusive
 from indexer.match import view_encoders
+from indexer.pools import join_pools
 from indexer.progress import Progress, SilentProgress
 from indexer.sample import load_texts
 from indexer.settings import Detection, Settings
@@ -121,7 +122,7 @@ def _build(
             views.append(ViewVectors(texts, vectors[texts.view], labels))
     with stages.stage("combine groups"):
         found = [Clustered(each.texts, each.labels) for each in views]
-        clustered = combine(corpus, found, detection.min_units, detection.min_events)
+        clustered = join_pools(corpus, combine(corpus, found, detection.min_units, detection.min_events))
     with stages.stage("set thresholds"):
         exemplars = group_exemplars(views, clustered, ceilings, detection)
         groups = extended(views, clustered, exemplars)
@@ -187,7 +188,7 @@ def _write(
     exemplars: Sequence[ViewExemplars],
     campaigns: Sequence[Campaign],
     reference: FloatArray,
-    hot: Mapping[View, HashArray],
+    hot: Mapping[View, HotGrams],
 ) -> None:
     writer.value(layout.CAMPAIGNS, campaigns)
     writer.array(layout.PROMPT_IDS, corpus.prompt_ids)
@@ -196,7 +197,8 @@ def _write(
     writer.array(layout.GROUP, groups.of_prompt)
     writer.array(layout.BACKGROUND, reference)
     for view, grams in hot.items():
-        writer.array(layout.hot_grams_file(view), grams)
+        writer.array(layout.hot_grams_file(view), grams.hashes)
+        writer.array(layout.deep_grams_file(view), grams.deep)
     for each in exemplars:
         writer.array(layout.exemplar_vectors_file(each.view), each.vectors)
         writer.array(layout.exemplar_owners_file(each.view), each.owners)

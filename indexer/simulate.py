@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -18,10 +20,19 @@ from indexer.cast import SIZED_FOR, cast
 from indexer.clock import Window
 from indexer.sample import Texts
 from indexer.speech import Speech
+from indexer.varied import CAMPAIGNS, LOOK_ALIKES_VARIED, missing_fields, varied_cast
 from models.errors import BadSettings
 
 EVENTS_FILE: Final = "events.jsonl"
 TRUTH_FILE: Final = "truth.jsonl"
+_REPLY: Final = "Understood."
+
+
+class Cast(StrEnum):
+    """Who is in the world: see `indexer.cast` and `indexer.varied`."""
+
+    STANDARD = "standard"
+    VARIED = "varied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,9 @@ class WorldSpec:
 
     events: rows in all, exactly. days: how long the world lasts. campaigns: how many are planted; 0 for traffic
     without any. benign: whether look-alikes are there. start: aware; a Monday, or weekends shift.
+    cast: STANDARD, whose groups have the same habits in every world, or VARIED.
+    recipes, look_alikes: names of the groups of a VARIED cast; by default its campaigns in turn, `campaigns` of
+        them, and every look-alike once.
     """
 
     events: int = SIZED_FOR
@@ -37,6 +51,9 @@ class WorldSpec:
     campaigns: int = 4
     benign: bool = True
     start: datetime = datetime(2026, 2, 2, tzinfo=UTC)
+    cast: Cast = Cast.STANDARD
+    recipes: tuple[str, ...] | None = None
+    look_alikes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.events < 1 or not 0 < self.days <= 3_650 or self.campaigns < 0:
@@ -71,8 +88,23 @@ def simulate(spec: WorldSpec, texts: Texts, seed: int) -> Iterator[SimulatedEven
     Raises BadSettings if `spec.events` is too few for the campaigns and look-alikes wanted.
     """
     speech = _speech(spec.events, texts, seed)
-    actors = cast(spec.events, spec.days, spec.campaigns, spec.benign, texts, speech, seed)
-    return play(actors, speech, spec.start, spec.days, seed)
+    if spec.cast is Cast.STANDARD:
+        actors = cast(spec.events, spec.days, spec.campaigns, spec.benign, texts, speech, seed)
+        return play(actors, speech, spec.start, spec.days, seed)
+    in_turn = tuple(name for _, name in zip(range(spec.campaigns), cycle(CAMPAIGNS), strict=False))
+    recipes = in_turn if spec.recipes is None else spec.recipes
+    everyone = tuple(LOOK_ALIKES_VARIED) if spec.look_alikes is None else spec.look_alikes
+    benign = everyone if spec.benign else ()
+    actors = varied_cast(spec.events, spec.days, recipes, benign, texts, speech, seed)
+    return _without(play(actors, speech, spec.start, spec.days, seed), missing_fields(seed))
+
+
+def _without(events: Iterator[SimulatedEvent], fields: Sequence[str]) -> Iterator[SimulatedEvent]:
+    """The events as a provider has them that does not record these fields."""
+    for event in events:
+        for name in fields:
+            event.row.pop(name, None)
+        yield event
 
 
 def play(
@@ -140,7 +172,10 @@ def _row(serial: int, account: Account, at: datetime, request: Request) -> dict[
         "account_id": account.account_id,
         "timestamp": at.isoformat(timespec="milliseconds"),
     }
-    if request.system or account.sends_messages:
+    if request.turns:
+        system = [{"role": "system", "content": request.system}] if request.system else []
+        row["messages"] = [*system, *_conversation(request.turns)]
+    elif request.system or account.sends_messages:
         system = [{"role": "system", "content": request.system}] if request.system else []
         row["messages"] = [*system, {"role": "user", "content": request.user}]
     else:
@@ -151,3 +186,10 @@ def _row(serial: int, account: Account, at: datetime, request: Request) -> dict[
     optional = {"org_id": account.org_id, "payment_id": account.payment_id}
     row.update((key, value) for key, value in optional.items() if value is not None)
     return row
+
+
+def _conversation(turns: Sequence[str]) -> list[dict[str, str]]:
+    """The user's messages with a word of the model's between them."""
+    spoken = [{"role": "user", "content": turn} for turn in turns]
+    replies = [{"role": "assistant", "content": _REPLY}] * (len(turns) - 1)
+    return [message for pair in zip(spoken, [*replies, None], strict=True) for message in pair if message]

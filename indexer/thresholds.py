@@ -114,7 +114,7 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
     """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
     and what a gateway is told agree.
     """
-    of_prompt = groups.of_prompt.copy()
+    of_prompt, strand = groups.of_prompt.copy(), groups.strand.copy()
     literal = [each for each in views if each.texts.view is not View.WHOLE]
     shown = np.unique(np.concatenate([each.texts.prompts for each in literal]))
     free = shown[of_prompt[shown] == UNGROUPED]
@@ -123,7 +123,8 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
         best = near.argmax(axis=1)
         joined = near[np.arange(len(free)), best] >= 0
         of_prompt[free[joined]] = best[joined]
-    return replace(groups, of_prompt=of_prompt)
+        strand[free[joined]] = 0
+    return replace(groups, of_prompt=of_prompt, strand=strand)
 
 
 def background_margins(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from indexer.corpus import Corpus, distinct
 from indexer.encode import Encoder
-from indexer.grams import HashArray, hot_grams, token_table
+from indexer.grams import HotGrams, hot_grams, token_table
 from indexer.recurring import recurring_texts
 from indexer.settings import Detection
 from models.view import View
@@ -37,7 +37,7 @@ def whole_view(corpus: Corpus, encoder: Encoder) -> ViewTexts:
     return _view(View.WHOLE, corpus, [encoder.windows(text) if text else [] for text in corpus.user])
 
 
-def recurring_view(view: View, corpus: Corpus, detection: Detection) -> tuple[ViewTexts, HashArray]:
+def recurring_view(view: View, corpus: Corpus, detection: Detection) -> tuple[ViewTexts, HotGrams]:
     """Recurring text of the user's words (View.RECURRING) or of the system prompt (View.SYSTEM), and the hot
     grams that decide what recurs.
     """

@@ -30,7 +30,7 @@ def pieces() -> Mapping[str, tuple[str, ...]]:
 
 def draw(section: str, rng: Random) -> str:
     """One piece of a section, with one alternative of each of its choices `{a|b}`."""
-    return _expand(rng.choice(pieces()[section]), rng)
+    return expand(rng.choice(pieces()[section]), rng)
 
 
 def instruction(rng: Random, task: str, least: int, most: int, role: str | None = None) -> str:
@@ -40,7 +40,7 @@ def instruction(rng: Random, task: str, least: int, most: int, role: str | None 
     """
     frame = [draw("role", rng) if role is None else role, draw(f"task {task}", rng) + "."]
     for section, count in (("constraint", 10), ("output", 2), ("closing", 1)):
-        frame += [_expand(piece, rng) for piece in rng.sample(pieces()[section], count)]
+        frame += [expand(piece, rng) for piece in rng.sample(pieces()[section], count)]
     sizes = [len(piece.split()) for piece in frame]
     goal = rng.randint(least, most)
     kept, words = {1}, sizes[1]
@@ -56,5 +56,13 @@ def reworded(text: str, rng: Random) -> str:
     return " ".join([*SENTENCE_END.split(text)[:-1], draw("closing", rng)])
 
 
-def _expand(piece: str, rng: Random) -> str:
+def expand(piece: str, rng: Random) -> str:
+    """The piece with one alternative of each choice."""
     return _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), piece)
+
+
+def half_expanded(piece: str, openness: float, rng: Random) -> str:
+    """The piece with each choice left open with chance `openness` and settled otherwise."""
+    return _CHOICE.sub(
+        lambda match: match.group() if rng.random() < openness else rng.choice(match.group(1).split("|")), piece
+    )

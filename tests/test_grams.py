@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import grams
-from indexer.grams import GRAM_TOKENS, contains, gram_hashes, hot_grams, senders, token_hashes, token_table
+from indexer.grams import (
+    GRAM_TOKENS,
+    HotGrams,
+    expected_units,
+    found_in,
+    gram_hashes,
+    hot_grams,
+    no_grams,
+    senders,
+    token_hashes,
+    token_table,
+)
 from models.text import tokens
 
 Events = list[tuple[int, int]]  # index of the text, unit
@@ -49,7 +60,7 @@ def gram_hash(text: str) -> int:
 def hot(texts: list[str], events: Events, min_texts: int, min_units: int, budget: int = 50_000_000) -> list[int]:
     rows = np.array(events, np.int64).reshape(-1, 2)
     sent_by = senders(rows[:, 0], rows[:, 1], len(texts))
-    found: list[int] = hot_grams(token_table(texts), sent_by, min_texts, min_units, budget).tolist()
+    found: list[int] = hot_grams(token_table(texts), sent_by, min_texts, min_units, budget).hashes.tolist()
     return found
 
 
@@ -138,7 +149,32 @@ def test_a_table_flags_unspaced_characters() -> None:
     assert table.hashes.tolist() == token_hashes("plain words 用 python 写").tolist()
 
 
-def test_contains_looks_hashes_up() -> None:
-    known = np.array([3, 9, 2**64 - 1], np.uint64)
-    assert contains(known, np.array([0, 3, 4, 9, 10, 2**64 - 1], np.uint64)).tolist() == [0, 1, 0, 1, 0, 1]
-    assert contains(known[:0], np.array([3], np.uint64)).tolist() == [False]
+def test_found_in_looks_hashes_up() -> None:
+    known = HotGrams(np.array([3, 9, 2**64 - 1], np.uint64), np.array([False, True, False]))
+    hot, deep = found_in(known, np.array([0, 3, 4, 9, 10, 2**64 - 1], np.uint64))
+    assert hot.tolist() == [False, True, False, True, False, True]
+    assert deep.tolist() == [False, False, False, True, False, False]
+    assert found_in(no_grams(), np.array([3], np.uint64))[0].tolist() == [False]
+
+
+def test_words_that_few_units_repeat_are_deep_and_everyday_ones_are_not() -> None:
+    wrapped = [f"now think in small steps {number}" for number in range(40)]
+    everyday = [f"what is the best way {number}" for number in range(40)]
+    others = [f"{number} {number} {number} {number} {number}" for number in range(100, 220)]
+    texts = [*wrapped, *everyday, *others]
+    units = [number % 8 for number in range(40)] + list(range(40, 80)) + list(range(80, 200))
+    events = list(zip(range(len(texts)), units, strict=True))
+    sent_by = senders(*np.array(events).T, len(texts))
+    found = hot_grams(token_table(texts), sent_by, 8, 8)
+    deep = dict(zip(found.hashes.tolist(), found.deep.tolist(), strict=True))
+    assert deep[gram_hash("now think in small")]
+    assert deep[gram_hash("think in small steps")]
+    assert not deep[gram_hash("what is the best")]
+    assert not deep[gram_hash("is the best way")]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 500))
+def test_expected_units_equal_the_sum_over_units(activity: list[int], draws: int) -> None:
+    shares = np.array(activity) / sum(activity)
+    exact = float((1 - np.exp(-draws * shares)).sum())
+    assert expected_units(np.array([draws]), np.array(activity))[0] == pytest.approx(exact, rel=1e-6)

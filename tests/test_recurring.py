@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from indexer.grams import HashArray, hot_grams, senders, token_table
+from indexer.grams import HotGrams, hot_grams, no_grams, senders, token_table
 from indexer.recurring import kept_tokens, recurring_text, recurring_texts
 from indexer.sample import load_texts
 from models.text import canonical
@@ -27,7 +27,7 @@ def han_payloads(seed: int) -> list[str]:
     return ["".join(chr(rng.randrange(0x5000, 0x9000)) for _ in range(40)) for _ in range(PROMPTS)]
 
 
-def hot_of(texts: list[str]) -> HashArray:
+def hot_of(texts: list[str]) -> HotGrams:
     """Hot grams when each text comes from a unit of its own."""
     each = np.arange(len(texts))
     return hot_grams(token_table(texts), senders(each, each, len(texts)), min_texts=8, min_units=8)
@@ -94,5 +94,29 @@ def test_runs_of_neighbouring_texts_are_not_added_up() -> None:
 
 
 def test_without_hot_grams_nothing_recurs() -> None:
-    assert recurring_text(HEAD, np.zeros(0, np.uint64)) == ""
-    assert recurring_texts([], token_table([]), np.zeros(0, np.uint64)) == []
+    assert recurring_text(HEAD, no_grams()) == ""
+    assert recurring_texts([], token_table([]), no_grams()) == []
+
+
+def deep_hot(texts: list[str], units: int) -> HotGrams:
+    """Hot grams when `units` units take turns, among as many prompts of others."""
+    others = [" ".join(one.split()[:9]) for seed in range(6) for one in payloads(100 + seed)]
+    table = token_table([*texts, *others])
+    unit = np.concatenate([np.arange(len(texts)) % units, np.arange(units, units + len(others))])
+    return hot_grams(table, senders(np.arange(len(table)), unit, len(table)), min_texts=8, min_units=8)
+
+
+def test_a_wrapper_of_five_words_is_recovered_if_accounts_repeat_it() -> None:
+    brief = "think in small steps now"
+    texts = [f"{brief} {one}" for seed in range(2) for one in payloads(seed)]
+    assert recurring_texts(texts, token_table(texts), deep_hot(texts, 8)) == [brief] * len(texts)
+    assert recurring_texts(texts, token_table(texts), hot_of(texts)) == [""] * len(texts)
+
+
+def test_filler_words_do_not_end_a_deep_run() -> None:
+    first, second = "now think in small", "steps and mind the details"
+    texts = [f"{first} {second} {one}" for seed in range(2) for one in payloads(seed)]
+    hot = deep_hot(texts, 8)
+    assert recurring_text(f"{first} {second} basically", hot) == f"{first} {second}"
+    assert recurring_text(f"{first} well basically {second}", hot) == f"{first} | {second}"
+    assert recurring_text("mind the details", hot) == ""

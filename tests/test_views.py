@@ -121,7 +121,7 @@ def test_the_recurring_view_shows_the_wrapper_and_nothing_of_others() -> None:
     assert view.view is View.RECURRING
     assert weights(view) == {WRAPPER: 4}
     assert shown(view, corpus) == {(f"{WRAPPER}: {item}", WRAPPER) for item in items}
-    assert len(hot) == 7  # ten words
+    assert len(hot.hashes) == 7  # ten words
 
 
 def test_too_few_texts_or_units_make_nothing_recur() -> None:
@@ -130,7 +130,7 @@ def test_too_few_texts_or_units_make_nothing_recur() -> None:
     two_texts = world([("", f"{WRAPPER}: {items[unit % 2]}", unit) for unit in range(6)])
     for corpus in (one_unit, two_texts):
         view, hot = recurring_view(View.RECURRING, corpus, DETECTION)
-        assert (view.texts, len(hot)) == ((), 0)
+        assert (view.texts, len(hot.hashes)) == ((), 0)
 
 
 def test_the_system_view_is_apart_and_one_system_text_is_enough() -> None:

@@ -1,0 +1,86 @@
+"""Groups that the same accounts send: one campaign with several templates.
+
+A pool of accounts that works through several templates, says the same in several languages, or leaves one
+template for another shows as several groups of prompts. Each of them alone may look like people; that the same
+few accounts meet in all of them does not.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from indexer.corpus import Corpus
+from indexer.groups import UNGROUPED, Groups, merged
+
+IntArray = NDArray[np.int64]
+DoubleArray = NDArray[np.float64]
+
+MIN_COMMON_UNITS: Final = 8
+MIN_DEPTH: Final = 2.0  # median events a unit, in both groups: a viral prompt is no work of a pool
+CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the larger one
+OVERLAP: Final = 0.2  # Jaccard similarity of the two sets of units
+LIFT: Final = 3.0  # times as many common units as the activity of the units explains
+
+
+def join_pools(corpus: Corpus, groups: Groups) -> Groups:
+    """Groups with those that the same pool of accounts sends made one; each keeps its strand.
+
+    Two groups have one pool if their units coincide far more than chance explains, see `common_units`, and
+    both are deep.
+    """
+    if len(groups) < 2:
+        return groups
+    events = events_by_unit(corpus, groups)
+    units = np.diff(events.indptr)
+    depth = np.array([np.median(events.data[a:b]) for a, b in zip(events.indptr, events.indptr[1:], strict=False)])
+    first, second, common, expected = common_units(events, np.bincount(corpus.events.unit))
+    smaller = np.minimum(units[first], units[second])
+    either = units[first] + units[second] - common
+    same = (common >= MIN_COMMON_UNITS) & (common >= LIFT * expected)
+    same &= (common >= CONTAINED * smaller) & (common >= OVERLAP * either)
+    same &= (depth[first] >= MIN_DEPTH) & (depth[second] >= MIN_DEPTH)
+    links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(groups), len(groups)))
+    _, pool = connected_components(links, directed=False)
+    return merged(groups, pool.astype(np.int64))
+
+
+def events_by_unit(corpus: Corpus, groups: Groups) -> csr_array:
+    """Events of each unit in each group, (groups, units)."""
+    group = groups.of_prompt[corpus.event_prompt]
+    inside = group != UNGROUPED
+    pairs = (np.ones(inside.sum(), np.int64), (group[inside], corpus.events.unit[inside]))
+    events: csr_array = coo_array(pairs, shape=(len(groups), int(corpus.events.unit.max()) + 1)).tocsr()
+    events.sum_duplicates()
+    return events
+
+
+def common_units(events: csr_array, activity: IntArray) -> tuple[IntArray, IntArray, IntArray, DoubleArray]:
+    """Pairs of groups with units in common: (first, second, common units, how many chance would give).
+
+    events: (groups, units). activity: (units,) events of each unit in the whole traffic. Chance deals the
+    second group's events to units in proportion to their activity: a unit of the first is then in the second
+    with probability 1 - exp(-events * share), so busy units meet often and prove little. Of the two directions
+    the larger expectation counts.
+    """
+    present = (events > 0).astype(np.int64)
+    meetings = (present @ present.T).tocoo()
+    upper = (meetings.row < meetings.col) & (meetings.data >= MIN_COMMON_UNITS)
+    first, second = meetings.row[upper].astype(np.int64), meetings.col[upper].astype(np.int64)
+    sizes = np.asarray(events.sum(axis=1)).ravel()
+    shares = activity / activity.sum()
+    expected = np.array(
+        [
+            max(_expected(present, a, sizes[b], shares), _expected(present, b, sizes[a], shares))
+            for a, b in zip(first, second, strict=True)
+        ],
+        np.float64,
+    )
+    return first, second, meetings.data[upper].astype(np.int64), expected
+
+
+def _expected(present: csr_array, group: int, draws: int, shares: DoubleArray) -> float:
+    mine = present.indices[present.indptr[group] : present.indptr[group + 1]]
+    return float((1 - np.exp(-draws * shares[mine])).sum())
