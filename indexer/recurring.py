@@ -35,20 +35,23 @@ def recurring_texts(texts: Sequence[str], table: TokenTable, hot: HotGrams) -> l
 
 
 def kept_tokens(table: TokenTable, hot: HotGrams) -> NDArray[np.bool_]:
-    """Which tokens are worth comparing, shape (tokens,): those that hot grams cover, in a run of at least
-    MIN_RUN_WORDS words, or of MIN_DEEP_WORDS with a deep gram among them. Fillers inside the latter are left out.
+    """Which tokens are worth comparing, shape (tokens,).
+
+    In a text with a run of at least MIN_DEEP_WORDS words that deep grams cover: these runs, without the fillers
+    inside, and nothing else, for what payloads of one kind have in common ("write a Python function that") would
+    only blur them. In any other text: runs of at least MIN_RUN_WORDS words that hot grams cover.
     """
     hashes, inside = table.grams()
     known, deep = found_in(hot, hashes)
-    covered = _covered(known & inside)
-    words = np.where(table.unspaced, UNSPACED_WORDS, 1.0) * covered
-    run = _run_numbers(covered, table.offsets)
-    long = covered & (np.bincount(run, words)[run] >= MIN_RUN_WORDS)
-    bridged = _run_numbers(_bridged(covered, run), table.offsets)
-    has_deep = np.bincount(bridged, deep & inside)[bridged] > 0
-    kept: NDArray[np.bool_] = long | (
-        covered & has_deep & (np.bincount(bridged, words)[bridged] >= MIN_DEEP_WORDS)
-    )
+    weight = np.where(table.unspaced, UNSPACED_WORDS, 1.0)
+    lasting = _covered(deep & inside)
+    run = _run_numbers(_bridged(lasting, table.offsets), table.offsets)
+    lasting &= np.bincount(run, weight * lasting)[run] >= MIN_DEEP_WORDS
+    usual = _covered(known & inside)
+    run = _run_numbers(usual, table.offsets)
+    usual &= np.bincount(run, weight * usual)[run] >= MIN_RUN_WORDS
+    text = np.repeat(np.arange(len(table)), np.diff(table.offsets))
+    kept: NDArray[np.bool_] = np.where((np.bincount(text, lasting) > 0)[text], lasting, usual)
     return kept
 
 
@@ -60,11 +63,13 @@ def _covered(starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return covered
 
 
-def _bridged(covered: NDArray[np.bool_], run: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Flags with short gaps between two runs of one text closed; `run` numbers the runs of equal flags. A gap at
-    the edge of a text is closed as well, which is harmless: what is not covered is not kept.
+def _bridged(covered: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Flags with short gaps between two runs of one text closed. A gap at the edge of a text is closed as well,
+    which is harmless: what is not covered is not kept.
     """
-    return covered | (np.bincount(run)[run] <= BRIDGED_TOKENS)
+    run = _run_numbers(covered, offsets)
+    bridged: NDArray[np.bool_] = covered | (np.bincount(run)[run] <= BRIDGED_TOKENS)
+    return bridged
 
 
 def _run_numbers(covered: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
