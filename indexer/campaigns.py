@@ -8,11 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.calibration import load_calibration
 from indexer.corpus import Corpus
-from indexer.describe import Portrait, background_of, events_by_group, portray, totals_of
+from indexer.describe import Portrait, background_of, events_by_group, observe, portray, totals_of
 from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups
 from indexer.lineage import Descent, descents
+from indexer.score import judge
 from indexer.skeleton import extract_template
 from indexer.store import Store, StoredPrompt
 from indexer.thresholds import ViewVectors
@@ -52,17 +54,23 @@ def campaigns_of(
     background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
     names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
+    templates = [
+        _template(store.prompts_by_id(corpus.prompt_ids[_spaced(mine, _TEMPLATE_SAMPLE)].tolist()), seen)
+        for mine, seen in zip(rows, groups.views, strict=True)
+    ]
+    shown_by = [observe(corpus, *each, totals) for each in zip(events, templates, groups.views, strict=True)]
+    verdicts = judge(shown_by, background, load_calibration())
     found: list[Campaign] = []
     for number, mine in enumerate(rows):
         seen = groups.views[number]
-        stored = store.prompts_by_id(corpus.prompt_ids[_spaced(mine, _TEMPLATE_SAMPLE)].tolist())
-        template = _template(stored, seen)
-        portrait = portray(corpus, events[number], template, seen, background, totals)
+        portrait = portray(corpus, events[number], verdicts[number], totals)
         shown = store.prompts_by_id(corpus.prompt_ids[_shown(number, mine, views, exemplars)].tolist())
         thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
         before = earlier.campaigns.get(names[number].campaign_id)
         history = (*(before.history if before else ()), _history(names[number], portrait, before, generation, at))
-        found.append(_campaign(names[number], portrait, template, seen, shown, thresholds, history[-_HISTORY:]))
+        found.append(
+            _campaign(names[number], portrait, templates[number], seen, shown, thresholds, history[-_HISTORY:])
+        )
     return found
 
 

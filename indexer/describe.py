@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from indexer.corpus import Corpus
 from indexer.events import EventTable, Names
-from indexer.rhythm import rhythm
-from indexer.score import Background, Observation, Verdict, judge, largest_share_within
+from indexer.evidence import Background, Observation, largest_share_within, same_value
+from indexer.rhythm import rhythm, sessions
+from indexer.score import Verdict
 from models.campaign import CampaignAccount, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -43,6 +44,7 @@ def background_of(events: EventTable) -> Background:
     """The whole traffic's hours and account births, to compare groups with."""
     hours = np.bincount(hour_of_day(events.timestamp), minlength=24) + 1.0
     created = _known_of(*np.unique(events.account, return_inverse=True), events.created_at)
+    networks = _known_of(*np.unique(events.account, return_inverse=True), events.network)
     spanned = np.unique(events.timestamp // _HOUR_S) % 24
     coverage = np.bincount(spanned, minlength=24) / max(1, len(spanned))
     return Background(
@@ -50,7 +52,14 @@ def background_of(events: EventTable) -> Background:
         coverage,
         rhythm(events.account, events.timestamp),
         largest_share_within(created[created >= 0], _BIRTH_WINDOW_S),
+        sessions(events.account, events.timestamp, span_of(events)),
+        same_value(networks[networks >= 0]) if np.count_nonzero(networks >= 0) > 1 else 0.0,
     )
+
+
+def span_of(events: EventTable) -> int:
+    """How long the traffic lasts, in seconds."""
+    return int(np.ptp(events.timestamp)) if len(events) else 0
 
 
 def hour_of_day(timestamps: IntArray) -> IntArray:
@@ -79,39 +88,41 @@ def totals_of(events: EventTable) -> Totals:
     return Totals(np.bincount(events.unit), np.bincount(events.account))
 
 
-def portray(
-    corpus: Corpus,
-    rows: IntArray,
-    template: Template,
-    views: tuple[View, ...],
-    background: Background,
-    totals: Totals,
-) -> Portrait:
-    """Portrait of the group whose events are `rows` of the event table (at least one)."""
+def observe(
+    corpus: Corpus, rows: IntArray, template: Template, views: tuple[View, ...], totals: Totals
+) -> Observation:
+    """What the group shows whose events are `rows` of the event table (at least one)."""
     events = corpus.events
     units, counts = np.unique(events.unit[rows], return_counts=True)
-    accounts, codes, per_account = np.unique(events.account[rows], return_inverse=True, return_counts=True)
+    accounts, codes = np.unique(events.account[rows], return_inverse=True)
     created = _known_of(accounts, codes, events.created_at[rows])
     payments = _known_of(accounts, codes, events.payment[rows])
-    verdict = judge(
-        Observation(
-            counts=counts.astype(np.int64),
-            hours=np.bincount(hour_of_day(events.timestamp[rows]), minlength=24),
-            rhythm=rhythm(events.account[rows], events.timestamp[rows]),
-            dedication=counts / totals.of_unit[units],
-            created=created[created >= 0],
-            payments=payments[payments >= 0],
-            template=template,
-            views=views,
-        ),
-        background,
+    networks = _known_of(accounts, codes, events.network[rows])
+    return Observation(
+        counts=counts.astype(np.int64),
+        hours=np.bincount(hour_of_day(events.timestamp[rows]), minlength=24),
+        rhythm=rhythm(events.account[rows], events.timestamp[rows]),
+        dedication=counts / totals.of_unit[units],
+        created=created[created >= 0],
+        payments=payments[payments >= 0],
+        networks=networks[networks >= 0],
+        sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
+        template=template,
+        views=views,
     )
+
+
+def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) -> Portrait:
+    """Portrait of the group whose events are `rows` of the event table (at least one)."""
+    events = corpus.events
+    _, counts = np.unique(events.unit[rows], return_counts=True)
+    accounts, per_account = np.unique(events.account[rows], return_counts=True)
     return Portrait(
         verdict=verdict,
         events=len(rows),
         prompts=len(np.unique(corpus.event_prompt[rows])),
         accounts=len(accounts),
-        units=len(units),
+        units=len(counts),
         depth=float(np.median(counts)),
         first_seen=moment(events.timestamp[rows].min()),
         last_seen=moment(events.timestamp[rows].max()),

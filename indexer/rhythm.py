@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 
 _DAY_S = 86_400
+_SESSION_S = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,32 @@ def rhythm(accounts: IntArray, timestamps: IntArray) -> Rhythm:
         return Rhythm(0.0, 0)
     estimates = (length[several] - counts[several]) / counts[several]  # already times n - 1
     return Rhythm(float(estimates.sum() / pairs), pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """excess: how much of the gaps between successive events of one account that chance would leave longer than
+    half an hour is shorter, at most 1: 0 for events at random times, negative for accounts that keep a distance.
+    gaps: how many there are.
+    """
+
+    excess: float
+    gaps: int
+
+
+def sessions(accounts: IntArray, timestamps: IntArray, span: int) -> Sessions:
+    """Sessions of events, given the account and the time (s) of each and how long the traffic lasts (s).
+
+    n events of an account at random times have n - 1 gaps that are shorter than t with chance
+    1 - exp(-n t / span).
+    """
+    order = np.lexsort((timestamps, accounts))
+    same = accounts[order][1:] == accounts[order][:-1]
+    gaps = np.diff(timestamps[order])[same]
+    if not len(gaps):
+        return Sessions(0.0, 0)
+    _, codes, counts = np.unique(accounts[order], return_inverse=True, return_counts=True)
+    expected = 1 - np.exp(-counts[codes[1:][same]] * _SESSION_S / max(_SESSION_S, span))
+    observed = float((gaps < _SESSION_S).mean())
+    chance = min(0.99, float(expected.mean()))
+    return Sessions((observed - chance) / (1 - chance), len(gaps))

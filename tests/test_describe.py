@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from indexer.calibration import load_calibration
 from indexer.corpus import Corpus
 from indexer.describe import (
     Portrait,
@@ -13,11 +14,12 @@ from indexer.describe import (
     events_by_group,
     hour_of_day,
     moment,
+    observe,
     portray,
     totals_of,
 )
 from indexer.events import EventTable, Names
-from indexer.score import Background
+from indexer.score import Background, judge
 from models.campaign import CampaignAccount, Evidence, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -92,7 +94,9 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     corpus = corpus_of(rows)
     mine = events_by_group(corpus, np.array(groups), max(groups) + 1)[0]
     events = corpus.events
-    return portray(corpus, mine, TEMPLATE, (View.WHOLE,), background_of(events), totals_of(events))
+    totals = totals_of(events)
+    seen = observe(corpus, mine, TEMPLATE, (View.WHOLE,), totals)
+    return portray(corpus, mine, judge([seen], background_of(events), load_calibration())[0], totals)
 
 
 def evidence(found: Portrait, name: str) -> Evidence:

@@ -9,28 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nbinom
 
-from indexer.rhythm import Rhythm, rhythm
-from indexer.score import (
+from indexer.calibration import PRIOR, load_calibration
+from indexer.evidence import (
     BALANCED,
-    LIKELY,
-    MIN_ALARM_DEPTH,
-    MIN_ALARM_UNITS,
     ORGANIC,
-    PRIOR,
-    STRONG,
     Background,
     Observation,
     capability_of,
     count_log_likelihood,
-    judge,
     largest_share_within,
+    measures,
+    same_value,
 )
+from indexer.rhythm import Rhythm, Sessions, rhythm, sessions
+from indexer.score import LIKELY, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, STRONG, Verdict, judge
 from models.campaign import Evidence, EvidenceKind, Level, Template
 from models.view import View
 
 HOUR = 3600
 DAY_HOURS = np.array([1.0] * 8 + [6.0] * 12 + [2.0] * 4)
-BACKGROUND = Background(DAY_HOURS / DAY_HOURS.sum(), np.full(24, 1 / 24), Rhythm(0.5, 10_000), 0.02)
+BACKGROUND = Background(
+    DAY_HOURS / DAY_HOURS.sum(), np.full(24, 1 / 24), Rhythm(0.5, 10_000), 0.02, Sessions(0.5, 10_000), 0.01
+)
 NONE = np.zeros(0, np.int64)
 
 
@@ -50,18 +50,29 @@ def group(**changes: Any) -> Observation:
         dedication=np.full(40, 0.9),
         created=NONE,
         payments=NONE,
+        networks=NONE,
+        sessions=Sessions(0.0, 960),
         template=REASONING,
         views=(View.WHOLE, View.RECURRING),
     )
     return replace(seen, **changes)
 
 
+def judged(seen: Observation) -> Verdict:
+    """Verdict on a group that is the only one."""
+    return judge([seen], BACKGROUND, load_calibration())[0]
+
+
+def value(seen: Observation, name: str) -> float:
+    return next(each.value for each in measures(seen, BACKGROUND) if each.name == name)
+
+
 def line(seen: Observation, name: str) -> Evidence:
-    return next(each for each in judge(seen, BACKGROUND).evidence if each.name == name)
+    return next(each for each in judged(seen).evidence if each.name == name)
 
 
 def score(**changes: Any) -> float:
-    return judge(group(**changes), BACKGROUND).score
+    return judged(group(**changes)).score
 
 
 def best_by_brute_force(counts: list[int], variation: float) -> float:
@@ -90,18 +101,22 @@ def test_a_schedulers_counts_look_balanced_and_peoples_do_not() -> None:
 
 
 def test_a_textbook_campaign_is_strong_and_its_evidence_adds_up() -> None:
-    found = judge(group(), BACKGROUND)
+    found = judged(group())
     assert (found.level, found.capability) == (Level.STRONG, "reasoning")
     total = PRIOR + sum(each.weight for each in found.evidence)
     assert found.score == pytest.approx(1 / (1 + np.exp(-total)))
     assert len({each.name for each in found.evidence}) == len(found.evidence)
     kinds = {each.name: each.kind for each in found.evidence}
-    assert [name for name, kind in kinds.items() if kind is EvidenceKind.CONTENT] == ["elicitation", "shared text"]
+    assert [name for name, kind in kinds.items() if kind is EvidenceKind.CONTENT] == [
+        "elicitation",
+        "shared text",
+        "system prompt",
+    ]
 
 
 def test_a_viral_prompt_is_watched_only() -> None:
     viral = group(counts=np.ones(500, np.int64), rhythm=Rhythm(0.0, 0), dedication=np.full(500, 0.05))
-    assert judge(viral, BACKGROUND).level is Level.WATCH
+    assert judged(viral).level is Level.WATCH
 
 
 @pytest.mark.parametrize(
@@ -117,7 +132,7 @@ def test_an_alarm_needs_width_and_depth(
     units: int, depth: float, alarm: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("indexer.score.PRIOR", 50.0)  # sure otherwise
-    found = judge(group(counts=np.full(units, int(depth)), dedication=np.full(units, 0.9)), BACKGROUND)
+    found = judged(group(counts=np.full(units, int(depth)), dedication=np.full(units, 0.9)))
     assert found.score > STRONG
     assert found.level.is_alarm == alarm
 
@@ -146,9 +161,9 @@ def observations(draw: st.DrawFn) -> Observation:
 @settings(deadline=None, max_examples=60)
 @given(observations())
 def test_no_single_line_decides_and_what_is_missing_weighs_nothing(seen: Observation) -> None:
-    found = judge(seen, BACKGROUND)
+    found = judged(seen)
     for each in found.evidence:
-        assert -4.0 <= each.weight <= 3.0, each
+        assert abs(each.weight) <= 8.0, each
         assert (each.observed is None) == each.explanation.startswith("not available")
         if each.observed is None:
             assert (each.expected, each.weight) == (None, 0.0)
@@ -161,12 +176,12 @@ def test_no_single_line_decides_and_what_is_missing_weighs_nothing(seen: Observa
 @given(observations())
 def test_the_order_of_the_units_does_not_matter(seen: Observation) -> None:
     turned = replace(seen, counts=seen.counts[::-1], created=seen.created[::-1], payments=seen.payments[::-1])
-    assert judge(turned, BACKGROUND).score == pytest.approx(judge(seen, BACKGROUND).score)
+    assert judged(turned).score == pytest.approx(judged(seen).score)
 
 
 def test_missing_fields_are_not_available() -> None:
-    found = {each.name: each for each in judge(group(), BACKGROUND).evidence}
-    for name in ("births", "payments"):
+    found = {each.name: each for each in judged(group()).evidence}
+    for name in ("births", "payments", "networks"):
         assert (found[name].observed, found[name].expected, found[name].weight) == (None, None, 0.0)
         assert found[name].explanation.startswith("not available")
 
@@ -189,14 +204,14 @@ def test_more_units_never_speak_against() -> None:
 
 def test_one_payment_method_for_all_lowers_and_a_pool_raises() -> None:
     one, pool, own = np.zeros(40, np.int64), np.arange(40) % 8, np.arange(40)
-    assert score(payments=one) < score() < score(payments=pool)
-    assert score(payments=own) == score()
+    assert score(payments=one) < score(payments=own) < score(payments=pool)
     assert line(group(payments=pool), "payments").observed == 5.0
 
 
 def test_accounts_born_together_raise() -> None:
     together, scattered = np.arange(40) * HOUR, np.arange(40) * 90 * 86_400
-    assert score(created=together) > score(created=scattered) >= score()
+    assert value(group(created=together), "births") > value(group(created=scattered), "births") == 0.0
+    assert score(created=together) >= score(created=scattered)
     assert line(group(created=together), "births").observed == 1.0
 
 
@@ -223,12 +238,48 @@ def test_a_group_that_keeps_office_hours_is_doubted() -> None:
 
 def test_content_alone_cannot_alarm() -> None:
     weak = group(counts=np.r_[np.full(12, 2), 60], dedication=np.full(13, 0.02), rhythm=Rhythm(0.5, 500))
-    assert judge(weak, BACKGROUND).level is Level.WATCH
+    assert judged(weak).level is Level.WATCH
 
 
 def test_a_group_seen_in_the_system_prompt_only_is_doubted() -> None:
     assert score(views=(View.SYSTEM,)) < score(views=(View.SYSTEM, View.WHOLE)) == score()
     assert score(views=(View.SYSTEM, View.EXACT)) == score(views=(View.SYSTEM,))  # one prompt of it is repeated
+
+
+def test_few_networks_for_many_accounts_raise_and_a_single_one_lowers() -> None:
+    many, few, one = np.arange(40), np.arange(40) % 5, np.zeros(40, np.int64)
+    values = [value(group(networks=each), "networks") for each in (one, many, few)]
+    assert values == sorted(values)
+    assert values[0] == -1.0
+    assert line(group(networks=few), "networks").observed == pytest.approx(40 * 7 / (40 * 39) / 0.01)
+
+
+def test_accounts_that_take_turns_beat_accounts_with_sessions() -> None:
+    accounts, day = np.repeat(np.arange(20), 10), 86_400
+    turns = np.tile(np.arange(10) * day // 10, 20)
+    sitting = np.tile(np.arange(10) * 60, 20) + np.repeat(np.arange(20) * 3000, 10)
+    assert sessions(accounts, turns, day).excess < 0 < 0.99 < sessions(accounts, sitting, day).excess
+    assert sessions(accounts, turns, day).gaps == 180
+    weights = [value(group(sessions=sessions(accounts, each, day)), "sessions") for each in (turns, sitting)]
+    assert weights == [0.5, -0.5]
+    assert sessions(np.arange(5), np.arange(5), day).gaps == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=30))
+def test_the_chance_of_the_same_value_equals_a_loop(values: list[int]) -> None:
+    pairs = [one == other for i, one in enumerate(values) for other in values[i + 1 :]]
+    assert same_value(np.array(values)) == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_the_more_groups_are_tested_the_surer_each_must_be() -> None:
+    dull = group(
+        counts=np.r_[np.full(30, 2), np.full(10, 40)], rhythm=Rhythm(0.5, 960), sessions=Sessions(0.5, 960)
+    )
+    alone, among = judged(group()), judge([group(), *[dull] * 99], BACKGROUND, load_calibration())[0]
+    assert alone.p_value == among.p_value
+    assert among.false_discovery == pytest.approx(min(1.0, 100 * alone.false_discovery))
+    assert alone.score == among.score
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""What benign groups show, and what each component is worth: learned once, on simulated worlds, and shipped.
+
+A formula for what benign traffic ought to look like flags nearly every popular template: people are neither
+Poisson nor alike. So every component is compared with benign groups as the engine itself found them in worlds
+of many habits, and so is the sum. `scripts/calibrate` makes the file.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from indexer.evidence import Measure
+
+DoubleArray = NDArray[np.float64]
+
+PRIOR: Final = -2.5  # log-odds that a group wide and deep enough to be tested is a campaign, before looking closer
+TAIL_SHARE: Final = 0.1  # of the benign sums, the highest, that the tail beyond them is drawn from
+_RIDGE: Final = 0.003  # keeps the weights apart from one lucky component
+_QUANTILES: Final = 33
+
+
+class Component(msgspec.Struct, frozen=True):
+    """weight: nats for a step of one on the component's scale, never negative. centre: benign groups' mean value.
+    expected: median observation of benign groups. quantiles: of their values, ascending, evenly spaced.
+    """
+
+    weight: float
+    centre: float
+    expected: float
+    quantiles: tuple[float, ...]
+
+    def share_above(self, value: float) -> float:
+        """Share of benign groups with at least this value, in (0, 1]."""
+        below = np.searchsorted(np.asarray(self.quantiles), value, side="left")
+        return float((1 + len(self.quantiles) - below) / (1 + len(self.quantiles)))
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """components by name. sums: the benign groups' sums of contributions, ascending. groups, campaigns, worlds:
+    what it was learned on.
+    """
+
+    components: dict[str, Component]
+    sums: tuple[float, ...]
+    groups: int
+    campaigns: int
+    worlds: int
+
+    def contribution(self, measure: Measure) -> float:
+        """Weight of evidence (nats) of one component, against a benign group of the usual kind."""
+        component = self.components[measure.name]
+        return 0.0 if measure.observed is None else component.weight * (measure.value - component.centre)
+
+    def p_value(self, total: float) -> float:
+        """Chance of a benign group to have at least this sum, in (0, 1].
+
+        The conformal rank among the benign sums; beyond the TAIL_SHARE highest, whose own number could not tell
+        one in a thousand from one in a million, an exponential tail fitted to their excess over where they begin
+        (a generalised Pareto tail with shape 0; Pickands, 1975). It is an extrapolation.
+        """
+        sums = np.asarray(self.sums)
+        start = float(np.quantile(sums, 1 - TAIL_SHARE))
+        if total <= start:
+            return float((1 + len(sums) - np.searchsorted(sums, total, side="left")) / (1 + len(sums)))
+        excess = sums[sums > start] - start
+        return float(TAIL_SHARE * np.exp(-(total - start) / max(1e-9, excess.mean())))
+
+
+@cache
+def load_calibration() -> Calibration:
+    """The calibration shipped with the package."""
+    return msgspec.json.decode((files("indexer") / "texts" / "calibration.json").read_bytes(), type=Calibration)
+
+
+def q_values(p_values: Sequence[float]) -> DoubleArray:
+    """Least false discovery rate at which each hypothesis is rejected (Benjamini and Hochberg, 1995)."""
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * len(values) / np.arange(1, len(values) + 1)
+    smallest = np.minimum.accumulate(steps[::-1])[::-1]
+    found = np.empty(len(values))
+    found[order] = np.minimum(smallest, 1.0)
+    return found
+
+
+def calibrate(
+    benign: Sequence[Sequence[Measure]], planted: Sequence[Sequence[Measure]], worlds: int
+) -> Calibration:
+    """Calibration from the measures of benign groups and of planted campaigns (at least one of each).
+
+    A logistic regression with weights that cannot be negative, so that no component may speak against what it is
+    there to show; both sides weigh the same, and a ridge keeps weights small. A missing observation counts as an
+    ordinary benign one.
+    """
+    names = [each.name for each in benign[0]]
+    centres = [
+        _mean([row[place].value for row in benign if row[place].observed is not None])
+        for place in range(len(names))
+    ]
+    values = np.array(
+        [
+            [
+                0.0 if each.observed is None else each.value - centre
+                for each, centre in zip(row, centres, strict=True)
+            ]
+            for row in (*benign, *planted)
+        ]
+    )
+    sides = np.array([-1.0] * len(benign) + [1.0] * len(planted))
+    weights = _fitted(values, sides)
+    components = {}
+    for place, name in enumerate(names):
+        known = [row[place] for row in benign if row[place].observed is not None]
+        quantiles = np.quantile([each.value for each in known] or [0.0], np.linspace(0, 1, _QUANTILES))
+        components[name] = Component(
+            weight=round(float(weights[place]), 4),
+            centre=round(centres[place], 4),
+            expected=round(
+                float(np.median([each.observed for each in known if each.observed is not None] or [0.0])), 4
+            ),
+            quantiles=tuple(np.round(quantiles, 4).tolist()),
+        )
+    sums = np.sort(values[: len(benign)] @ weights)
+    return Calibration(components, tuple(np.round(sums, 4).tolist()), len(benign), len(planted), worlds)
+
+
+def _fitted(values: DoubleArray, sides: DoubleArray) -> DoubleArray:
+    balance = np.where(sides > 0, 0.5 / max(1, (sides > 0).sum()), 0.5 / max(1, (sides < 0).sum()))
+
+    def loss(parameters: DoubleArray) -> tuple[float, DoubleArray]:
+        weights, intercept = parameters[:-1], parameters[-1]
+        margin = sides * (values @ weights + intercept)
+        slope = -balance * sides / (1 + np.exp(np.clip(margin, -500, 500)))
+        value = float((balance * np.logaddexp(0, -margin)).sum() + _RIDGE * (weights**2).sum() / 2)
+        return value, np.append(values.T @ slope + _RIDGE * weights, slope.sum())
+
+    bounds = [(0.0, None)] * values.shape[1] + [(None, None)]
+    found = minimize(loss, np.zeros(values.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds)
+    weights: DoubleArray = found.x[:-1]
+    return weights
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0

@@ -1,0 +1,306 @@
+"""What a group's traffic and text show, component by component, as numbers that grow with suspicion.
+
+Each component compares what was observed with what benign groups show. `value` is the observation on a bounded
+scale on which more speaks for a campaign; what a step on it is worth is not said here but learned on benign and
+planted groups, see `indexer.calibration`. A component whose fields are missing is not available, and has no value.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from indexer.rhythm import Rhythm, Sessions
+from models.campaign import EvidenceKind, Template
+from models.view import View, only_system
+
+IntArray = NDArray[np.int64]
+DoubleArray = NDArray[np.float64]
+
+BALANCED: Final = 0.10  # squared variation of the rates behind the counts when a scheduler hands out the work
+ORGANIC: Final = 1.20  # the same for people: a few heavy users, many light ones
+_HOURS: Final = 24
+_HOURS_EVENTS: Final = 100.0
+_MIN_PAIRS: Final = 20
+_MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
+_ONE_CUSTOMER: Final = 0.8  # share of accounts on one payment method or network, from which it is one customer
+_BIRTH_WINDOW_S: Final = 72 * 3600
+
+_CAPABILITIES: Final[dict[str, re.Pattern[str]]] = {
+    "reasoning": re.compile(
+        r"\b(step[- ]by[- ]step|reasoning|chain of thought|think(ing)? (aloud|through|out loud)|inner monologue"
+        r"|intermediate (step|conclusion)s?|derivation|working (memory|out)|thought process|monologue"
+        r"|careful thinking|every inference)\b"
+        r"|推理|逐步|思维链|思考过程"
+    ),
+    "grading": re.compile(
+        r"\b(rubric|grad(e|er|ing)|scor(e|ing)|criteri(a|on)|judge?ments?|judge|reward"
+        r"|(worse|better) (reply|answer|response)|rate (the|each|this))\b|评分|打分"
+    ),
+    "policy": re.compile(r"\b(sensitive|censor\w*|policy|neutral(ly)?|controvers\w*|political(ly)?)\b|敏感|审查"),
+    "tool use": re.compile(r"\b(tool calls?|function calls?|tools?|arguments|api calls?)\b|工具调用"),
+    "agentic": re.compile(r"\b(agent(ic)?|sub-?tasks?|terminal|orchestrat\w*|environment|action plan)\b|智能体"),
+    "data analysis": re.compile(
+        r"\b(data ?(analyst|analysis|set|frame)|statistic\w*|regression|correlation)\b|数据分析"
+    ),
+    "coding": re.compile(
+        r"\b(code|function|program\w*|python|java\w*|unit tests?|refactor\w*|software|bug)\b|代码|编程"
+    ),
+}
+_ELICITING: Final = frozenset({"reasoning", "grading"})
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the whole traffic looks like, for comparison.
+
+    hours: (24,) share of all events in each hour of the day (UTC), summing to 1.
+    coverage: (24,) the same for a sender that never rests, over the hours that the traffic spans.
+    rhythm: how far accounts in general keep hours of their own.
+    birth_share: the largest share of all known accounts created within 72 hours.
+    sessions: how far accounts in general send in bursts. same_network: chance that two accounts share a network,
+        0 if networks are not given.
+    """
+
+    hours: DoubleArray
+    coverage: DoubleArray
+    rhythm: Rhythm
+    birth_share: float
+    sessions: Sessions
+    same_network: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was measured on one group.
+
+    counts: (units,) events of each unit in the group. hours: (24,) its events by hour of the day (UTC).
+    rhythm: how far its accounts keep hours of their own.
+    dedication: (units,) share of each unit's events that are in the group. created: creation times of its
+    accounts (s), empty if unknown. payments, networks: code of each account that has one.
+    sessions: how far its accounts send it in bursts.
+    """
+
+    counts: IntArray
+    hours: IntArray
+    rhythm: Rhythm
+    dedication: DoubleArray
+    created: IntArray
+    payments: IntArray
+    networks: IntArray
+    sessions: Sessions
+    template: Template
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One component of one group. observed: in the unit that the explanation names, None if not available.
+    value: the same on a bounded scale on which more speaks for a campaign, 0 if not available.
+    """
+
+    name: str
+    kind: EvidenceKind
+    observed: float | None
+    value: float
+    explanation: str
+
+
+def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
+    """Every component, always in the same order."""
+    return tuple(component(seen, background) for component in _COMPONENTS)
+
+
+def capability_of(skeleton: str) -> str:
+    """The capability whose vocabulary the fixed text uses most, "" if none."""
+    text = skeleton.casefold()
+    found = {name: len(pattern.findall(text)) for name, pattern in _CAPABILITIES.items()}
+    best = max(found, key=lambda name: found[name])
+    return best if found[best] else ""
+
+
+def count_log_likelihood(counts: IntArray, variation: float) -> float:
+    """Greatest log-likelihood, over the mean, of counts >= 1 that a zero-truncated negative binomial gave.
+
+    variation: squared coefficient of variation of the gamma-distributed rates; 0 would be Poisson.
+    """
+    values, multiplicity = np.unique(counts, return_counts=True)
+    means = np.geomspace(0.05, max(2.0, 4.0 * float(counts.mean())), 120)[:, None]
+    shape = 1.0 / variation
+    log_pmf = (
+        gammaln(values + shape)
+        - gammaln(shape)
+        - gammaln(values + 1)
+        + shape * np.log(shape / (shape + means))
+        + values * np.log(means / (shape + means))
+    )
+    log_positive = np.log1p(-np.exp(shape * np.log(shape / (shape + means))))
+    return float(((log_pmf - log_positive) * multiplicity).sum(axis=1).max())
+
+
+def _spread(seen: Observation, _: Background) -> Measure:
+    shares = seen.counts / seen.counts.sum()
+    effective = float(np.exp(-(shares * np.log(shares)).sum()))
+    text = "accounts or organisations that share the load evenly enough to count"
+    return _coordination("spread", effective, _bounded(np.log(effective / 15.0), -1.0, 2.0), text)
+
+
+def _depth(seen: Observation, _: Background) -> Measure:
+    depth = float(np.median(seen.counts))
+    text = "times that half of them sent it, or more; a viral or published prompt is sent once or twice"
+    return _coordination("depth", depth, _bounded(np.log2(depth), 0.0, 3.5), text)
+
+
+def _balance(seen: Observation, _: Background) -> Measure:
+    variation = float(np.var(seen.counts) / np.mean(seen.counts))
+    ratio = count_log_likelihood(seen.counts, BALANCED) - count_log_likelihood(seen.counts, ORGANIC)
+    text = "variance over mean of the counts; near 1 when a scheduler spreads the work, large when people do"
+    return _coordination("balance", variation, float(np.tanh(ratio / 8.0)), text)
+
+
+def _clock(seen: Observation, background: Background) -> Measure:
+    """Accounts that never rest, against accounts that keep hours, each in a time zone of its own."""
+    observed, expected = seen.rhythm.concentration, background.rhythm.concentration
+    if seen.rhythm.pairs < _MIN_PAIRS or expected <= 0:
+        return _not_available("clock", "too few events an account to see its hours")
+    certainty = min(1.0, seen.rhythm.pairs / 100)
+    text = "how far each account keeps to hours of its own; 0 when it is awake round the clock"
+    return _coordination("clock", observed, certainty * _bounded(0.5 - observed / expected, -0.6, 0.6), text)
+
+
+def _hours(seen: Observation, background: Background) -> Measure:
+    """Whether the group as a whole keeps hours of its own (a class, an office), which speaks against.
+
+    The log-likelihood of its hours under a flat Dirichlet prior, so that hours of their own cost what fitting
+    24 shares costs, against that of everybody's hours or of a sender that never rests. Events of one account
+    are not independent, so at most _HOURS_EVENTS count.
+    """
+    counts = seen.hours * min(1.0, _HOURS_EVENTS / int(seen.hours.sum()))
+    steady = float((counts * np.log(_smoothed(background.coverage))).sum())
+    usual = float((counts * np.log(_smoothed(background.hours))).sum())
+    own = float(gammaln(_HOURS) - gammaln(_HOURS + counts.sum()) + (gammaln(1 + counts) - gammaln(1)).sum())
+    text = "evenness of all its events over the hours of the day, 0 to 1; a class or an office keeps few hours"
+    value = _bounded(0.2 * (max(usual, steady) - own), -1.0, 0.0)
+    return _coordination("hours", _evenness(seen.hours / seen.hours.sum()), value, text)
+
+
+def _sessions(seen: Observation, background: Background) -> Measure:
+    """People sit down and ask several things; a scheduler's accounts take turns."""
+    if seen.sessions.gaps < _MIN_PAIRS:
+        return _not_available("sessions", "too few events an account to see its sessions")
+    certainty = min(1.0, seen.sessions.gaps / 100)
+    value = certainty * _bounded(background.sessions.excess - seen.sessions.excess, -0.5, 0.5)
+    text = "how much oftener than chance an account's events follow each other within half an hour"
+    return _coordination("sessions", seen.sessions.excess, value, text)
+
+
+def _smoothed(shares: DoubleArray) -> DoubleArray:
+    return 0.9 * shares + 0.1 / _HOURS
+
+
+def _births(seen: Observation, background: Background) -> Measure:
+    if len(seen.created) < _MIN_ACCOUNTS:
+        return _not_available("births", "account creation times are not given")
+    share = largest_share_within(seen.created, _BIRTH_WINDOW_S)
+    expected = min(1.0, background.birth_share + 3.0 / len(seen.created))
+    text = "largest share of its accounts created within 72 hours of one another"
+    return _coordination("births", share, _bounded(share - expected, 0.0, 0.8), text)
+
+
+def _payments(seen: Observation, _: Background) -> Measure:
+    if len(seen.payments) < _MIN_ACCOUNTS:
+        return _not_available("payments", "payment ids are not given")
+    counts = np.bincount(seen.payments)
+    each = float(len(seen.payments) / np.count_nonzero(counts))
+    one = counts.max() >= _ONE_CUSTOMER * len(seen.payments)
+    text = "accounts to a payment method; one method for all of them is one customer, a few for many is a pool"
+    return _coordination("payments", each, -1.0 if one else _bounded(np.log2(each), 0.0, 2.5), text)
+
+
+def _networks(seen: Observation, background: Background) -> Measure:
+    if len(seen.networks) < _MIN_ACCOUNTS or background.same_network <= 0:
+        return _not_available("networks", "networks are not given")
+    counts = np.bincount(seen.networks)
+    lift = same_value(seen.networks) / background.same_network
+    one = counts.max() >= _ONE_CUSTOMER * len(seen.networks)
+    text = "times as often as in general that two of its accounts share a network; one network for all is one site"
+    return _coordination("networks", lift, -1.0 if one else _bounded(np.log2(max(lift, 1.0) / 2), 0.0, 2.5), text)
+
+
+def _dedication(seen: Observation, _: Background) -> Measure:
+    share = float(np.median(seen.dedication))
+    text = "median share of an account's traffic that is this; mixing in other prompts lowers it"
+    return _coordination("dedication", share, share - 0.25, text)
+
+
+def _elicitation(seen: Observation, _: Background) -> Measure:
+    capability = capability_of(seen.template.skeleton)
+    value = 1.0 if capability in _ELICITING else 0.5 if capability else 0.0
+    text = f"the fixed text asks for {capability}" if capability else "the fixed text names no sought capability"
+    return Measure("elicitation", EvidenceKind.CONTENT, float(bool(capability)), value, text)
+
+
+def _shared_text(seen: Observation, _: Background) -> Measure:
+    literal = float(len(re.sub(r"\{\d+\}", " ", seen.template.skeleton).split()))
+    value = _bounded(np.log((literal + 1.0) / 8.0), -1.0, 2.0)
+    return Measure("shared text", EvidenceKind.CONTENT, literal, value, "words of fixed text")
+
+
+def _role(seen: Observation, _: Background) -> Measure:
+    system = only_system(seen.views)
+    text = "1 if all of the fixed text is in the system prompt, as applications have it"
+    return Measure("system prompt", EvidenceKind.CONTENT, float(system), -float(system), text)
+
+
+_COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
+    _spread,
+    _depth,
+    _balance,
+    _clock,
+    _hours,
+    _sessions,
+    _births,
+    _payments,
+    _networks,
+    _dedication,
+    _elicitation,
+    _shared_text,
+    _role,
+)
+
+
+def same_value(values: IntArray) -> float:
+    """Chance that two different ones of at least two values are equal."""
+    counts = np.unique(values, return_counts=True)[1]
+    return float((counts * (counts - 1)).sum() / (len(values) * (len(values) - 1)))
+
+
+def largest_share_within(moments: IntArray, width: int) -> float:
+    """Largest share of the moments that lie within `width` of each other; 0 for none."""
+    if not len(moments):
+        return 0.0
+    ordered = np.sort(moments)
+    inside = np.searchsorted(ordered, ordered + width, side="right") - np.arange(len(ordered))
+    return float(inside.max() / len(ordered))
+
+
+def _evenness(shares: DoubleArray) -> float:
+    """Entropy of shares that sum to 1 over that of equal shares, in [0, 1]."""
+    present = shares[shares > 0]
+    return float(-(present * np.log(present)).sum() / np.log(len(shares)))
+
+
+def _coordination(name: str, observed: float, value: float, text: str) -> Measure:
+    return Measure(name, EvidenceKind.COORDINATION, observed, value, text)
+
+
+def _not_available(name: str, why: str) -> Measure:
+    return Measure(name, EvidenceKind.COORDINATION, None, 0.0, f"not available: {why}")
+
+
+def _bounded(value: float, low: float, high: float) -> float:
+    return float(min(max(value, low), high))
