@@ -21,7 +21,7 @@ DoubleArray = NDArray[np.float64]
 
 PRIOR: Final = -2.5  # log-odds that a group wide and deep enough to be tested is a campaign, before looking closer
 TAIL_SHARE: Final = 0.1  # of the benign sums, the highest, that the tail beyond them is drawn from
-_RIDGE: Final = 0.003  # keeps the weights apart from one lucky component
+_RIDGE: Final = 0.001  # keeps the weights apart from one lucky component
 _QUANTILES: Final = 33
 
 

@@ -184,7 +184,7 @@ def _hours(seen: Observation, background: Background) -> Measure:
     usual = float((counts * np.log(_smoothed(background.hours))).sum())
     own = float(gammaln(_HOURS) - gammaln(_HOURS + counts.sum()) + (gammaln(1 + counts) - gammaln(1)).sum())
     text = "evenness of all its events over the hours of the day, 0 to 1; a class or an office keeps few hours"
-    value = _bounded(0.2 * (max(usual, steady) - own), -1.0, 0.0)
+    value = _bounded(0.2 * (max(usual, steady) - own), -3.0, 0.0)
     return _coordination("hours", _evenness(seen.hours / seen.hours.sum()), value, text)
 
 
