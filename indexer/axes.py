@@ -110,7 +110,7 @@ def attacker(rng: Random, days: float) -> Axes:
         skeleton=rng.choice((None, (0.02, 0.2), (0.05, 0.4), (0.3, 0.8))),
         place=rng.choice((Place.HEAD, Place.HEAD, Place.TAIL, Place.ENDS, Place.MIDDLE)),
         load=rng.choice((Load.ROUND_ROBIN, Load.POISSON, Load.POISSON, Load.HEAVY_TAIL)),
-        sigma=rng.uniform(0.3, 0.8),
+        sigma=rng.uniform(0.3, 1.4),
         clock=rng.choice(
             (Clock.HUMAN,) if careful else (Clock.ROUND_THE_CLOCK, Clock.ROUND_THE_CLOCK, Clock.HUMAN)
         ),

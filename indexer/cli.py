@@ -26,7 +26,7 @@ from indexer.progress import BarProgress, JsonProgress, Progress
 from indexer.reindex import reindex as build_generation
 from indexer.sample import load_texts
 from indexer.settings import Settings, load_settings
-from indexer.simulate import WorldSpec, write_world
+from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store
 from models.campaign import Campaign, Level
 from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
@@ -190,10 +190,13 @@ def simulate(
     benign: Annotated[bool, typer.Option(help="With the benign look-alikes.")] = True,
     days: Annotated[float, typer.Option(min=0.01)] = 1.0,
     texts: Annotated[Path | None, typer.Option(help="Folder of texts instead of the shipped sample.")] = None,
+    cast: Annotated[
+        Cast, typer.Option(help="Groups with set habits, or with every trait at random.")
+    ] = Cast.STANDARD,
     as_json: AsJson = False,
 ) -> None:
     """Make traffic with planted campaigns and benign look-alikes, and the truth about it."""
-    spec = WorldSpec(events=events, days=days, campaigns=campaigns, benign=benign)
+    spec = WorldSpec(events=events, days=days, campaigns=campaigns, benign=benign, cast=cast)
     done = write_world(out, spec, load_texts(texts), seed)
     table = Table("kind", "events")
     for kind, count in done.kinds.items():

@@ -152,7 +152,7 @@ def test_a_file_cut_short(root: Path, name: str) -> None:
 
 def test_an_unknown_layout(root: Path) -> None:
     rewrite_manifest(root / NEW, lambda manifest: replace(manifest, format=FORMAT + 1))
-    with pytest.raises(GenerationDamaged, match=f"{NEW} has layout 2; this version reads 1"):
+    with pytest.raises(GenerationDamaged, match=f"{NEW} has layout {FORMAT + 1}; this version reads {FORMAT}"):
         verify(root / NEW)
 
 

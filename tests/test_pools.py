@@ -1,0 +1,85 @@
+"""Groups that one pool of accounts sends become one campaign; groups that share busy people do not."""
+
+import numpy as np
+import pytest
+from test_groups import corpus_of
+
+from indexer.corpus import Corpus
+from indexer.groups import UNGROUPED, Groups, merged
+from indexer.pools import common_units, events_by_unit, join_pools
+from models.view import View
+
+Senders = list[range]
+
+
+def world(senders: Senders, each: int = 3, crowd: int = 400) -> tuple[Corpus, Groups]:
+    """A group of prompts for each range of units, `each` by every unit; and a crowd that sends other things."""
+    sent, group = [], []
+    for number, units in enumerate(senders):
+        for unit in units:
+            for _ in range(each):
+                sent.append((len(group), unit))
+                group.append(number)
+    for unit in range(1000, 1000 + crowd):
+        for _ in range(5):
+            sent.append((len(group), unit))
+            group.append(UNGROUPED)
+    of_prompt = np.array(group)
+    views = ((View.RECURRING,),) * len(senders)
+    return corpus_of(len(group), sent), Groups(of_prompt, views, np.where(of_prompt == UNGROUPED, UNGROUPED, 0))
+
+
+def joined(senders: Senders, each: int = 3) -> int:
+    """How many groups are left."""
+    return len(join_pools(*world(senders, each)))
+
+
+@pytest.mark.parametrize(
+    ("senders", "left"),
+    [
+        ([range(30), range(30)], 1),
+        ([range(30), range(15)], 1),  # half of a pool moved on to another template
+        ([range(30), range(20, 50)], 2),
+        ([range(30), range(100, 130)], 2),
+        ([range(30), range(30), range(200, 230), range(200, 230)], 2),
+        ([range(7), range(7)], 2),  # too few to tell
+        ([range(30)], 1),
+        ([], 0),
+    ],
+)
+def test_groups_of_one_pool_are_one(senders: Senders, left: int) -> None:
+    assert joined(senders) == left
+
+
+def test_viral_prompts_of_the_same_people_stay_apart() -> None:
+    assert joined([range(30), range(30)], each=1) == 2
+
+
+def test_people_who_do_everything_join_nothing() -> None:
+    """Twenty units make nearly all of the traffic, so that they meet in any two groups says nothing."""
+    corpus, groups = world([range(20), range(20)], each=30, crowd=3)
+    assert len(join_pools(corpus, groups)) == 2
+
+
+def test_expected_common_units_equal_a_loop() -> None:
+    corpus, groups = world([range(30), range(10, 40), range(5, 25)])
+    activity = np.bincount(corpus.events.unit)
+    events = events_by_unit(corpus, groups)
+    for a, b, common, expected in zip(*common_units(events, activity), strict=True):
+        members = [set(np.flatnonzero(events[[number]].toarray()[0])) for number in (a, b)]
+        assert common == len(members[0] & members[1])
+        sizes = [int(events[[number]].sum()) for number in (a, b)]
+        by_hand = [
+            sum(1 - np.exp(-size * activity[unit] / activity.sum()) for unit in mine)
+            for mine, size in ((members[0], sizes[1]), (members[1], sizes[0]))
+        ]
+        assert expected == pytest.approx(max(by_hand))
+
+
+def test_merged_groups_keep_their_strands_and_all_their_views() -> None:
+    of_prompt = np.array([0, 1, UNGROUPED, 2, 1])
+    groups = Groups(of_prompt, ((View.WHOLE,), (View.RECURRING,), (View.EXACT, View.WHOLE)), np.zeros(5, np.int64))
+    found = merged(groups, np.array([7, 3, 7]))
+    assert found.of_prompt.tolist() == [0, 1, UNGROUPED, 0, 1]
+    assert found.strand.tolist() == [0, 0, UNGROUPED, 1, 0]
+    assert found.views == ((View.WHOLE, View.EXACT), (View.RECURRING,))
