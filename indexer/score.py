@@ -203,7 +203,7 @@ def _hours(seen: Observation, background: Background) -> Evidence:
     steady = float((counts * np.log(_smoothed(background.coverage))).sum())
     usual = float((counts * np.log(_smoothed(background.hours))).sum())
     own = float(gammaln(_HOURS) - gammaln(_HOURS + counts.sum()) + (gammaln(1 + counts) - gammaln(1)).sum())
-    weight = _bounded(0.5 * (max(usual, steady) - own), -2.5, 0.0)
+    weight = _bounded(0.5 * (max(usual, steady) - own), -4.0, 0.0)
     text = "evenness of all its events over the hours of the day, 0 to 1; a class or an office keeps few hours"
     observed, expected = _evenness(seen.hours / seen.hours.sum()), _evenness(background.hours)
     return Evidence("hours", EvidenceKind.COORDINATION, observed, expected, weight, text)
