@@ -5,7 +5,7 @@ Poisson nor alike. So every component is compared with benign groups as the engi
 of many habits, and so is the sum. `scripts/calibrate` makes the file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -21,7 +21,22 @@ DoubleArray = NDArray[np.float64]
 
 PRIOR: Final = -2.5  # log-odds that a group wide and deep enough to be tested is a campaign, before looking closer
 TAIL_SHARE: Final = 0.1  # of the benign sums, the highest, that the tail beyond them is drawn from
-_RIDGE: Final = 0.001  # keeps the weights apart from one lucky component
+_RIDGE: Final = 0.01  # how firmly the beliefs are held
+BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would say before they saw any
+    "spread": 1.0,
+    "depth": 1.0,
+    "balance": 2.5,
+    "clock": 4.0,
+    "hours": 1.3,
+    "sessions": 2.0,
+    "births": 0.6,
+    "payments": 1.0,
+    "networks": 0.5,
+    "dedication": 1.0,
+    "elicitation": 0.7,
+    "shared text": 0.3,
+    "system prompt": 1.5,
+}
 _QUANTILES: Final = 33
 
 
@@ -90,13 +105,17 @@ def q_values(p_values: Sequence[float]) -> DoubleArray:
 
 
 def calibrate(
-    benign: Sequence[Sequence[Measure]], planted: Sequence[Sequence[Measure]], worlds: int
+    benign: Sequence[Sequence[Measure]],
+    planted: Sequence[Sequence[Measure]],
+    worlds: int,
+    beliefs: Mapping[str, float] = BELIEFS,
 ) -> Calibration:
     """Calibration from the measures of benign groups and of planted campaigns (at least one of each).
 
     A logistic regression with weights that cannot be negative, so that no component may speak against what it is
-    there to show; both sides weigh the same, and a ridge keeps weights small. A missing observation counts as an
-    ordinary benign one.
+    there to show; both sides weigh the same, and a ridge draws the weights to `beliefs`, so that what these worlds
+    hardly try (a trait that nearly every planted campaign shows beside others) is not unlearned. A missing
+    observation counts as an ordinary benign one.
     """
     names = [each.name for each in benign[0]]
     centres = [
@@ -113,7 +132,7 @@ def calibrate(
         ]
     )
     sides = np.array([-1.0] * len(benign) + [1.0] * len(planted))
-    weights = _fitted(values, sides)
+    weights = _fitted(values, sides, np.array([beliefs[name] for name in names]))
     components = {}
     for place, name in enumerate(names):
         known = [row[place] for row in benign if row[place].observed is not None]
@@ -130,15 +149,15 @@ def calibrate(
     return Calibration(components, tuple(np.round(sums, 4).tolist()), len(benign), len(planted), worlds)
 
 
-def _fitted(values: DoubleArray, sides: DoubleArray) -> DoubleArray:
+def _fitted(values: DoubleArray, sides: DoubleArray, beliefs: DoubleArray) -> DoubleArray:
     balance = np.where(sides > 0, 0.5 / max(1, (sides > 0).sum()), 0.5 / max(1, (sides < 0).sum()))
 
     def loss(parameters: DoubleArray) -> tuple[float, DoubleArray]:
         weights, intercept = parameters[:-1], parameters[-1]
         margin = sides * (values @ weights + intercept)
         slope = -balance * sides / (1 + np.exp(np.clip(margin, -500, 500)))
-        value = float((balance * np.logaddexp(0, -margin)).sum() + _RIDGE * (weights**2).sum() / 2)
-        return value, np.append(values.T @ slope + _RIDGE * weights, slope.sum())
+        value = float((balance * np.logaddexp(0, -margin)).sum() + _RIDGE * ((weights - beliefs) ** 2).sum() / 2)
+        return value, np.append(values.T @ slope + _RIDGE * (weights - beliefs), slope.sum())
 
     bounds = [(0.0, None)] * values.shape[1] + [(None, None)]
     found = minimize(loss, np.zeros(values.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds)

@@ -7,7 +7,7 @@ planted groups, see `indexer.calibration`. A component whose fields are missing 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,8 @@ BALANCED: Final = 0.10  # squared variation of the rates behind the counts when 
 ORGANIC: Final = 1.20  # the same for people: a few heavy users, many light ones
 _HOURS: Final = 24
 _HOURS_EVENTS: Final = 100.0
+_OWN_HOURS: Final = -3.0  # value of a group that keeps hours of its own beyond doubt
+_COMES_TOGETHER: Final = frozenset({"balance", "births", "networks"})
 _MIN_PAIRS: Final = 20
 _MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
 _ONE_CUSTOMER: Final = 0.8  # share of accounts on one payment method or network, from which it is one customer
@@ -111,8 +113,17 @@ class Measure:
 
 
 def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
-    """Every component, always in the same order."""
-    return tuple(component(seen, background) for component in _COMPONENTS)
+    """Every component, always in the same order.
+
+    A class or an office gets the same work, signs up together and sits in one network: the more a group keeps
+    hours of its own, the less its balance, its births and its networks speak for a campaign.
+    """
+    found = tuple(component(seen, background) for component in _COMPONENTS)
+    kept = 1.0 + next(each.value for each in found if each.name == "hours") / -_OWN_HOURS
+    return tuple(
+        replace(each, value=each.value * kept) if each.name in _COMES_TOGETHER and each.value > 0 else each
+        for each in found
+    )
 
 
 def capability_of(skeleton: str) -> str:
@@ -184,7 +195,7 @@ def _hours(seen: Observation, background: Background) -> Measure:
     usual = float((counts * np.log(_smoothed(background.hours))).sum())
     own = float(gammaln(_HOURS) - gammaln(_HOURS + counts.sum()) + (gammaln(1 + counts) - gammaln(1)).sum())
     text = "evenness of all its events over the hours of the day, 0 to 1; a class or an office keeps few hours"
-    value = _bounded(0.2 * (max(usual, steady) - own), -3.0, 0.0)
+    value = _bounded(0.2 * (max(usual, steady) - own), _OWN_HOURS, 0.0)
     return _coordination("hours", _evenness(seen.hours / seen.hours.sum()), value, text)
 
 

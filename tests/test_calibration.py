@@ -65,7 +65,7 @@ def test_weights_are_never_negative_and_find_what_tells_them_apart(seed: int) ->
         (measure("telling", a), measure("noise", b), measure("reversed", -a))
         for a, b in dice.normal((2, 0), 1, (40, 2))
     ]
-    found = calibrate(benign, planted, worlds=4)
+    found = calibrate(benign, planted, worlds=4, beliefs={each.name: 0.0 for each in benign[0]})
     weights = {name: each.weight for name, each in found.components.items()}
     assert weights["telling"] > max(0.5, weights["noise"])
     assert weights["reversed"] == 0.0
