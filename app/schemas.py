@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.exchange import REQUEST_ID_PATTERN
-from models.campaign import EvidenceKind, Label, Level
+from models.campaign import EvidenceKind, Label, Level, ShiftKind
 from models.event import MAX_ID_CHARACTERS
 from models.job import JobState
 from models.match import Decision, Mode
@@ -256,6 +256,17 @@ class TemplateAnswer(Answer):
     slots: list[SlotAnswer]
 
 
+class StrandAnswer(Answer):
+    """One of several templates that the same pool of accounts uses."""
+
+    number: int
+    template: TemplateAnswer
+    events: int
+    accounts: int
+    first_seen: datetime
+    last_seen: datetime
+
+
 class EvidenceAnswer(Answer):
     """One line of evidence. weight: log-likelihood ratio in nats; positive speaks for a campaign."""
 
@@ -300,6 +311,7 @@ class CampaignDetail(CampaignHead):
     evidence: list[EvidenceAnswer]
     exemplars: list[ExemplarAnswer]
     thresholds: list[ThresholdAnswer]
+    strands: list[StrandAnswer] = Field(description="Its pool's templates, if there are several.")
 
 
 class AccountAnswer(Answer):
@@ -332,13 +344,37 @@ class Timeline(Answer):
     hours: list[HourAnswer]
 
 
+class SideAnswer(Answer):
+    """One side of a shift. strand: number of the template; model: its name; each only where it is what changed."""
+
+    accounts: int
+    strand: int | None
+    model: str | None
+
+
+class ShiftAnswer(Answer):
+    """A change within the traffic. begin: last event of the old side. end: first event of the new one."""
+
+    kind: ShiftKind
+    begin: datetime
+    end: datetime
+    share: float
+    p_value: float
+    before: SideAnswer
+    after: SideAnswer
+
+
 class HistoryAnswer(Answer):
+    """at: when it was noticed. others: campaigns it split from or took in. shift: when and what happened."""
+
     generation: str
     at: datetime
     event: str
     events: int
     accounts: int
     detail: str
+    others: list[str]
+    shift: ShiftAnswer | None
 
 
 class History(Answer):

@@ -15,16 +15,15 @@ from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups
 from indexer.lineage import Descent, descents
 from indexer.score import judge
-from indexer.skeleton import extract_template
 from indexer.store import Store, StoredPrompt
+from indexer.strands import shifts_of, spaced, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
-from models.campaign import Campaign, Exemplar, HistoryEntry, Template, ViewThreshold
+from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, Template, ViewThreshold
 from models.text import clean
-from models.view import View, only_system
+from models.view import View
 
 IntArray = NDArray[np.int64]
 
-_TEMPLATE_SAMPLE: Final = 300
 _SHOWN_EXEMPLARS: Final = 8
 _HISTORY: Final = 200
 _GREW: Final = 1.1
@@ -54,10 +53,10 @@ def campaigns_of(
     background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
     names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
-    templates = [
-        _template(store.prompts_by_id(corpus.prompt_ids[_spaced(mine, _TEMPLATE_SAMPLE)].tolist()), seen)
-        for mine, seen in zip(rows, groups.views, strict=True)
+    strands = [
+        strands_of(corpus, store, groups, mine, seen) for mine, seen in zip(events, groups.views, strict=True)
     ]
+    templates = [max(each, key=lambda strand: (strand.events, -strand.number)).template for each in strands]
     shown_by = [observe(corpus, *each, totals) for each in zip(events, templates, groups.views, strict=True)]
     verdicts = judge(shown_by, background, load_calibration())
     found: list[Campaign] = []
@@ -67,10 +66,11 @@ def campaigns_of(
         shown = store.prompts_by_id(corpus.prompt_ids[_shown(number, mine, views, exemplars)].tolist())
         thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
         before = earlier.campaigns.get(names[number].campaign_id)
-        history = (*(before.history if before else ()), _history(names[number], portrait, before, generation, at))
-        found.append(
-            _campaign(names[number], portrait, templates[number], seen, shown, thresholds, history[-_HISTORY:])
-        )
+        entry = _history(names[number], portrait, before, generation, at)
+        shifts = shifts_of(corpus.events, events[number], groups.strand[corpus.event_prompt])
+        history = with_shifts((*(before.history if before else ()), entry), shifts, entry)[-_HISTORY:]
+        mine_strands, template = strands[number], templates[number]
+        found.append(_campaign(names[number], portrait, template, mine_strands, seen, shown, thresholds, history))
     return found
 
 
@@ -78,6 +78,7 @@ def _campaign(
     descent: Descent,
     portrait: Portrait,
     template: Template,
+    strands: tuple[Strand, ...],
     views: tuple[View, ...],
     shown: Sequence[StoredPrompt],
     thresholds: tuple[ViewThreshold, ...],
@@ -104,14 +105,8 @@ def _campaign(
         timeline=portrait.timeline,
         history=history,
         members=portrait.members,
+        strands=strands if len(strands) > 1 else (),
     )
-
-
-def _template(stored: Sequence[StoredPrompt], views: tuple[View, ...]) -> Template:
-    """Template of the users' text; of the system text for a group that only the system view found."""
-    if only_system(views):
-        return extract_template([clean(each.system) for each in stored], "system")
-    return extract_template([clean(each.user) for each in stored], "user")
 
 
 def _shown(
@@ -123,8 +118,8 @@ def _shown(
         if len(points):
             behind = np.flatnonzero(np.isin(view.texts.points, points) & np.isin(view.texts.prompts, mine))
             _, first = np.unique(view.texts.points[behind], return_index=True)
-            return _spaced(view.texts.prompts[behind[first]], _SHOWN_EXEMPLARS)
-    return _spaced(mine, _SHOWN_EXEMPLARS)
+            return spaced(view.texts.prompts[behind[first]], _SHOWN_EXEMPLARS)
+    return spaced(mine, _SHOWN_EXEMPLARS)
 
 
 def _history(
@@ -135,9 +130,4 @@ def _history(
         grown, shrunk = portrait.events > _GREW * before.events, before.events > _GREW * portrait.events
         event = "grew" if grown else "shrank" if shrunk else "unchanged"
     detail = f"with {', '.join(descent.others)}" if descent.others else ""
-    return HistoryEntry(generation, at, event, portrait.events, portrait.accounts, detail)
-
-
-def _spaced(rows: IntArray, size: int) -> IntArray:
-    """At most `size` of the rows, evenly spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64))]
+    return HistoryEntry(generation, at, event, portrait.events, portrait.accounts, detail, descent.others)

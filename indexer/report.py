@@ -92,7 +92,17 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Tab
     history = Table("generation", "what", "events", "accounts", "detail", title="History")
     for entry in campaign.history:
         history.add_row(entry.generation, entry.event, f"{entry.events:,}", f"{entry.accounts:,}", entry.detail)
-    return [facts, evidence, slots, accounts, timeline, history]
+    strands = Table("template", "events", "accounts", "first", "last", "text", title="Templates of the same pool")
+    for strand in campaign.strands:
+        strands.add_row(
+            f"{strand.number}",
+            f"{strand.events:,}",
+            f"{strand.accounts:,}",
+            f"{strand.first_seen:%m-%d %H:%M}",
+            f"{strand.last_seen:%m-%d %H:%M}",
+            shown(strand.template.skeleton),
+        )
+    return [facts, evidence, slots, *([strands] if campaign.strands else []), accounts, timeline, history]
 
 
 def match_table(match: Match) -> Table:

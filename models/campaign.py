@@ -116,8 +116,65 @@ class TimelineHour:
 
 
 @dataclass(frozen=True, slots=True)
+class Strand:
+    """One of several templates that the same pool of accounts uses. number: from 0, by first appearance."""
+
+    number: int
+    template: Template
+    events: int
+    accounts: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class ShiftKind(StrEnum):
+    """What changed within a campaign. The accounts and the template are followed apart: a POOL_SWAP keeps the
+    template, the pivots keep the accounts.
+    """
+
+    POOL_SWAP = "pool swap"
+    TEMPLATE_PIVOT = "template pivot"
+    MODEL_PIVOT = "model pivot"
+    DORMANT = "dormant"
+    REVIVED = "revived"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a shift. accounts: how many. strand: number of the template, None if the shift is not between
+    templates. model: name of the model, None if it is not between models.
+    """
+
+    accounts: int
+    strand: int | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A change within a campaign's traffic, both sides named.
+
+    begin: last event of the old side. end: first event of the new side; for a silence that is not over, the end
+    of the traffic. share: of the accounts active before and after that moved, or of those that were exchanged.
+    p_value: chance of it if the order of each account's events meant nothing; 0 for silences, which are plain.
+    """
+
+    kind: ShiftKind
+    begin: datetime
+    end: datetime
+    share: float
+    p_value: float
+    before: Side
+    after: Side
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """What became of a campaign in one generation: born, grew, shrank, unchanged, merged or split."""
+    """What became of a campaign: born, grew, shrank, unchanged, merged, split, or the kind of a shift.
+
+    at: when it was noticed. others: ids of the campaigns that it split from or took in. shift: when and what,
+    for shifts.
+    """
 
     generation: str
     at: datetime
@@ -125,6 +182,8 @@ class HistoryEntry:
     events: int
     accounts: int
     detail: str
+    others: tuple[str, ...] = ()
+    shift: Shift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +218,8 @@ class Campaign:
     units: accounts, with all accounts of one organisation counted once.
     depth: median events a unit.
     capability: what the prompts are after ("reasoning", "coding", ...), "" if nothing points anywhere.
+    template: of most of its events. strands: all templates of its pool with what each was used for; none if there
+    is only one.
     """
 
     campaign_id: str
@@ -181,6 +242,7 @@ class Campaign:
     timeline: tuple[TimelineHour, ...]
     history: tuple[HistoryEntry, ...]
     members: tuple[CampaignAccount, ...]
+    strands: tuple[Strand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

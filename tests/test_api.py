@@ -416,7 +416,10 @@ async def test_a_campaigns_timeline_and_history(api: httpx.AsyncClient) -> None:
     assert hours["hours"][0] == {"hour": "2026-02-27T12:00:00Z", "events": 60, "models": {"m-4": 60}}
     history = (await api.get(f"/v1/campaigns/{EXAMPLE_CAMPAIGN}/history")).json()
     born = {"generation": GENERATION, "at": "2026-03-01T12:00:00Z", "event": "born", "events": 100, "accounts": 2}
-    assert history == {"campaign_id": EXAMPLE_CAMPAIGN, "entries": [{**born, "detail": ""}]}
+    assert history == {
+        "campaign_id": EXAMPLE_CAMPAIGN,
+        "entries": [{**born, "detail": "", "others": [], "shift": None}],
+    }
 
 
 @pytest.mark.parametrize("part", ["", "/accounts", "/prompts", "/timeline", "/history"])

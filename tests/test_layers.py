@@ -22,7 +22,7 @@ DOORS = {
     "pyarrow": {"indexer.readers", "indexer.export"},
     "pydantic": {"app"},
     "rich": {"indexer.cli", "indexer.report"},
-    "scipy": {"indexer.calibration", "indexer.evidence", "indexer.graph", "indexer.pools"},
+    "scipy": {"indexer.calibration", "indexer.evidence", "indexer.graph", "indexer.pools", "indexer.shifts"},
     "sentence_transformers": {"indexer.encode"},
     "sqlalchemy": {"indexer.store", "indexer.schema", "indexer.migrations"},
     "starlette": {"app"},

@@ -1,0 +1,252 @@
+"""When a campaign changed hands, template or model, fell silent or came back: shifts within its traffic.
+
+Template and pool are followed apart. A pool swap keeps the template and exchanges the accounts; a template or a
+model pivot keeps the accounts and exchanges what they send, or to whom. Each test compares what every account did
+before and after a moment with what its own events in a random order would show, so that busy accounts, growth and
+mere churn are no shift. Times are seconds since 1970 (UTC).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from models.campaign import ShiftKind
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+DoubleArray = NDArray[np.float64]
+
+SIGNIFICANT: Final = 1e-6  # p-value, after Bonferroni over the moments tried, from which a shift is reported
+LEAST_SHARE: Final = 0.3  # of the accounts active before and after, that must have moved
+MIN_SIDE: Final = 8  # accounts on each side of a swap; accounts that must have moved
+_BOTH_SIDES: Final = 2  # events of an account before and after, to judge it by
+_MOSTLY: Final = 2 / 3  # share of an account's events after the move that are the new thing; before, the rest
+_MOMENTS: Final = 200
+_SESSION_GAP_S: Final = 3600
+_STRADDLE: Final = 0.2  # of the accounts expected to be active before and after: no more may be, for a swap
+_LATE: Final = 0.25  # share of a side's time next to the swap ...
+_STILL_THERE: Final = 0.45  # ... in which so many of its accounts are last, or first, seen; rotation leaves 0.25
+_LEAST_SWAPPED: Final = 0.25
+_LEAST_NEW: Final = 0.05  # share of the events that a template or model must have, to be moved to
+_EXCESS: Final = 2.0  # times as large a share as among everybody else, for a move to another model
+_SILENCE_S: Final = 48 * 3600
+_UNUSUAL: Final = 5.0  # times the longest other pause
+_MIN_EVENTS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Events of one group, or of everybody else. times: (n,) s. accounts, strands, models: (n,) codes; -1 for
+    a model that is not given.
+    """
+
+    times: IntArray
+    accounts: IntArray
+    strands: IntArray
+    models: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class FoundShift:
+    """One shift. begin: last event of the old side; end: first of the new one. share: of the accounts that moved
+    or were exchanged, in [0, 1]. before, after: code of the strand or model on each side, -1 if it is another
+    thing. accounts: how many on each side; for a pivot they are the same ones. p_value: after Bonferroni.
+    """
+
+    kind: ShiftKind
+    begin: int
+    end: int
+    share: float
+    p_value: float
+    before: int = -1
+    after: int = -1
+    accounts: tuple[int, int] = (0, 0)
+
+
+def shifts(group: Traffic, until: int, others: Callable[[], Traffic]) -> list[FoundShift]:
+    """All shifts of a group, by time. until: time of the last event of all traffic. others: everybody else's
+    traffic, asked for only if accounts moved to a model, as users do when one is released.
+    """
+    if len(group.times) < _MIN_EVENTS:
+        return []
+    found = [*pauses(group.times, until), *pool_swap(group.times, group.accounts)]
+    for strand in _frequent(group.strands):
+        found += _pivot(group, group.strands, strand, ShiftKind.TEMPLATE_PIVOT)
+    for model in _frequent(group.models):
+        for moved in _pivot(group, group.models, model, ShiftKind.MODEL_PIVOT):
+            if moved.share >= _EXCESS * moved_share(others(), model, moved.end):
+                found.append(moved)
+    return sorted(found, key=lambda shift: (shift.end, shift.kind, shift.after))
+
+
+def pauses(times: IntArray, until: int) -> list[FoundShift]:
+    """Silences of more than two days that are _UNUSUAL times as long as every other pause; the last one, up to
+    `until`, is not over.
+    """
+    moments = np.unique(times)
+    gaps = np.diff(moments)
+    if not len(gaps):
+        return []
+    found = []
+    longest, second = (int(gap) for gap in (*np.sort(gaps)[::-1][:2], 0)[:2])
+    if longest >= max(_SILENCE_S, _UNUSUAL * second):
+        place = int(gaps.argmax())
+        last, first = int(moments[place]), int(moments[place + 1])
+        found += [
+            FoundShift(ShiftKind.DORMANT, last, first, 1.0, 0.0),
+            FoundShift(ShiftKind.REVIVED, last, first, 1.0, 0.0),
+        ]
+    if until - moments[-1] >= max(_SILENCE_S, _UNUSUAL * longest):
+        found.append(FoundShift(ShiftKind.DORMANT, int(moments[-1]), int(until), 1.0, 0.0))
+    return found
+
+
+def pool_swap(times: IntArray, accounts: IntArray) -> list[FoundShift]:
+    """The moment, if there is one, that hardly any account is active on both sides of.
+
+    An account's events within an hour of one another count once. Under the null each of its n sessions falls
+    before the moment with probability F, the share of all sessions that do, so it is active on both sides with
+    probability 1 - F^n - (1 - F)^n; the tail is Chernoff's bound for a sum of such trials. A night, a weekend,
+    growth and constant rotation are no swap: the old accounts must have been there nearly to the end, and the
+    new ones nearly from the start.
+    """
+    order = np.lexsort((times, accounts))
+    moments, owners = times[order], accounts[order]
+    fresh = np.r_[True, (np.diff(owners) != 0) | (np.diff(moments) > _SESSION_GAP_S)]
+    _, codes = np.unique(owners, return_inverse=True)
+    sessions = np.bincount(codes[fresh])
+    first = moments[np.r_[True, np.diff(owners) != 0]]
+    last = moments[np.r_[np.diff(owners) != 0, True]]
+    several = sessions >= _BOTH_SIDES
+    if several.sum() < 2 * MIN_SIDE:
+        return []
+    sessions, first, last = sessions[several], first[several], last[several]
+    starts = np.sort(moments[fresh])
+    tried = np.unique(first)
+    old = np.searchsorted(np.sort(last), tried, side="left")
+    new = len(first) - np.searchsorted(np.sort(first), tried, side="left")
+    least = max(MIN_SIDE, _LEAST_SWAPPED * len(first))
+    tried, old, new = (each[(old >= least) & (new >= least)] for each in (tried, old, new))
+    if not len(tried):
+        return []
+    both = len(first) - old - new
+    best = int(np.lexsort((tried, -np.minimum(old, new), both))[0])
+    moment, straddling = int(tried[best]), int(both[best])
+    share = np.searchsorted(starts, moment) / len(starts)
+    expected = float((1 - share**sessions - (1 - share) ** sessions).sum())
+    p_value = min(1.0, len(tried) * _lower_tail(straddling, expected))
+    went, came = last[last < moment], first[first >= moment]
+    stayed = (went >= moment - _LATE * (moment - moments.min())).mean()
+    ready = (came <= moment + _LATE * (moments.max() - moment)).mean()
+    if straddling > _STRADDLE * expected or p_value > SIGNIFICANT or min(stayed, ready) < _STILL_THERE:
+        return []
+    exchanged = 1.0 - straddling / len(first)
+    begin = int(went.max())
+    return [
+        FoundShift(
+            ShiftKind.POOL_SWAP, begin, moment, exchanged, p_value, accounts=(int(old[best]), int(new[best]))
+        )
+    ]
+
+
+def moved_share(traffic: Traffic, model: int, moment: int) -> float:
+    """Share of the accounts active before and after the moment that moved to the model then; 0 if none is."""
+    given = traffic.models >= 0
+    _, accounts = np.unique(traffic.accounts[given], return_inverse=True)
+    judged, moved, _ = _moves(accounts, traffic.times[given] < moment, traffic.models[given] == model)
+    return float(moved.sum() / max(1, judged.sum()))
+
+
+def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[FoundShift]:
+    """The moment at which a good part of the accounts exchanged other kinds of events for `new`, if there is one.
+
+    An account has moved if at most a third of its events before are `new` and at least two thirds of those
+    after. With its events in random order that has a hypergeometric probability; how many moved is compared with
+    the sum of these (Chernoff's bound), at the moment where it is least likely. The moment itself is then the
+    one that puts the fewest events of those that moved on the wrong side.
+    """
+    given = kinds >= 0
+    times, accounts, chosen = group.times[given], group.accounts[given], kinds[given] == new
+    _, accounts = np.unique(accounts, return_inverse=True)
+    arrivals = np.unique(times[chosen])
+    tried = arrivals[np.unique(np.linspace(0, len(arrivals) - 1, _MOMENTS).astype(np.int64))]
+    best, moment = 1.0, -1
+    for each in tried:
+        judged, moved, chance = _moves(accounts, times < each, chosen)
+        if moved.sum() >= max(MIN_SIDE, LEAST_SHARE * judged.sum()):
+            p_value = len(tried) * _upper_tail(int(moved.sum()), float(chance.sum()))
+            if p_value < best:
+                best, moment = p_value, int(each)
+    if best > SIGNIFICANT:
+        return []
+    judged, moved, _ = _moves(accounts, times < moment, chosen)
+    mine = np.isin(accounts, np.flatnonzero(moved))
+    begin, end = _border(times[mine], chosen[mine])
+    left = np.bincount(kinds[given][mine & ~chosen & (times < end)])
+    judged, moved, _ = _moves(accounts, times < end, chosen)
+    return [
+        FoundShift(
+            kind,
+            begin,
+            end,
+            float(moved.sum() / judged.sum()),
+            best,
+            before=int(left.argmax()) if len(left) else -1,
+            after=int(new),
+            accounts=(int(moved.sum()), int(moved.sum())),
+        )
+    ]
+
+
+def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> tuple[BoolArray, BoolArray, DoubleArray]:
+    """For each account code: whether it is active enough on both sides, whether it moved, and the chance that
+    it would seem to have if the order of its events meant nothing (0 if it is not judged).
+    """
+    size = int(accounts.max(initial=-1)) + 1
+    early, late = np.bincount(accounts[before], minlength=size), np.bincount(accounts[~before], minlength=size)
+    new_early = np.bincount(accounts[before & chosen], minlength=size)
+    new_late = np.bincount(accounts[~before & chosen], minlength=size)
+    judged = (early >= _BOTH_SIDES) & (late >= _BOTH_SIDES)
+    new_all = new_early + new_late
+    most_early = np.floor((1 - _MOSTLY) * early + 1e-9)
+    least_late = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new_all - most_early)
+    moved = judged & (new_late >= least_late)
+    chance = np.zeros(size)
+    chance[judged] = hypergeom.sf(least_late[judged] - 1, (early + late)[judged], new_all[judged], late[judged])
+    return judged, moved, chance
+
+
+def _border(times: IntArray, chosen: BoolArray) -> tuple[int, int]:
+    """(last old event, first new one) round the moment that puts the fewest events on the wrong side."""
+    order = np.argsort(times, kind="stable")
+    times, chosen = times[order], chosen[order]
+    wrong = np.r_[0, np.cumsum(chosen)] + np.r_[np.cumsum((~chosen)[::-1])[::-1], 0]
+    cut = min(max(int(wrong.argmin()), 1), len(times) - 1)
+    return int(times[cut - 1]), int(times[cut])
+
+
+def _frequent(kinds: IntArray) -> list[int]:
+    """Codes that a good part of the events have, if there are two of them at least."""
+    known = kinds[kinds >= 0]
+    values, counts = np.unique(known, return_counts=True)
+    return values[counts >= _LEAST_NEW * len(known)].tolist() if len(values) > 1 else []
+
+
+def _upper_tail(observed: int, expected: float) -> float:
+    """Bound on the chance of at least `observed` successes of independent trials (Chernoff, 1952)."""
+    if observed <= expected:
+        return 1.0
+    if expected <= 0:
+        return 0.0
+    return float(np.exp(observed - expected - observed * np.log(observed / expected)))
+
+
+def _lower_tail(observed: int, expected: float) -> float:
+    """Bound on the chance of at most `observed` successes of independent trials (Chernoff, 1952)."""
+    if observed >= expected:
+        return 1.0
+    return float(np.exp(observed - expected - (observed * np.log(observed / expected) if observed else 0.0)))
