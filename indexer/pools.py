@@ -60,16 +60,16 @@ def events_by_unit(corpus: Corpus, groups: Groups) -> csr_array:
 def common_units(events: csr_array, activity: IntArray) -> tuple[IntArray, IntArray, IntArray, DoubleArray]:
     """Pairs of groups with units in common: (first, second, common units, how many chance would give).
 
-    events: (groups, units). activity: (units,) events of each unit in the whole traffic. Chance deals the
-    second group's events to units in proportion to their activity: a unit of the first is then in the second
-    with probability 1 - exp(-events * share), so busy units meet often and prove little. Of the two directions
+    events: (groups, units). activity: (units,) events of each unit in the whole traffic. Chance draws as many
+    units as the second group has, in proportion to their activity: a unit of the first is then in the second
+    with probability 1 - exp(-units * share), so busy units meet often and prove little. Of the two directions
     the larger expectation counts.
     """
     present = (events > 0).astype(np.int64)
     meetings = (present @ present.T).tocoo()
     upper = (meetings.row < meetings.col) & (meetings.data >= MIN_COMMON_UNITS)
     first, second = meetings.row[upper].astype(np.int64), meetings.col[upper].astype(np.int64)
-    sizes = np.asarray(events.sum(axis=1)).ravel()
+    sizes = np.diff(events.indptr)
     shares = activity / activity.sum()
     expected = np.array(
         [
