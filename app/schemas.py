@@ -151,6 +151,14 @@ class BatchRequest(Question):
     top_k: int = Field(5, ge=1, le=MAX_TOP_K)
 
 
+class ViewAnswer(Answer):
+    """One view of the prompt: its cosine similarity to a campaign, and the threshold it needs there."""
+
+    view: View
+    similarity: float
+    threshold: float
+
+
 class NearestAnswer(Answer):
     """One campaign near the prompt, seen through the view in which it is nearest."""
 
@@ -160,6 +168,8 @@ class NearestAnswer(Answer):
     view: View
     similarity: float = Field(description="Cosine in [-1, 1]; higher is closer.")
     threshold: float = Field(description="The similarity from which a prompt counts as this campaign's.")
+    typicality: float = Field(description="Share of the campaign's own prompts that lie no nearer, in [0, 1].")
+    views: list[ViewAnswer] = Field(description="What each view shows that can tell.")
 
 
 class MatchAnswer(Answer):
@@ -176,6 +186,12 @@ class MatchAnswer(Answer):
     p_background: float = Field(
         description="Share of prompts outside alarmed campaigns that come at least as near to one."
     )
+    typicality: float | None = Field(description="Share of the nearest campaign's own prompts that lie no nearer.")
+    alpha: float = Field(description="The p_background up to which a prompt can be a match.")
+    false_positive_bound: float = Field(
+        description="The rate of matches among background prompts is below this, with 95 % confidence ..."
+    )
+    background_size: int = Field(description="... as so many background prompts showed.")
     view: View | None
     nearest: list[NearestAnswer]
     generation: str
@@ -289,6 +305,7 @@ class ThresholdAnswer(Answer):
     background: float
     background_size: int
     typical: float
+    own: list[float] = Field(description="Quantiles of its own prompts' similarities, evenly spaced, ascending.")
 
 
 class Verdict(Answer):

@@ -51,6 +51,13 @@ class Corpus:
         sent = text >= 0
         return senders(text[sent], self.events.unit[sent], texts)
 
+    def first_sender(self) -> IntArray:
+        """A unit that sent each prompt, the one of its first event, (n,); -1 for a prompt without events."""
+        found = np.full(len(self), -1, np.int64)
+        prompts, first = np.unique(self.event_prompt, return_index=True)
+        found[prompts] = self.events.unit[first]
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Distinct:

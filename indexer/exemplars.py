@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.confidence import FALSE_POSITIVE_RATE
 from indexer.encode import FloatArray, normalise
 from models.campaign import ViewThreshold
 from models.view import View
@@ -21,7 +22,7 @@ _CANDIDATES: Final = 2000
 _FRINGE: Final = 0.02  # share of a group's texts, the farthest from its middle, that never stand for it
 _SPACING: Final = 0.05  # an exemplar nearer than this (1 - cosine) to a chosen one adds nothing
 _TYPICAL_SHARE: Final = 0.05
-FALSE_POSITIVE_RATE: Final = 1e-3
+_QUANTILES: Final = 101
 _STEP: Final = 1e-3  # above the background; the last digits of a float32 product depend on how it is computed
 _HIGHEST: Final = 0.9999  # so that the very same text always counts
 _BLOCK_ROWS: Final = 4096
@@ -94,6 +95,7 @@ def threshold(view: View, own: FloatArray, background: FloatArray, floor: float)
         background=float(background.max()) if len(background) else -1.0,
         background_size=len(background),
         typical=typical,
+        own=tuple(np.round(np.quantile(own, np.linspace(0, 1, _QUANTILES)), 4).tolist()) if len(own) else (),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import layout
+from indexer.confidence import Confidence
 from indexer.encode import Encoder, FloatArray
 from indexer.exemplars import ViewExemplars, margins, nearest_by_campaign
 from indexer.generation import Generation
@@ -19,7 +20,7 @@ from indexer.recurring import recurring_text
 from indexer.sketch import SketchedEncoder
 from models.campaign import Campaign, CampaignLabel, Label, Level
 from models.generation import Manifest
-from models.match import Decision, Match, Mode, Nearest
+from models.match import Decision, Match, Mode, Nearest, ViewSimilarity
 from models.prompt import Prompt
 from models.text import FINGERPRINT_BYTES
 from models.view import View
@@ -28,8 +29,10 @@ IntArray = NDArray[np.int64]
 
 _EXACT_COSINE: Final = 1.0
 _ABOVE_MARGINS: Final = 4.0  # margins are differences of two cosines
+TYPICAL: Final = 0.01  # a prompt farther out than 99 % of a campaign's own is a variant of it at most
 _REASONS: Final = {
     Decision.MATCH: "The prompt resembles a campaign.",
+    Decision.RELATED: "The prompt resembles a variant of a campaign.",
     Decision.WATCHED: "The prompt resembles a group that is watched.",
     Decision.NONE: "The prompt resembles no campaign.",
     Decision.UNKNOWN: "The prompt was not examined.",
@@ -38,13 +41,13 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one prompt shows. margin, cosine: (campaigns,) float32, the best view's cosine minus its threshold,
-    and the cosine itself; -2 and -1 where no view can tell. view: (campaigns,) int64, place in the matcher's
-    views. own: campaign number of the very same prompt, -1 if it is not a member of any.
+    """What one prompt shows. margin: (campaigns,) float32, the best view's cosine minus its threshold, -2 where no
+    view can tell. cosines: (views, campaigns) float32, -1 where a view cannot. view: (campaigns,) int64, the best
+    one's place in the matcher's views. own: campaign number of the very same prompt, -1 if it is a member of none.
     """
 
     margin: FloatArray
-    cosine: FloatArray
+    cosines: FloatArray
     view: IntArray
     own: int
 
@@ -67,7 +70,7 @@ class Matcher:
             for view in (View.RECURRING, View.SYSTEM)
         }
         self._exemplars = tuple(self._read(generation, view) for view in self._encoders)
-        self._background = np.asarray(generation.array(layout.BACKGROUND), np.float32)
+        self.confidence = Confidence.of(np.asarray(generation.array(layout.BACKGROUND), np.float32))
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         fingerprints = np.ascontiguousarray(generation.array(layout.FINGERPRINTS))
         self._fingerprints = fingerprints.view(f"V{FINGERPRINT_BYTES}").ravel()
@@ -78,14 +81,13 @@ class Matcher:
         if mode is Mode.OFF:
             return self._answer(Decision.UNKNOWN, mode, 1.0, (), block=False)
         finding = self.examine(prompt)
-        nearest = self._nearest(finding, top_k, labels)
-        margin = nearest[0].similarity - nearest[0].threshold if nearest else -2.0
-        decision = Decision.NONE
-        if nearest and margin >= 0:
-            decision = Decision.MATCH if _is_alarm(nearest[0].level, nearest[0].label) else Decision.WATCHED
-        confirmed = bool(nearest) and nearest[0].label is Label.CONFIRMED
+        order = self._order(finding, labels)
+        p_background = self._p_background(finding)
+        decision = self._decision(finding, order[0], p_background, labels) if order else Decision.NONE
+        nearest = tuple(self._describe(finding, place, labels) for place in order[:top_k])
+        confirmed = bool(order) and _label_of(self.campaigns[order[0]], labels) is Label.CONFIRMED
         block = mode is Mode.ENFORCE and decision is Decision.MATCH and confirmed
-        return self._answer(decision, mode, self._p_background(finding), nearest, block)
+        return self._answer(decision, mode, p_background, nearest, block)
 
     def examine(self, prompt: Prompt) -> Finding:
         """Margins of one prompt to every campaign."""
@@ -98,16 +100,15 @@ class Matcher:
         }
         near = {each.view: self._nearest_of(each, texts[each.view], count) for each in self._exemplars}
         margin, view = margins(near, self._exemplars, count)
-        cosines = np.stack([near[each.view][0] for each in self._exemplars]) if count else np.zeros((3, 0))
-        cosine = cosines[view[0], np.arange(count)].astype(np.float32)
-        return Finding(margin[0], cosine, view[0], self._member(form.fingerprint()))
+        cosines = np.stack([near[each.view][0] for each in self._exemplars])
+        return Finding(margin[0], cosines.astype(np.float32), view[0], self._member(form.fingerprint()))
 
     def similarity_to(self, prompt: Prompt, campaign: int) -> float:
         """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
         one repeated prompt, which has none.
         """
         finding = self.examine(prompt)
-        return float(finding.cosine[campaign]) if finding.margin[campaign] > -2 else _EXACT_COSINE
+        return self._similarity(finding, campaign) if finding.margin[campaign] > -2 else _EXACT_COSINE
 
     def _nearest_of(self, exemplars: ViewExemplars, texts: Sequence[str], campaigns: int) -> FloatArray:
         if not texts or not len(exemplars.owners):
@@ -117,32 +118,63 @@ class Matcher:
         best: FloatArray = near.max(axis=0, keepdims=True)
         return best
 
-    def _nearest(self, finding: Finding, top_k: int, labels: Mapping[str, CampaignLabel]) -> tuple[Nearest, ...]:
-        """The nearest campaigns by margin. First stands the one the very prompt belongs to; then the alarmed ones
-        that it reaches, so that a watched look-alike that is nearer still hides none of them.
+    def _order(self, finding: Finding, labels: Mapping[str, CampaignLabel]) -> list[int]:
+        """Campaigns by what a gateway should hear of first: a confirmed one that the prompt is typical of, so that
+        none hides it; the one the very prompt belongs to; other alarmed ones that it reaches, the typical first; then
+        the rest. By margin within each rank; those that no view can tell of are left out.
         """
         rank = finding.margin.copy()
-        for place in np.flatnonzero(finding.margin >= 0):
-            if _is_alarm(self.campaigns[place].level, _label_of(self.campaigns[place], labels)):
-                rank[place] += _ABOVE_MARGINS
+        for place in np.flatnonzero(finding.margin >= 0).tolist():
+            label = _label_of(self.campaigns[place], labels)
+            if _is_alarm(self.campaigns[place].level, label):
+                typical = self._typicality(finding, place) >= TYPICAL
+                rank[place] += _ABOVE_MARGINS * ((4 if label is Label.CONFIRMED else 2) if typical else 1)
         if finding.own >= 0:
-            rank[finding.own] = 2 * _ABOVE_MARGINS
-        order = [int(place) for place in np.argsort(-rank, kind="stable")[:top_k] if rank[place] > -2]
-        return tuple(self._describe(finding, place, labels) for place in order)
+            label = _label_of(self.campaigns[finding.own], labels)
+            rank[finding.own] = _ABOVE_MARGINS * (5 if label is Label.CONFIRMED else 3.5)
+        return [int(place) for place in np.argsort(-rank, kind="stable") if rank[place] > -2]
+
+    def _decision(
+        self, finding: Finding, place: int, p_background: float, labels: Mapping[str, CampaignLabel]
+    ) -> Decision:
+        if finding.margin[place] < 0 and place != finding.own:
+            return Decision.NONE
+        if not _is_alarm(self.campaigns[place].level, _label_of(self.campaigns[place], labels)):
+            return Decision.WATCHED
+        if place == finding.own:
+            return Decision.MATCH
+        # A watched group that an analyst confirmed has no rank among the background: the analyst answers for it.
+        common = bool(self._alarmed[place]) and p_background > self.confidence.alpha
+        return Decision.RELATED if common or self._typicality(finding, place) < TYPICAL else Decision.MATCH
+
+    def _similarity(self, finding: Finding, place: int) -> float:
+        return float(finding.cosines[finding.view[place], place])
+
+    def _typicality(self, finding: Finding, place: int) -> float:
+        threshold = self._exemplars[int(finding.view[place])].thresholds[place]
+        return threshold.typicality(self._similarity(finding, place))
 
     def _describe(self, finding: Finding, place: int, labels: Mapping[str, CampaignLabel]) -> Nearest:
         campaign = self.campaigns[place]
         label = _label_of(campaign, labels)
+        views = tuple(
+            ViewSimilarity(each.view, float(cosine), each.thresholds[place].threshold)
+            for each, cosine in zip(self._exemplars, finding.cosines[:, place], strict=True)
+            if place in each.thresholds and cosine > -1
+        )
         if place == finding.own:
-            return Nearest(campaign.campaign_id, campaign.level, label, View.EXACT, _EXACT_COSINE, _EXACT_COSINE)
+            exact = (_EXACT_COSINE, _EXACT_COSINE)
+            return Nearest(campaign.campaign_id, campaign.level, label, View.EXACT, *exact, 1.0, views)
         exemplars = self._exemplars[int(finding.view[place])]
         return Nearest(
             campaign_id=campaign.campaign_id,
             level=campaign.level,
             label=label,
             view=exemplars.view,
-            similarity=float(finding.cosine[place]),
+            similarity=self._similarity(finding, place),
             threshold=exemplars.thresholds[place].threshold,
+            typicality=self._typicality(finding, place),
+            views=views,
         )
 
     def _p_background(self, finding: Finding) -> float:
@@ -150,8 +182,7 @@ class Matcher:
         margin = finding.margin[self._alarmed].max(initial=-2.0)
         if finding.own >= 0 and self._alarmed[finding.own]:
             margin = max(margin, np.float32(0.0))
-        reaching = len(self._background) - int(np.searchsorted(self._background, np.float32(margin), side="left"))
-        return (1 + reaching) / (1 + len(self._background))
+        return self.confidence.p_value(float(margin))
 
     def _answer(
         self, decision: Decision, mode: Mode, p_background: float, nearest: tuple[Nearest, ...], block: bool
@@ -167,6 +198,10 @@ class Matcher:
             similarity=first.similarity if first else None,
             threshold=first.threshold if first else None,
             p_background=p_background,
+            typicality=first.typicality if first else None,
+            alpha=self.confidence.alpha,
+            false_positive_bound=self.confidence.bound,
+            background_size=len(self.confidence.margins),
             view=first.view if first else None,
             nearest=nearest,
             generation=self.manifest.generation,

@@ -131,7 +131,9 @@ def _build(
         name = _generation_name(created_at, settings)
         campaigns = campaigns_of(corpus, store, groups, views, exemplars, earlier, name, created_at)
         alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
-        reference = background_margins(views, clustered, exemplars, alarmed, detection.background)
+        reference = background_margins(
+            views, clustered, exemplars, alarmed, corpus.first_sender(), detection.background
+        )
     with stages.stage("publish"):
         _write(
             writer,

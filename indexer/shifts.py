@@ -184,7 +184,8 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     if best > SIGNIFICANT:
         return []
     judged, moved, _ = _moves(accounts, times < moment, chosen)
-    mine = np.isin(accounts, np.flatnonzero(moved))
+    # Those too that were seen only once on a side, so that the border is as sharp as it can be.
+    mine = np.isin(accounts, np.flatnonzero(_moves(accounts, times < moment, chosen, 1)[1]))
     begin, end = _border(times[mine], chosen[mine])
     left = np.bincount(kinds[given][mine & ~chosen & (times < end)])
     judged, moved, _ = _moves(accounts, times < end, chosen)
@@ -202,15 +203,17 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     ]
 
 
-def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> tuple[BoolArray, BoolArray, DoubleArray]:
-    """For each account code: whether it is active enough on both sides, whether it moved, and the chance that
+def _moves(
+    accounts: IntArray, before: BoolArray, chosen: BoolArray, least: int = _BOTH_SIDES
+) -> tuple[BoolArray, BoolArray, DoubleArray]:
+    """For each account code: whether it has at least so many events on both sides, whether it moved, and the chance that
     it would seem to have if the order of its events meant nothing (0 if it is not judged).
     """
     size = int(accounts.max(initial=-1)) + 1
     early, late = np.bincount(accounts[before], minlength=size), np.bincount(accounts[~before], minlength=size)
     new_early = np.bincount(accounts[before & chosen], minlength=size)
     new_late = np.bincount(accounts[~before & chosen], minlength=size)
-    judged = (early >= _BOTH_SIDES) & (late >= _BOTH_SIDES)
+    judged = (early >= least) & (late >= least)
     new_all = new_early + new_late
     most_early = np.floor((1 - _MOSTLY) * early + 1e-9)
     least_late = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new_all - most_early)

@@ -40,7 +40,7 @@ def group_exemplars(
     """Exemplars and thresholds of every group in every view that found it."""
     chosen = {each.texts.view: _chosen(each, groups, detection.exemplars) for each in views}
     bare = [_view_exemplars(each, chosen[each.texts.view], {}) for each in views]
-    sample = _sample(np.flatnonzero(groups.of_prompt == UNGROUPED), detection.background)
+    sample = _sample(_half(np.flatnonzero(groups.of_prompt == UNGROUPED), 0), detection.background)
     complete: list[ViewExemplars] = []
     for each, exemplars in zip(views, bare, strict=True):
         near = _nearest(each, exemplars, sample, len(groups))
@@ -132,18 +132,27 @@ def background_margins(
     clustered: Groups,
     exemplars: Sequence[ViewExemplars],
     alarmed: NDArray[np.bool_],
+    senders: IntArray,
     size: int,
 ) -> FloatArray:
     """Greatest margin of each background prompt to any alarmed group, ascending; -2 where there is none.
 
-    Background is what clustering put into no alarmed group, watched groups included, in a sample of at most
-    `size`. `clustered` is as it was before `extended`: that takes every prompt that would match out of the
-    background, and a rank among the rest would say nothing.
+    Background is what clustering put into no alarmed group, watched groups included: of the half of the prompts
+    that no threshold was set on, one of each sender, at most `size`. senders: (prompts,) a unit that sent it.
+    `clustered` is as it was before `extended`: that takes every prompt that would match out of the background,
+    and a rank among the rest would say nothing.
     """
     inside = np.append(alarmed, False)[clustered.of_prompt]  # UNGROUPED, -1, reads the appended False
-    sample = _sample(np.flatnonzero(~inside), size)
+    rows = _half(np.flatnonzero(~inside), 1)
+    sample = _sample(np.sort(rows[np.unique(senders[rows], return_index=True)[1]]), size)
     if not alarmed.any():
         return np.full(len(sample), -2.0, np.float32)
     near = _all_margins(views, exemplars, sample, len(clustered))[:, alarmed]
     found: FloatArray = np.sort(near.max(axis=1, initial=-2.0))
     return found
+
+
+def _half(prompts: IntArray, which: int) -> IntArray:
+    """The prompts with even or odd numbers: in the order of fingerprints that is as good as by lot."""
+    chosen: IntArray = prompts[prompts % 2 == which]
+    return chosen

@@ -1,10 +1,13 @@
 """What a campaign is: a group of near-duplicate prompts spread over accounts, with the evidence about it."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from models.view import View
+
+_ROUNDING = 1e-4  # of the quantiles, and of a product of float32 vectors
 
 
 class Level(StrEnum):
@@ -201,6 +204,8 @@ class ViewThreshold:
     threshold: least cosine similarity to an exemplar, in [-1, 1].
     background: the highest similarity that a background prompt reached, out of `background_size`.
     typical: the similarity that 95 % of the campaign's own prompts reach.
+    own: quantiles of its own prompts' similarities to the nearest exemplar but themselves, ascending, evenly
+        spaced from the least to the greatest; none if they were not kept.
     """
 
     view: View
@@ -208,6 +213,13 @@ class ViewThreshold:
     background: float
     background_size: int
     typical: float
+    own: tuple[float, ...] = ()
+
+    def typicality(self, similarity: float) -> float:
+        """Share of the campaign's own prompts that lie no nearer than this, in [0, 1]; 1 if that is not known."""
+        if not self.own:
+            return 1.0
+        return bisect_right(self.own, similarity + _ROUNDING) / len(self.own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,19 +16,35 @@ class Mode(StrEnum):
 
 
 class Decision(StrEnum):
-    """MATCH: at or above the threshold of an alarmed campaign. WATCHED: of a group that is only watched, or
-    that an analyst called benign. NONE: neither. UNKNOWN: not examined (mode off, or load was shed).
+    """MATCH: one of an alarmed campaign's prompts, with the promised rate of false positives. RELATED: at or above
+    the threshold of an alarmed campaign, but farther out than nearly all of its own prompts, or not rarer than
+    promised among background prompts: a variant, for an analyst to look at. WATCHED: of a group that is only
+    watched, or that an analyst called benign. NONE: neither. UNKNOWN: not examined (mode off, or load was shed).
     """
 
     MATCH = "match"
+    RELATED = "related"
     WATCHED = "watched"
     NONE = "none"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class ViewSimilarity:
+    """What one view shows of a prompt and a campaign: cosine similarity, and the threshold it needs."""
+
+    view: View
+    similarity: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Nearest:
-    """One campaign near the prompt: its best view, the cosine similarity there and the threshold it needs."""
+    """One campaign near the prompt: its best view, the cosine similarity there and the threshold it needs.
+
+    typicality: share of the campaign's own prompts that lie no nearer to its exemplars, in [0, 1].
+    views: what each view shows that can tell.
+    """
 
     campaign_id: str
     level: Level
@@ -36,6 +52,8 @@ class Nearest:
     view: View
     similarity: float
     threshold: float
+    typicality: float
+    views: tuple[ViewSimilarity, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +65,10 @@ class Match:
     similarity, threshold, view, campaign_id, level: of the first of these, also when it is no match; None if
         no campaign came near at all.
     p_background: share of the prompts outside alarmed campaigns that come at least as near to one, in (0, 1];
-        its resolution is 1 / (background prompts + 1).
+        its resolution is 1 / (background_size + 1).
+    typicality: of the first of `nearest`, None if there is none.
+    alpha: p_background up to which a prompt can be a match; false_positive_bound: the rate of matches among
+        background prompts is below this with 95 % confidence, as background_size of them showed.
     truncated: whether a part of the prompt was not examined.
     """
 
@@ -60,6 +81,10 @@ class Match:
     similarity: float | None
     threshold: float | None
     p_background: float
+    typicality: float | None
+    alpha: float
+    false_positive_bound: float
+    background_size: int
     view: View | None
     nearest: tuple[Nearest, ...]
     generation: str

@@ -31,7 +31,7 @@ from models.campaign import (
 )
 from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownCampaign
 from models.event import Event, parse_event
-from models.match import Decision, Match, Mode, Nearest
+from models.match import Decision, Match, Mode, Nearest, ViewSimilarity
 from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchHit, SearchPage, SearchQuery
@@ -141,6 +141,10 @@ class MemoryEngine:
             similarity=best.similarity,
             threshold=best.threshold,
             p_background=0.001 if near else 0.5,
+            typicality=best.typicality,
+            alpha=0.001,
+            false_positive_bound=0.003,
+            background_size=1000,
             view=best.view,
             nearest=tuple(ranked[:top_k]),
             generation=self.generation,
@@ -211,7 +215,9 @@ class MemoryEngine:
         label = self._labels.get(campaign.campaign_id)
         similarity = cosine(prompt.user, campaign.exemplars[0].text)
         verdict = label.label if label else None
-        return Nearest(campaign.campaign_id, campaign.level, verdict, View.WHOLE, similarity, THRESHOLD)
+        seen = ViewSimilarity(View.WHOLE, similarity, THRESHOLD)
+        near = (View.WHOLE, similarity, THRESHOLD)
+        return Nearest(campaign.campaign_id, campaign.level, verdict, *near, 1.0, (seen,))
 
     def _hit(self, campaign: Campaign, text: str) -> SearchHit:
         exemplar = campaign.exemplars[0]

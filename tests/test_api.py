@@ -92,6 +92,8 @@ async def test_match_answers_the_fixed_fields(api: httpx.AsyncClient) -> None:
         "view": "whole",
         "similarity": pytest.approx(1.0),
         "threshold": THRESHOLD,
+        "typicality": 1.0,
+        "views": [{"view": "whole", "similarity": pytest.approx(1.0), "threshold": THRESHOLD}],
     }
     assert answer.json() == {
         "block": False,
@@ -103,6 +105,10 @@ async def test_match_answers_the_fixed_fields(api: httpx.AsyncClient) -> None:
         "similarity": pytest.approx(1.0),
         "threshold": THRESHOLD,
         "p_background": 0.001,
+        "typicality": 1.0,
+        "alpha": 0.001,
+        "false_positive_bound": 0.003,
+        "background_size": 1000,
         "view": "whole",
         "nearest": [nearest],
         "generation": GENERATION,
@@ -380,7 +386,14 @@ async def test_a_campaign_shows_its_evidence(api: httpx.AsyncClient) -> None:
     }
     assert answer["exemplars"] == [{"fingerprint": "00ff", "text": EXAMPLE_PROMPT}]
     assert answer["thresholds"] == [
-        {"view": "whole", "threshold": THRESHOLD, "background": 0.6, "background_size": 1000, "typical": 0.95}
+        {
+            "view": "whole",
+            "threshold": THRESHOLD,
+            "background": 0.6,
+            "background_size": 1000,
+            "typical": 0.95,
+            "own": [],
+        }
     ]
     assert not answer.keys() & {"members", "timeline", "history"}
 

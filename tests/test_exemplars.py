@@ -129,7 +129,7 @@ def test_the_floor_and_the_ceiling_of_a_threshold() -> None:
 
 def test_without_a_background_the_floor_decides() -> None:
     found = threshold(View.SYSTEM, cosines(0.9, 0.9), cosines(), floor=0.7)
-    assert found == ViewThreshold(View.SYSTEM, 0.7, -1.0, 0, found.typical)
+    assert found == ViewThreshold(View.SYSTEM, 0.7, -1.0, 0, found.typical, found.own)
 
 
 def test_own_similarity_leaves_the_point_itself_out() -> None:

@@ -68,7 +68,7 @@ def test_expected_common_units_equal_a_loop() -> None:
     for a, b, common, expected in zip(*common_units(events, activity), strict=True):
         members = [set(np.flatnonzero(events[[number]].toarray()[0])) for number in (a, b)]
         assert common == len(members[0] & members[1])
-        sizes = [int(events[[number]].sum()) for number in (a, b)]
+        sizes = [events[[number]].nnz for number in (a, b)]
         by_hand = [
             sum(1 - np.exp(-size * activity[unit] / activity.sum()) for unit in mine)
             for mine, size in ((members[0], sizes[1]), (members[1], sizes[0]))
