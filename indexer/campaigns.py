@@ -16,7 +16,7 @@ from indexer.groups import Groups
 from indexer.lineage import Descent, descents
 from indexer.score import judge
 from indexer.store import Store, StoredPrompt
-from indexer.strands import shifts_of, spaced, strands_of, with_shifts
+from indexer.strands import handovers, shifts_of, spaced, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
 from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, Template, ViewThreshold
 from models.text import clean
@@ -57,7 +57,12 @@ def campaigns_of(
         strands_of(corpus, store, groups, mine, seen) for mine, seen in zip(events, groups.views, strict=True)
     ]
     templates = [max(each, key=lambda strand: (strand.events, -strand.number)).template for each in strands]
-    shown_by = [observe(corpus, *each, totals) for each in zip(events, templates, groups.views, strict=True)]
+    strand_of_event = groups.strand[corpus.event_prompt]
+    shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
+    shown_by = [
+        observe(corpus, mine, template, seen, totals, handovers(shifted))
+        for mine, template, seen, shifted in zip(events, templates, groups.views, shifts, strict=True)
+    ]
     verdicts = judge(shown_by, background, load_calibration())
     found: list[Campaign] = []
     for number, mine in enumerate(rows):
@@ -67,8 +72,7 @@ def campaigns_of(
         thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
         before = earlier.campaigns.get(names[number].campaign_id)
         entry = _history(names[number], portrait, before, generation, at)
-        shifts = shifts_of(corpus.events, events[number], groups.strand[corpus.event_prompt])
-        history = with_shifts((*(before.history if before else ()), entry), shifts, entry)[-_HISTORY:]
+        history = with_shifts((*(before.history if before else ()), entry), shifts[number], entry)[-_HISTORY:]
         mine_strands, template = strands[number], templates[number]
         found.append(_campaign(names[number], portrait, template, mine_strands, seen, shown, thresholds, history))
     return found

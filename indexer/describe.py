@@ -89,9 +89,16 @@ def totals_of(events: EventTable) -> Totals:
 
 
 def observe(
-    corpus: Corpus, rows: IntArray, template: Template, views: tuple[View, ...], totals: Totals
+    corpus: Corpus,
+    rows: IntArray,
+    template: Template,
+    views: tuple[View, ...],
+    totals: Totals,
+    handovers: int,
 ) -> Observation:
-    """What the group shows whose events are `rows` of the event table (at least one)."""
+    """What the group shows whose events are `rows` of the event table (at least one). handovers: pool swaps and
+    pivots found in its traffic.
+    """
     events = corpus.events
     units, counts = np.unique(events.unit[rows], return_counts=True)
     accounts, codes = np.unique(events.account[rows], return_inverse=True)
@@ -109,6 +116,7 @@ def observe(
         sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
         template=template,
         views=views,
+        handovers=handovers,
     )
 
 

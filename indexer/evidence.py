@@ -84,7 +84,7 @@ class Observation:
     rhythm: how far its accounts keep hours of their own.
     dedication: (units,) share of each unit's events that are in the group. created: creation times of its
     accounts (s), empty if unknown. payments, networks: code of each account that has one.
-    sessions: how far its accounts send it in bursts.
+    sessions: how far its accounts send it in bursts. handovers: pool swaps and pivots found in its traffic.
     """
 
     counts: IntArray
@@ -97,6 +97,7 @@ class Observation:
     sessions: Sessions
     template: Template
     views: tuple[View, ...]
+    handovers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,11 @@ def _dedication(seen: Observation, _: Background) -> Measure:
     return _coordination("dedication", share, share - 0.25, text)
 
 
+def _handover(seen: Observation, _: Background) -> Measure:
+    text = "times that one set of accounts gave way to another, or moved as one to another template or model"
+    return _coordination("hand-over", float(seen.handovers), float(seen.handovers > 0), text)
+
+
 def _elicitation(seen: Observation, _: Background) -> Measure:
     capability = capability_of(seen.template.skeleton)
     value = 1.0 if capability in _ELICITING else 0.5 if capability else 0.0
@@ -278,6 +284,7 @@ _COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
     _payments,
     _networks,
     _dedication,
+    _handover,
     _elicitation,
     _shared_text,
     _role,

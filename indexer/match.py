@@ -120,8 +120,8 @@ class Matcher:
 
     def _order(self, finding: Finding, labels: Mapping[str, CampaignLabel]) -> list[int]:
         """Campaigns by what a gateway should hear of first: a confirmed one that the prompt is typical of, so that
-        none hides it; the one the very prompt belongs to; other alarmed ones that it reaches, the typical first; then
-        the rest. By margin within each rank; those that no view can tell of are left out.
+        none hides it; the one the very prompt belongs to; other alarmed ones that it reaches, the typical first;
+        then the rest. By margin within each rank; those that no view can tell of are left out.
         """
         rank = finding.margin.copy()
         for place in np.flatnonzero(finding.margin >= 0).tolist():

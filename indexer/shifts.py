@@ -206,8 +206,8 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
 def _moves(
     accounts: IntArray, before: BoolArray, chosen: BoolArray, least: int = _BOTH_SIDES
 ) -> tuple[BoolArray, BoolArray, DoubleArray]:
-    """For each account code: whether it has at least so many events on both sides, whether it moved, and the chance that
-    it would seem to have if the order of its events meant nothing (0 if it is not judged).
+    """For each account code: whether it has at least so many events on both sides, whether it moved, and the
+    chance that it would seem to have if the order of its events meant nothing (0 if it is not judged).
     """
     size = int(accounts.max(initial=-1)) + 1
     early, late = np.bincount(accounts[before], minlength=size), np.bincount(accounts[~before], minlength=size)

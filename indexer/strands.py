@@ -69,6 +69,11 @@ def shifts_of(events: EventTable, rows: IntArray, strand: IntArray) -> list[Shif
     return [_named(each, events) for each in found]
 
 
+def handovers(found: Sequence[Shift]) -> int:
+    """How many of the shifts are swaps or pivots, which people who happen to use one thing do not make."""
+    return sum(shift.kind not in (ShiftKind.DORMANT, ShiftKind.REVIVED) for shift in found)
+
+
 def with_shifts(
     history: Sequence[HistoryEntry], found: Sequence[Shift], now: HistoryEntry
 ) -> tuple[HistoryEntry, ...]:

@@ -95,7 +95,7 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     mine = events_by_group(corpus, np.array(groups), max(groups) + 1)[0]
     events = corpus.events
     totals = totals_of(events)
-    seen = observe(corpus, mine, TEMPLATE, (View.WHOLE,), totals)
+    seen = observe(corpus, mine, TEMPLATE, (View.WHOLE,), totals, 0)
     return portray(corpus, mine, judge([seen], background_of(events), load_calibration())[0], totals)
 
 

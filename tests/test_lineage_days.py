@@ -13,6 +13,7 @@ import pytest
 from indexer import layout
 from indexer.actors import BACKGROUND, Actor
 from indexer.axes import Axes, crowd
+from indexer.clock import Clock
 from indexer.encode import load_encoder
 from indexer.generation import open_current
 from indexer.progress import SilentProgress
@@ -35,7 +36,7 @@ def cast_of(texts: Texts) -> tuple[Actor, ...]:
     """Users, a writing extension of theirs, a pool that is exchanged, and one of which half moves on."""
     dice = Random(SEED)
     payloads = tuple(each.text for each in texts.payloads)
-    attacker = Axes(accounts=60, prompts=40, mixing=0.3, fillings=payloads)
+    attacker = Axes(accounts=60, prompts=40, mixing=0.3, fillings=payloads, clock=Clock.ROUND_THE_CLOCK)
     return (
         Actor(BACKGROUND, accounts=300, prompts=15),
         replace(crowd(dice, DAYS).actor(dice), kind="benign:extension", accounts=60, prompts=10),

@@ -53,6 +53,7 @@ def group(**changes: Any) -> Observation:
         networks=NONE,
         sessions=Sessions(0.0, 960),
         template=REASONING,
+        handovers=0,
         views=(View.WHOLE, View.RECURRING),
     )
     return replace(seen, **changes)
