@@ -1,0 +1,352 @@
+"""The detection frontier: recall over accounts x prompts, skeleton x paraphrase, mixing, against other methods.
+
+Every cell is a campaign in a simulated world of its sweep, among ordinary users, an extension, a roll-out and a
+harness. All methods see the same worlds. A group of a peer counts as alarmed if it has at least 10 accounts and
+a median of at least m prompts each; for every sweep a peer gets the m with its best precision. Exit status 1 if an
+alarm of ours is mostly benign, or if we find less than twice what the best peer does on wrappers or mixed pools.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import peers as peerhouse  # noqa: E402
+
+from indexer import layout  # noqa: E402
+from indexer.actors import BACKGROUND, Actor  # noqa: E402
+from indexer.axes import Axes, attacker  # noqa: E402
+from indexer.calibration import PRIOR, load_calibration, q_values  # noqa: E402
+from indexer.cast import LOOK_ALIKES, Props  # noqa: E402
+from indexer.cluster import cluster  # noqa: E402
+from indexer.encode import load_encoder  # noqa: E402
+from indexer.generation import open_current  # noqa: E402
+from indexer.progress import SilentProgress  # noqa: E402
+from indexer.reindex import reindex  # noqa: E402
+from indexer.sample import Texts, load_texts  # noqa: E402
+from indexer.score import LIKELY_RATE, MIN_ALARM_DEPTH, MIN_ALARM_UNITS  # noqa: E402
+from indexer.settings import Settings, load_settings  # noqa: E402
+from indexer.simulate import SimulatedEvent, play  # noqa: E402
+from indexer.speech import Speech  # noqa: E402
+from indexer.store import Store  # noqa: E402
+from models.campaign import Campaign  # noqa: E402
+from models.event import parse_event  # noqa: E402
+from models.text import canonical  # noqa: E402
+from models.view import View  # noqa: E402
+
+BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
+DEPTHS = (1, 2, 3, 5, 8)
+MIN_ACCOUNTS = 10
+PREFIX = 40  # characters
+OURS = "stillwatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A plane of axes. cells: for each world the axes of its campaigns, by (row, column)."""
+
+    name: str
+    row: str
+    column: str
+    rows: tuple[Any, ...]
+    columns: tuple[Any, ...]
+    worlds: tuple[dict[tuple[int, int], dict[str, Any]], ...]
+
+
+def sweeps() -> list[Sweep]:
+    """The planes."""
+    accounts, prompts = (8, 12, 30, 100, 300), (2, 4, 8, 16)
+    shares, levels = (0.02, 0.05, 0.1, 0.3), (0, 1, 2, 3)
+    mixing = (0.0, 0.3, 0.6, 0.8, 0.95)
+    usual = {"accounts": 60, "prompts": 10.0}
+
+    def near(share: float) -> tuple[float, float]:
+        return share * 0.8, share * 1.2
+
+    return [
+        Sweep(
+            "size",
+            "accounts",
+            "prompts of each",
+            accounts,
+            prompts,
+            tuple(
+                {(y, x): {"accounts": a, "prompts": float(p)} for y, a in enumerate(accounts)}
+                for x, p in enumerate(prompts)
+            ),
+        ),
+        Sweep(
+            "wrapper",
+            "share of fixed text",
+            "paraphrase level",
+            shares,
+            levels,
+            tuple(
+                {(y, x): {**usual, "skeleton": near(share), "paraphrase": level} for y, share in enumerate(shares)}
+                for x, level in enumerate(levels)
+            ),
+        ),
+        Sweep(
+            "mixing",
+            "fixed",
+            "share of other prompts",
+            ("0.05-0.15",),
+            mixing,
+            ({(0, x): {**usual, "mixing": each, "skeleton": (0.05, 0.15)} for x, each in enumerate(mixing)},),
+        ),
+    ]
+
+
+def world(cells: dict[tuple[int, int], dict[str, Any]], texts: Texts, seed: int) -> list[SimulatedEvent]:
+    """The events of one world; the kind of a campaign names its cell."""
+    speech = Speech(texts, hop=0.12, change=0.5, rng=Random(f"{seed}/speech"))
+    published = tuple(Random(f"{seed}/published").sample(texts.templates, len(texts.templates)))
+    actors = [Actor(BACKGROUND, accounts=1500, prompts=4.0)]
+    for name in ("extension", "rollout", "harness"):
+        made = LOOK_ALIKES[name](Props(1.0, texts, speech, published, Random(f"{seed}/{name}")))
+        actors.append(replace(made, kind=f"benign:{name}", accounts=max(15, made.accounts // 4)))
+    payloads = tuple(each.text for each in texts.payloads)
+    for (y, x), traits in cells.items():
+        rng = Random(f"{seed}/{y}/{x}")
+        drawn = attacker(rng, 1.0)
+        base = Axes(
+            task=drawn.task,
+            words=(20, 60),
+            skeleton=(0.1, 0.5),
+            load=drawn.load,
+            sigma=drawn.sigma,
+            clock=drawn.clock,
+            age=drawn.age,
+            sharing=drawn.sharing,
+            networks=drawn.networks,
+            place=drawn.place,
+            fillings=payloads,
+        )
+        actors.append(replace(replace(base, **traits).actor(rng), kind=f"campaign:{y}/{x}"))
+    return list(play(actors, speech, BEGIN, 1.0, seed))
+
+
+def text_of(event: SimulatedEvent) -> str:
+    """All that was said, in canonical form."""
+    turns = event.row.get("messages") or [{"content": event.row["prompt"]}]
+    return canonical(" ".join(turn["content"] for turn in turns))
+
+
+def ours(events: Sequence[SimulatedEvent], settings: Settings) -> tuple[list[int], set[int], list[Campaign]]:
+    """Group of each event, the alarmed groups, and the groups."""
+    encoder, latest = load_encoder(settings.encoder, settings.weights), datetime.now(UTC)
+    with Store.open(settings.database) as store:
+        store.add_events([parse_event(each.row, latest) for each in events])
+        reindex(settings, store, encoder, lambda: datetime.now(UTC), SilentProgress(), full=True)
+        table = store.event_table(store.watermark())
+        names = dict(pair for batch in store.event_ids(store.watermark()) for pair in batch)
+    generation = open_current(settings.generations)
+    campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
+    prompts = np.asarray(generation.array(layout.PROMPT_IDS)).tolist()
+    group = dict(zip(prompts, np.asarray(generation.array(layout.GROUP)).tolist(), strict=True))
+    of_event = {
+        names[number]: group[prompt]
+        for number, prompt in zip(table.sequence.tolist(), table.prompt.tolist(), strict=True)
+    }
+    alarmed = {place for place, campaign in enumerate(campaigns) if campaign.level.is_alarm}
+    return [of_event[each.row["event_id"]] for each in events], alarmed, campaigns
+
+
+def peers(events: Sequence[SimulatedEvent], settings: Settings, model: Path) -> dict[str, list[int]]:
+    """Cluster of each event by each of the other methods, -1 for none."""
+    said = [text_of(each) for each in events]
+    distinct = sorted(set(said))
+    place = {text: number for number, text in enumerate(distinct)}
+    encoder = load_encoder(settings.encoder, settings.weights)
+    vectors = encoder.encode(distinct)
+    once = np.ones(len(distinct), np.int64)
+    plain = cluster(vectors, once, min_cluster_size=10, min_samples=5, neighbours=16, ceiling=2.0)
+    prefixes = {text: number for number, text in enumerate(sorted({text[:PREFIX] for text in distinct}))}
+    found = {
+        "prefix hash": [prefixes[text[:PREFIX]] for text in distinct],
+        "MinHash LSH": peerhouse.labels("minhash", model, distinct),
+        "embedding + HDBSCAN": plain.tolist(),
+        "semhash": peerhouse.labels("semhash", model, distinct),
+    }
+    return {name: [labels[place[text]] for text in said] for name, labels in found.items()}
+
+
+def alarmed_by_rule(events: Sequence[SimulatedEvent], labels: Sequence[int], depth: int) -> set[int]:
+    """Clusters of at least MIN_ACCOUNTS accounts with a median of at least `depth` prompts each."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for event, label in zip(events, labels, strict=True):
+        if label >= 0:
+            counts[label][event.row["account_id"]] += 1
+    return {
+        label for label, each in counts.items() if len(each) >= MIN_ACCOUNTS and median(each.values()) >= depth
+    }
+
+
+@dataclass(slots=True)
+class Tally:
+    """Events of each cell found, alarmed events in all, and those of them that are a campaign's."""
+
+    found: Counter[str]
+    alarmed: int
+    right: int
+
+    def add(self, events: Sequence[SimulatedEvent], labels: Sequence[int], alarmed: set[int]) -> None:
+        """Counts one world."""
+        for event, label in zip(events, labels, strict=True):
+            if label in alarmed:
+                self.alarmed += 1
+                if event.kind.startswith("campaign:"):
+                    self.right += 1
+                    self.found[event.kind] += 1
+
+    def precision(self) -> float:
+        """1 if nothing is alarmed."""
+        return self.right / self.alarmed if self.alarmed else 1.0
+
+
+def run_sweep(sweep: Sweep, texts: Texts, seed: int, model: Path) -> tuple[dict[str, Any], list[Any]]:
+    """Recall of every cell and precision, by method; and what the ablation needs."""
+    tallies: dict[str, dict[int, Tally]] = defaultdict(dict)
+    totals: Counter[str] = Counter()
+    kept = []
+    for number, cells in enumerate(sweep.worlds):
+        events = world(cells, texts, 100 * seed + number)
+        totals.update(each.kind for each in events)
+        with TemporaryDirectory(prefix="stillwatch-bench-") as folder:
+            settings = load_settings(Path(folder), os.environ)
+            labels, alarmed, campaigns = ours(events, settings)
+            tallies[OURS].setdefault(0, Tally(Counter(), 0, 0)).add(events, labels, alarmed)
+            kept.append((events, labels, campaigns))
+            for name, theirs in peers(events, settings, model).items():
+                for depth in DEPTHS:
+                    tally = tallies[name].setdefault(depth, Tally(Counter(), 0, 0))
+                    tally.add(events, theirs, alarmed_by_rule(events, theirs, depth))
+        print(f"  world {number + 1} of {len(sweep.worlds)}: {len(events)} events", flush=True)
+    methods = {}
+    for name, by_depth in tallies.items():
+        depth = max(by_depth, key=lambda d: (by_depth[d].precision(), by_depth[d].right))
+        if not by_depth[depth].right:  # nothing found is not a best precision
+            depth = max(by_depth, key=lambda d: (by_depth[d].right > 0, by_depth[d].precision()))
+        best = by_depth[depth]
+        recall = [
+            [
+                best.found[f"campaign:{y}/{x}"] / max(1, totals[f"campaign:{y}/{x}"])
+                for x in range(len(sweep.columns))
+            ]
+            for y in range(len(sweep.rows))
+        ]
+        planted = sum(count for kind, count in totals.items() if kind.startswith("campaign:"))
+        methods[name] = {
+            "recall": recall,
+            "event_recall": best.right / planted,
+            "precision": best.precision(),
+            "median_at_least": depth or None,
+        }
+    head = {"name": sweep.name, "row": sweep.row, "column": sweep.column}
+    return {**head, "rows": sweep.rows, "columns": sweep.columns, "methods": methods}, kept
+
+
+def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Campaign]]]) -> dict[str, Any]:
+    """Recall and precision of what would be alarmed without one component of the evidence, or one view.
+
+    A group that only the view left out found is taken away; one that others found as well stays as it is.
+    """
+    names = [each.name for each in kept[0][2][0].evidence]
+    tallies: dict[str, Tally] = defaultdict(lambda: Tally(Counter(), 0, 0))
+    planted = 0
+    for events, labels, campaigns in kept:
+        planted += sum(each.kind.startswith("campaign:") for each in events)
+        tallies["everything"].add(events, labels, _alarmed_without(campaigns, None))
+        for name in names:
+            tallies[f"without {name}"].add(events, labels, _alarmed_without(campaigns, name))
+        for view in View:
+            left = {
+                place
+                for place in _alarmed_without(campaigns, None)
+                if set(campaigns[place].views) - {view, View.EXACT}
+            }
+            tallies[f"without the {view} view"].add(events, labels, left)
+    return {
+        name: {"recall": each.right / planted, "precision": each.precision()} for name, each in tallies.items()
+    }
+
+
+def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int]:
+    calibration = load_calibration()
+    tested = [
+        place
+        for place, each in enumerate(campaigns)
+        if each.units >= MIN_ALARM_UNITS and each.depth >= MIN_ALARM_DEPTH
+    ]
+    totals = [sum(line.weight for line in campaigns[place].evidence if line.name != name) for place in tested]
+    rates = q_values([calibration.p_value(total) for total in totals])
+    return {
+        place
+        for place, total, rate in zip(tested, totals, rates, strict=True)
+        if total + PRIOR >= 0 and rate <= LIKELY_RATE
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench detection", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--texts", type=Path, help="folder of other texts than the shipped ones")
+    parser.add_argument("--out", type=Path, default=Path("detection"), help="makes OUT.json and OUT.png")
+    options = parser.parse_args()
+    texts = load_texts(options.texts)
+    weights = load_settings(Path("unused"), os.environ).weights
+    model = next(path for path in sorted(weights.iterdir()) if path.is_dir())
+    done, kept = [], []
+    for sweep in sweeps():
+        print(f"== {sweep.name}: {sweep.row} x {sweep.column}", flush=True)
+        found, more = run_sweep(sweep, texts, options.seed, model)
+        done.append(found)
+        kept += more
+        for name, each in found["methods"].items():
+            rule = f", median >= {each['median_at_least']}" if each["median_at_least"] else ""
+            print(
+                f"  {name:22}recall {each['event_recall']:.4f} precision {each['precision']:.4f}{rule}", flush=True
+            )
+            for label, line in zip(sweep.rows, each["recall"], strict=True):
+                print(f"    {label!s:>10} " + " ".join(f"{value:5.2f}" for value in line))
+    table = ablation(kept)
+    for name, each in table.items():
+        print(f"{name:32}recall {each['recall']:.4f} precision {each['precision']:.4f}")
+    result = {"seed": options.seed, "methods": list(done[0]["methods"]), "sweeps": done, "ablation": table}
+    file = options.out.with_suffix(".json")
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    peerhouse.draw(file, options.out.with_suffix(".png"))
+    return _verdict(done)
+
+
+def _verdict(done: Sequence[dict[str, Any]]) -> int:
+    failed = 0
+    for sweep in done:
+        mine = sweep["methods"][OURS]
+        best = max(each["event_recall"] for name, each in sweep["methods"].items() if name != OURS)
+        if mine["precision"] < 0.99:
+            print(f"FAILED: {sweep['name']}: precision {mine['precision']:.4f}", file=sys.stderr)
+            failed = 1
+        if sweep["name"] in ("wrapper", "mixing") and mine["event_recall"] < 2 * best:
+            print(f"FAILED: {sweep['name']}: {mine['event_recall']:.4f}, peer {best:.4f}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Not a benchmark: the environment of its own that peers and pictures run in."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+HOUSE = HERE.parents[2] / ".venv-bench"
+
+
+def python() -> Path:
+    """Its interpreter; the first call makes it and installs what requirements.txt pins."""
+    interpreter, done = HOUSE / "bin" / "python", HOUSE / "done"
+    if not done.exists():
+        subprocess.run([sys.executable, "-m", "venv", HOUSE], check=True)
+        install = [interpreter, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"]
+        subprocess.run(install, check=True, env={"PATH": "/usr/bin:/bin"})
+        done.touch()
+    return interpreter
+
+
+def labels(method: str, model: Path, texts: Sequence[str]) -> list[int]:
+    """Cluster number of each text by a method of cluster.py."""
+    command = [python(), HERE / "cluster.py", method, model]
+    done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{method} failed: {done.stderr[-1500:]}")
+    found: list[int] = json.loads(done.stdout)
+    return found
+
+
+def draw(result: Path, picture: Path) -> None:
+    """Draws a result into a picture."""
+    subprocess.run([python(), HERE / "draw.py", result, picture], check=True)
