@@ -1,4 +1,4 @@
-"""Clusters of prompts by other people's near-duplicate finders: cluster.py METHOD MODEL < texts.json > labels.json.
+"""Clusters of prompts by other near-duplicate finders: cluster.py METHOD MODEL < texts.json > labels.json.
 
 Runs in the environment of requirements.txt, started by detection.py. Texts come as a JSON list of distinct
 prompts; labels go out as a list of numbers, equal for prompts of one cluster.
