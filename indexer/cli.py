@@ -5,7 +5,7 @@ alone, progress and errors go to standard error.
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from indexer.engine import Engine, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
 from indexer.evaluate import read_truth
 from indexer.export import assignments, write_assignments
+from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import open_current
 from indexer.ingest import ingest as ingest_files
 from indexer.progress import BarProgress, JsonProgress, Progress
@@ -28,7 +29,8 @@ from indexer.sample import load_texts
 from indexer.settings import Settings, load_settings
 from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store
-from models.campaign import Campaign, Level
+from models.allowance import Allowance, AllowanceKind
+from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
 from models.event import parse_time
 from models.match import Mode
@@ -91,9 +93,10 @@ def campaigns(
 ) -> None:
     """List campaigns, most urgent first; --level watch shows the groups that are only watched as well."""
     settings = _settings(data)
+    known = _published(settings)
     with _store(settings) as store:
-        labels = store.labels()
-    found = [each for each in _published(settings) if each.level.rank >= level.rank][:limit]
+        labels = _labels(store, known)
+    found = [each for each in known if _level_now(each, labels).rank >= level.rank][:limit]
     _print(found, as_json, lambda: [report.campaigns_table(found, labels)])
 
 
@@ -101,13 +104,72 @@ def campaigns(
 def campaign(campaign_id: str, data: Data = None, as_json: AsJson = False) -> None:
     """Show one campaign: evidence, template with slots, accounts, timeline, history."""
     settings = _settings(data)
+    found = _one(settings, campaign_id)
     with _store(settings) as store:
-        label = store.labels().get(campaign_id)
-    known = {each.campaign_id: each for each in _published(settings)}
-    if campaign_id not in known:
-        raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
-    found = known[campaign_id]
+        label = _labels(store, [found]).get(campaign_id)
     _print(found, as_json, lambda: report.campaign_tables(found, label))
+
+
+@app.command()
+def label(
+    campaign_id: str,
+    verdict: Label,
+    author: Annotated[str, typer.Option(help="Who says so.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    until: Annotated[str | None, typer.Option(help="When to look again (ISO 8601); for ignore_until.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a campaign is: confirmed, benign, or ignore_until. It counts at once."""
+    settings, now = _settings(data), _now()
+    end = _future(until, now)
+    if (verdict is Label.IGNORE_UNTIL) != (end is not None):
+        raise BadInput("--until goes with ignore_until, and only with that")
+    _one(settings, campaign_id)
+    done = CampaignLabel(campaign_id, verdict, note, author, now, end)
+    with _store(settings) as store:
+        store.put_label(done)
+    _print(done, as_json, lambda: [Table(f"{campaign_id}: {verdict}")])
+
+
+@app.command()
+def allow(
+    kind: AllowanceKind,
+    value: Annotated[str, typer.Argument(help="The org_id or text, or - to read it from standard input.")],
+    author: Annotated[str, typer.Option(help="Who says so.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    until: Annotated[str | None, typer.Option(help="When the rule ends (ISO 8601).")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Vouch for an organisation, a system prompt or a public template: what it explains is no alarm, at once."""
+    now, text = _now(), _text(value).strip()
+    if not text:
+        raise BadInput("the value is empty; there is nothing to allow")
+    with _store(_settings(data)) as store:
+        done = store.allow(Allowance(0, kind, text, note, author, now, _future(until, now)))
+    _print(done, as_json, lambda: [report.allowances_table([done])])
+
+
+@app.command()
+def allowed(data: Data = None, as_json: AsJson = False) -> None:
+    """List the allow-list rules, and who made each of them."""
+    with _store(_settings(data)) as store:
+        found = store.allowances()
+    _print(found, as_json, lambda: [report.allowances_table(found)])
+
+
+@app.command()
+def disallow(
+    rule_id: int,
+    author: Annotated[str, typer.Option(help="Who says so.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an allow-list rule back; who did it, and when, is kept."""
+    with _store(_settings(data)) as store:
+        store.disallow(rule_id, author, _now())
+    _print({"removed": rule_id}, as_json, lambda: [Table(f"rule {rule_id} is taken back")])
 
 
 @app.command()
@@ -159,7 +221,7 @@ def export_assignments(out: Path, data: Data = None, as_json: AsJson = False) ->
     """Write one row per event to OUT.parquet or OUT.jsonl: its campaign and level, or null."""
     settings = _settings(data)
     with _store(settings) as store:
-        rows = write_assignments(assignments(open_current(settings.generations), store), out)
+        rows = write_assignments(assignments(open_current(settings.generations), store, _now()), out)
     _print({"rows": rows, "path": str(out)}, as_json, lambda: [Table(f"{rows:,} rows written to {out}")])
 
 
@@ -212,7 +274,7 @@ def evaluate(truth: Path, data: Data = None, as_json: AsJson = False) -> None:
     with _store(settings) as store:
         assigned = {
             row["event_id"]: (row["campaign_id"], Level(row["level"])) if row["campaign_id"] else None
-            for row in assignments(open_current(settings.generations), store)
+            for row in assignments(open_current(settings.generations), store, _now())
         }
     result = evaluate_alarms(rows, assigned)
     _print(result, as_json, lambda: [report.evaluation_table(result)])
@@ -268,6 +330,32 @@ def _store(settings: Settings) -> Iterator[Store]:
 def _published(settings: Settings) -> tuple[Campaign, ...]:
     """Campaigns of the current generation; without an engine, since loading an encoder takes seconds."""
     return urgent_first(open_current(settings.generations).value(layout.CAMPAIGNS, list[Campaign]))
+
+
+def _one(settings: Settings, campaign_id: str) -> Campaign:
+    for each in _published(settings):
+        if each.campaign_id == campaign_id:
+            return each
+    raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
+
+
+def _labels(store: Store, campaigns: Sequence[Campaign]) -> dict[str, CampaignLabel]:
+    return labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances()), _now())
+
+
+def _level_now(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
+    given = labels.get(campaign.campaign_id)
+    return level_now(campaign.level, given.label if given else None)
+
+
+def _future(text: str | None, now: datetime) -> datetime | None:
+    """A time to come; None for none."""
+    if text is None:
+        return None
+    end = parse_time(text, "until")
+    if end <= now:
+        raise BadInput(f"until {end.isoformat()} is not in the future")
+    return end
 
 
 @contextmanager

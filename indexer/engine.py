@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from indexer.encode import Encoder, load_encoder
+from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import Generation, current_id, first_good
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
 from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.store import Store
-from models.campaign import Campaign, CampaignLabel, Label
+from models.allowance import Allowance
+from models.campaign import Campaign, CampaignLabel
 from models.errors import GenerationDamaged, NotReady, PromptTooLarge, UnknownCampaign
 from models.generation import Manifest
 from models.match import Match, Mode
@@ -92,6 +94,8 @@ class Engine:
         self._tried: str | None = None
         self._trouble = ""
         self._labels: dict[str, CampaignLabel] = store.labels()
+        self._allowed: dict[str, Allowance] = {}
+        self._applied: tuple[tuple[Allowance, ...], _Loaded | None] = ((), None)
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> "Engine":
@@ -106,28 +110,41 @@ class Engine:
         self._store.close()
 
     def refresh(self) -> bool:
-        """Loads the generation that is current now, if it is another one; labels are read again as well.
+        """Loads the generation that is current now, if it is another one; labels and rules are read again as well.
 
         Gives whether a new generation was loaded. If the new one is damaged, the one in memory goes on
         serving; without one in memory the newest good one is taken.
         """
         with self._refreshing:
             self._labels = self._store.labels()
-            name = current_id(self._settings.generations)
-            if name is None or name == self._tried:
-                return False
-            self._tried = name
             try:
-                loaded = first_good(self._settings.generations, self._load)
-            except GenerationDamaged as error:
-                log.error("generation_refused generation=%s reason=%s", name, error)
-                self._trouble = str(error)
-                return False
-            served = loaded.matcher.manifest.generation
-            self._trouble = "" if served == name else f"generation {name} is damaged; {served} serves instead"
-            self._loaded = loaded
-            log.info("generation_loaded generation=%s", served)
-            return True
+                return self._refreshed()
+            finally:
+                self._apply_rules()
+
+    def _refreshed(self) -> bool:
+        name = current_id(self._settings.generations)
+        if name is None or name == self._tried:
+            return False
+        self._tried = name
+        try:
+            loaded = first_good(self._settings.generations, self._load)
+        except GenerationDamaged as error:
+            log.error("generation_refused generation=%s reason=%s", name, error)
+            self._trouble = str(error)
+            return False
+        served = loaded.matcher.manifest.generation
+        self._trouble = "" if served == name else f"generation {name} is damaged; {served} serves instead"
+        self._loaded = loaded
+        log.info("generation_loaded generation=%s", served)
+        return True
+
+    def _apply_rules(self) -> None:
+        """Finds out anew which campaigns the rules explain, if either has changed."""
+        rules, loaded = tuple(self._store.allowances()), self._loaded
+        if (rules, loaded) != self._applied:
+            self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
+            self._applied = (rules, loaded)
 
     def ready(self) -> bool:
         """Whether a generation is loaded."""
@@ -172,14 +189,25 @@ class Engine:
         return SearchPage(compared, offset, exhausted, {}, manifest.generation, manifest.spaces[View.WHOLE].key)
 
     def labels(self) -> dict[str, CampaignLabel]:
-        """The labels given, by campaign id, those that have run out included."""
-        return dict(self._labels)
+        """The labels by campaign id: those given, run out or not; for others that of an allow-list rule."""
+        return {**self._active_labels(), **self._labels}
 
     def put_label(self, label: CampaignLabel) -> CampaignLabel:
         """Stores a label; the next match call reads it."""
         self._store.put_label(label)
         self._labels = {**self._labels, label.campaign_id: label}
         return label
+
+    def allow(self, rule: Allowance) -> Allowance:
+        """Stores an allow-list rule; the next match call heeds it."""
+        stored = self._store.allow(rule)
+        self._apply_rules()
+        return stored
+
+    def disallow(self, rule_id: int, author: str) -> None:
+        """Takes a rule back. Raises UnknownAllowance."""
+        self._store.disallow(rule_id, author, self._clock())
+        self._apply_rules()
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         """Stores events given as rows of the event format; they are on disk when this returns."""
@@ -215,10 +243,5 @@ class Engine:
         return loaded.places[campaign_id]
 
     def _active_labels(self) -> dict[str, CampaignLabel]:
-        """Labels that hold now: an "ignore until" that has run out no longer does."""
-        now = self._clock()
-        return {
-            name: label
-            for name, label in self._labels.items()
-            if label.label is not Label.IGNORE_UNTIL or (label.until is not None and label.until > now)
-        }
+        """The labels that hold now."""
+        return labels_now(self._labels, self._allowed, self._clock())

@@ -1,6 +1,7 @@
 """Which campaign each event was put into, as rows and as a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,10 @@ import pyarrow.parquet as pq
 
 from indexer import layout
 from indexer.describe import moment
+from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import Generation
 from indexer.store import Store
-from models.campaign import Campaign
+from models.campaign import Campaign, CampaignLabel, Level, level_now
 from models.errors import BadSettings
 
 _FIELDS: "Final[list[pa.Field[Any]]]" = [  # quoted: pyarrow's classes cannot be subscripted at run time
@@ -28,12 +30,14 @@ _SCHEMA: Final = pa.schema(_FIELDS)
 _BATCH: Final = 50_000
 
 
-def assignments(generation: Generation, store: Store) -> Iterator[dict[str, Any]]:
+def assignments(generation: Generation, store: Store, now: datetime) -> Iterator[dict[str, Any]]:
     """A row for each event the generation covers, in the order of arrival: event_id, account_id, timestamp,
-    campaign_id and level (both None for no campaign).
+    campaign_id and level (both None for no campaign). The level is the one that counts `now`, labels heeded.
     """
     events = store.event_table(generation.manifest.watermark)
     campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
+    labels = labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances()), now)
+    levels = [_level(each, labels) for each in campaigns]
     prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
     order = np.argsort(prompt_ids)
     group = np.asarray(generation.array(layout.GROUP), np.int64)[order]
@@ -46,8 +50,13 @@ def assignments(generation: Generation, store: Store) -> Iterator[dict[str, Any]
             "account_id": events.account_names.values[events.account[place]],
             "timestamp": moment(events.timestamp[place]),
             "campaign_id": campaign.campaign_id if campaign else None,
-            "level": str(campaign.level) if campaign else None,
+            "level": str(levels[number[place]]) if campaign else None,
         }
+
+
+def _level(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
+    given = labels.get(campaign.campaign_id)
+    return level_now(campaign.level, given.label if given else None)
 
 
 def write_assignments(rows: Iterator[dict[str, Any]], out: Path) -> int:

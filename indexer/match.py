@@ -18,7 +18,7 @@ from indexer.generation import Generation
 from indexer.grams import HotGrams
 from indexer.recurring import recurring_text
 from indexer.sketch import SketchedEncoder
-from models.campaign import Campaign, CampaignLabel, Label, Level
+from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.generation import Manifest
 from models.match import Decision, Match, Mode, Nearest, ViewSimilarity
 from models.prompt import Prompt
@@ -243,10 +243,7 @@ def _label_of(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Label 
 
 
 def _is_alarm(level: Level, label: Label | None) -> bool:
-    """What an analyst said counts for more than the score."""
-    if label in (Label.BENIGN, Label.IGNORE_UNTIL):
-        return False
-    return level.is_alarm or label is Label.CONFIRMED
+    return level_now(level, label).is_alarm
 
 
 def _some(text: str) -> list[str]:

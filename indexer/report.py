@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from models.allowance import Allowance
 from models.campaign import Campaign, CampaignLabel
 from models.match import Match
 from models.report import Evaluation, IngestReport, ReindexReport
@@ -103,6 +104,22 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Tab
             shown(strand.template.skeleton),
         )
     return [facts, evidence, slots, *([strands] if campaign.strands else []), accounts, timeline, history]
+
+
+def allowances_table(rules: Sequence[Allowance]) -> Table:
+    """A row a rule."""
+    table = Table("rule", "kind", "value", "by", "at", "until", "note")
+    for each in rules:
+        table.add_row(
+            f"{each.rule_id}",
+            each.kind,
+            shown(each.value),
+            escape(each.author),
+            f"{each.at:%Y-%m-%d %H:%M}",
+            f"{each.until:%Y-%m-%d %H:%M}" if each.until else "-",
+            escape(each.note),
+        )
+    return table
 
 
 def match_table(match: Match) -> Table:

@@ -103,3 +103,18 @@ label_history: Final = Table(
     Column("campaign_id", Text, nullable=False),
     *_label_columns(),
 )
+
+# Allow-list rules. One that was taken back stays, with who did it and when.
+allowances: Final = Table(
+    "allowances",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger),
+    Column("removed_by", Text),
+    Column("removed_us", BigInteger),
+)

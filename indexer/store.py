@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import chain, islice
@@ -29,9 +29,10 @@ from alembic.util import CommandError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from indexer.events import EventTable, IntArray, Names
-from indexer.schema import accounts, events, label_history, labels, names, prompts
+from indexer.schema import accounts, allowances, events, label_history, labels, names, prompts
+from models.allowance import Allowance, AllowanceKind
 from models.campaign import CampaignLabel, Label
-from models.errors import BadSettings, Busy, NotFound, StillwatchError, UnreadableFile
+from models.errors import BadSettings, Busy, NotFound, StillwatchError, UnknownAllowance, UnreadableFile
 from models.event import Event, unit_of
 from models.prompt import Prompt
 
@@ -254,6 +255,52 @@ class Store:
     def labels(self) -> dict[str, CampaignLabel]:
         """The label in force of each campaign that has one, by campaign id."""
         return {row.campaign_id: _label(row) for row in self._all(sa.select(labels))}
+
+    def allow(self, rule: Allowance) -> Allowance:
+        """Adds an allow-list rule and gives it with its id. The same kind and value again, while it is in force,
+        changes nothing and gives the rule that is there.
+        """
+        value = _storable(rule.value)
+        row = {
+            "kind": rule.kind.value,
+            "value": value,
+            "note": _storable(rule.note),
+            "author": _storable(rule.author),
+            "at_us": _microseconds(rule.at),
+            "until_us": None if rule.until is None else _microseconds(rule.until),
+        }
+        with self._transaction(self._writer) as connection:
+            same = next(
+                (each for each in self.allowances() if (each.kind, each.value) == (rule.kind, value)), None
+            )
+            if same is not None and (same.until is None or same.until > rule.at):
+                return same
+            number = connection.execute(sa.insert(allowances), row).inserted_primary_key
+        return replace(rule, rule_id=int(number[0]) if number else 0, value=value)
+
+    def disallow(self, rule_id: int, author: str, at: datetime) -> None:
+        """Takes a rule back; its row stays. Raises UnknownAllowance."""
+        change = {"removed_by": _storable(author), "removed_us": _microseconds(at)}
+        here = (allowances.c.id == rule_id) & allowances.c.removed_us.is_(None)
+        with self._transaction(self._writer) as connection:
+            if not connection.execute(sa.update(allowances).where(here), change).rowcount:
+                raise UnknownAllowance(f"there is no allow-list rule {rule_id}")
+
+    def allowances(self) -> list[Allowance]:
+        """The rules that were not taken back, those that have run out included, oldest first."""
+        rows = self._all(sa.select(allowances).where(allowances.c.removed_us.is_(None)).order_by(allowances.c.id))
+        return [
+            Allowance(
+                row.id,
+                AllowanceKind(row.kind),
+                row.value,
+                row.note,
+                row.author,
+                _moment(row.at_us),
+                None if row.until_us is None else _moment(row.until_us),
+            )
+            for row in rows
+        ]
 
     def _migrate(self) -> None:
         """Apply the steps of `indexer.migrations` that this database lacks, all or none of them."""

@@ -257,6 +257,13 @@ class Campaign:
     strands: tuple[Strand, ...] = ()
 
 
+def level_now(level: Level, label: Label | None) -> Level:
+    """The level that counts: what an analyst said is worth more than the score."""
+    if label in (Label.BENIGN, Label.IGNORE_UNTIL):
+        return Level.WATCH
+    return Level.LIKELY if label is Label.CONFIRMED and not level.is_alarm else level
+
+
 @dataclass(frozen=True, slots=True)
 class CampaignLabel:
     """The label an analyst gave a campaign. `until` is set for IGNORE_UNTIL only."""

@@ -7,6 +7,7 @@ StillwatchError
 │   ├── PromptTooLarge      a prompt over the size a caller may send
 │   └── UnreadableFile      a file that is not what its name says
 ├── NotFound
+│   ├── UnknownAllowance
 │   ├── UnknownCampaign
 │   └── UnknownJob
 ├── NotReady                nothing is published yet: ask again later
@@ -46,6 +47,10 @@ class UnreadableFile(BadInput):
 
 class NotFound(StillwatchError):
     """The thing asked for does not exist."""
+
+
+class UnknownAllowance(NotFound):
+    """No allow-list rule of this number is in force."""
 
 
 class UnknownCampaign(NotFound):
