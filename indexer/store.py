@@ -270,11 +270,10 @@ class Store:
             "until_us": None if rule.until is None else _microseconds(rule.until),
         }
         with self._transaction(self._writer) as connection:
-            same = next(
-                (each for each in self.allowances() if (each.kind, each.value) == (rule.kind, value)), None
-            )
-            if same is not None and (same.until is None or same.until > rule.at):
-                return same
+            for each in self.allowances():
+                ended = each.until is not None and each.until <= rule.at
+                if (each.kind, each.value) == (rule.kind, value) and not ended:
+                    return each
             number = connection.execute(sa.insert(allowances), row).inserted_primary_key
         return replace(rule, rule_id=int(number[0]) if number else 0, value=value)
 

@@ -24,9 +24,7 @@ from models.match import Decision
 from models.prompt import Prompt
 
 PUBLIC = "Act as a seasoned travel guide and tell me what to see in one day in {{city}}, with times and prices."
-CAMPAIGN = make_campaign(
-    "c-1", Level.STRONG, "Act as a seasoned travel guide and tell me what to see in one day in"
-)
+CAMPAIGN = make_campaign("c-1", Level.STRONG, PUBLIC.partition(" {{")[0])
 FRESH = Prompt("", TEMPLATE.format("a theorem nobody has sent before"))
 
 
