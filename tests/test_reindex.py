@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_encoder import TinyEncoder
 from traffic import (
+    NOW,
     OTHER_TEMPLATE,
     TEMPLATE,
     background_rows,
@@ -39,7 +40,7 @@ def published(settings: Settings) -> tuple[Generation, list[Campaign]]:
 def groups(settings: Settings) -> dict[str, str | None]:
     """Campaign id by event id."""
     with Store.open(settings.database) as store:
-        rows = assignments(open_current(settings.generations), store)
+        rows = assignments(open_current(settings.generations), store, NOW)
         return {each["event_id"]: each["campaign_id"] for each in rows}
 
 
