@@ -19,32 +19,43 @@ IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
 
 MIN_COMMON_UNITS: Final = 8
-MIN_DEPTH: Final = 2.0  # median events a unit, in both groups: a viral prompt is no work of a pool
-CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the larger one
+MIN_DEPTH: Final = 2.0  # median events a unit: a viral prompt is no work of a pool
 OVERLAP: Final = 0.2  # Jaccard similarity of the two sets of units
-LIFT: Final = 3.0  # times as many common units as the activity of the units explains
+CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the larger one ...
+LIFT: Final = 3.0  # ... if there are so many times as many common units as their activity explains
+PARTLY_CONTAINED: Final = 0.3  # the same two where chance is out of the question
+GREAT_LIFT: Final = 10.0
 
 
 def join_pools(corpus: Corpus, groups: Groups) -> Groups:
     """Groups with those that the same pool of accounts sends made one; each keeps its strand.
 
     Two groups have one pool if their units coincide far more than chance explains, see `common_units`, and
-    both are deep.
+    one of them is deep, as are both together. The other may be shallow: the least used of several templates or
+    languages is sent once by most of a pool.
     """
     if len(groups) < 2:
         return groups
     events = events_by_unit(corpus, groups)
     units = np.diff(events.indptr)
-    depth = np.array([np.median(events.data[a:b]) for a, b in zip(events.indptr, events.indptr[1:], strict=False)])
     first, second, common, expected = common_units(events, np.bincount(corpus.events.unit))
     smaller = np.minimum(units[first], units[second])
     either = units[first] + units[second] - common
-    same = (common >= MIN_COMMON_UNITS) & (common >= LIFT * expected)
-    same &= (common >= CONTAINED * smaller) & (common >= OVERLAP * either)
-    same &= (depth[first] >= MIN_DEPTH) & (depth[second] >= MIN_DEPTH)
+    same = (common >= LIFT * expected) & (common >= CONTAINED * smaller)
+    same |= (common >= GREAT_LIFT * expected) & (common >= PARTLY_CONTAINED * smaller)
+    same &= common >= OVERLAP * either
+    deep = np.array([np.median(events[[group]].data) for group in range(len(groups))]) >= MIN_DEPTH
+    same &= deep[first] | deep[second]
+    same[same] = _depth_together(events, first[same], second[same]) >= MIN_DEPTH
     links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(groups), len(groups)))
     _, pool = connected_components(links, directed=False)
     return merged(groups, pool.astype(np.int64))
+
+
+def _depth_together(events: csr_array, first: IntArray, second: IntArray) -> DoubleArray:
+    """Median events a unit of each pair of groups, both taken together."""
+    sums = [events[[a]] + events[[b]] for a, b in zip(first, second, strict=True)]
+    return np.array([np.median(each.data) for each in sums], np.float64)
 
 
 def events_by_unit(corpus: Corpus, groups: Groups) -> csr_array:

@@ -178,7 +178,7 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     for each in tried:
         judged, moved, chance = _moves(accounts, times < each, chosen)
         if moved.sum() >= max(MIN_SIDE, LEAST_SHARE * judged.sum()):
-            p_value = len(tried) * _upper_tail(int(moved.sum()), float(chance.sum()))
+            p_value = len(tried) * upper_tail(int(moved.sum()), chance[judged])
             if p_value < best:
                 best, moment = p_value, int(each)
     if best > SIGNIFICANT:
@@ -239,13 +239,15 @@ def _frequent(kinds: IntArray) -> list[int]:
     return values[counts >= _LEAST_NEW * len(known)].tolist() if len(values) > 1 else []
 
 
-def _upper_tail(observed: int, expected: float) -> float:
-    """Bound on the chance of at least `observed` successes of independent trials (Chernoff, 1952)."""
-    if observed <= expected:
+def upper_tail(observed: int, chances: DoubleArray) -> float:
+    """Bound on the chance of at least `observed` successes of independent trials with these chances (Chernoff,
+    1952): the least over t of E[exp(t (successes - observed))], each t of a grid giving a bound.
+    """
+    if observed <= chances.sum():
         return 1.0
-    if expected <= 0:
-        return 0.0
-    return float(np.exp(observed - expected - observed * np.log(observed / expected)))
+    tilts = np.geomspace(0.01, 30.0, 120)[:, None]
+    logs = np.log1p(chances * np.expm1(tilts)).sum(axis=1) - tilts[:, 0] * observed
+    return float(np.exp(logs.min()))
 
 
 def _lower_tail(observed: int, expected: float) -> float:

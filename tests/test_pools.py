@@ -55,6 +55,29 @@ def test_viral_prompts_of_the_same_people_stay_apart() -> None:
     assert joined([range(30), range(30)], each=1) == 2
 
 
+def test_a_shallow_side_line_of_a_deep_pool_belongs_to_it() -> None:
+    """Thirteen accounts of a pool send a second template, most of them once."""
+    corpus, groups = world([range(30), range(13), range(100, 130)])
+    once = groups.of_prompt.copy()
+    seen: set[int] = set()
+    for prompt, unit in zip(corpus.event_prompt.tolist(), corpus.events.unit.tolist(), strict=True):
+        if once[prompt] == 1 and unit in seen:
+            once[prompt] = UNGROUPED
+        elif once[prompt] == 1:
+            seen.add(unit)
+    found = join_pools(corpus, Groups(once, groups.views, np.where(once == UNGROUPED, UNGROUPED, 0)))
+    assert len(found) == 2
+    assert np.bincount(found.of_prompt[found.of_prompt != UNGROUPED]).tolist() == [103, 90]
+
+
+def test_part_of_a_pool_that_meets_far_more_than_by_chance_is_one_pool() -> None:
+    """A third of each side in common would be a coincidence only among people who are busy everywhere."""
+    senders = [range(100), range(70, 140)]
+    assert joined(senders) == 2  # 430 units in all: 30 in common is less than ten times chance
+    corpus, groups = world(senders, crowd=3000)
+    assert len(join_pools(corpus, groups)) == 1
+
+
 def test_people_who_do_everything_join_nothing() -> None:
     """Twenty units make nearly all of the traffic, so that they meet in any two groups says nothing."""
     corpus, groups = world([range(20), range(20)], each=30, crowd=3)

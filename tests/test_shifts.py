@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.shifts import FoundShift, Traffic, pauses, pool_swap, shifts
+from indexer.shifts import FoundShift, Traffic, pauses, pool_swap, shifts, upper_tail
 from models.campaign import ShiftKind
 
 HOUR, DAY = 3600, 86_400
@@ -150,3 +150,29 @@ def test_pauses_equal_a_search_by_hand(times: list[int], more: int) -> None:
 
 def test_a_handful_of_events_has_no_shift() -> None:
     assert shifts(traffic(np.arange(5.0) * DAY, np.arange(5)), START + 30 * DAY, nobody) == []
+
+
+@given(st.lists(st.floats(0.0, 0.9), min_size=1, max_size=12), st.integers(0, 12))
+def test_upper_tail_bounds_the_exact_chance(chances: list[float], observed: int) -> None:
+    """The exact distribution of a sum of unequal trials, one trial after the other."""
+    exact = np.ones(1)
+    for chance in chances:
+        exact = np.convolve(exact, [1 - chance, chance])
+    bound = upper_tail(observed, np.array(chances))
+    assert bound >= exact[observed:].sum() - 1e-9
+    assert bound <= 1.0
+
+
+def test_upper_tail_is_close_where_it_matters() -> None:
+    """18 of 20 accounts moved, each with a chance of a third: 2.2e-7 exactly; as a Poisson sum it would be 4e-4."""
+    assert 2.2e-7 < upper_tail(18, np.full(20, 1 / 3)) < 2e-6
+
+
+def test_a_small_pool_that_moved_as_one_is_seen() -> None:
+    """Thirty accounts with three or four events each: two thirds of them changed the model at half-time."""
+    dice = np.random.default_rng(5)
+    times, accounts = uniform(dice, 30, 4, 0, DAY)
+    models = ((times > DAY / 2) & (accounts < 20)).astype(np.int64)
+    (shift,) = found(traffic(times, accounts, models=models))
+    assert shift.kind is ShiftKind.MODEL_PIVOT
+    assert abs(shift.end - START - DAY / 2) < 2 * HOUR
