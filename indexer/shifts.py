@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from models.campaign import ShiftKind
 
@@ -23,10 +23,11 @@ DoubleArray = NDArray[np.float64]
 SIGNIFICANT: Final = 1e-6  # p-value, after Bonferroni over the moments tried, from which a shift is reported
 LEAST_SHARE: Final = 0.3  # of the accounts active before and after, that must have moved
 MIN_SIDE: Final = 8  # accounts on each side of a swap; accounts that must have moved
-_BOTH_SIDES: Final = 2  # events of an account before and after, to judge it by
+_BOTH_SIDES: Final = 2  # sessions of an account, for it to be seen on both sides of a swap
+_ONE_WAY: Final = 1e-3  # p-value of a sign test: people who do one thing after another do it in either order
 _MOSTLY: Final = 2 / 3  # share of an account's events after the move that are the new thing; before, the rest
 _MOMENTS: Final = 200
-_SESSION_GAP_S: Final = 3600
+_SESSION_GAP_S: Final = 3600  # a swap counts visits of an account, a pivot what it did in each
 _STRADDLE: Final = 0.2  # of the accounts expected to be active before and after: no more may be, for a swap
 _LATE: Final = 0.25  # share of a side's time next to the swap ...
 _STILL_THERE: Final = 0.45  # ... in which so many of its accounts are last, or first, seen; rotation leaves 0.25
@@ -164,30 +165,32 @@ def moved_share(traffic: Traffic, model: int, moment: int) -> float:
 def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[FoundShift]:
     """The moment at which a good part of the accounts exchanged other kinds of events for `new`, if there is one.
 
-    An account has moved if at most a third of its events before are `new` and at least two thirds of those
-    after. With its events in random order that has a hypergeometric probability; how many moved is compared with
-    the sum of these (Chernoff's bound), at the moment where it is least likely. The moment itself is then the
-    one that puts the fewest events of those that moved on the wrong side.
+    An account has moved if at most a third of what it did before is `new` and at least two thirds of that after;
+    events of one kind in one session count once. In random order that has a hypergeometric probability; how many
+    moved is compared with these, at the moment where it is least likely, and with how many moved the other way.
+    The moment itself is then the one that puts the fewest events of those that moved on the wrong side.
     """
     given = kinds >= 0
-    times, accounts, chosen = group.times[given], group.accounts[given], kinds[given] == new
-    _, accounts = np.unique(accounts, return_inverse=True)
+    _, accounts = np.unique(group.accounts[given], return_inverse=True)
+    times, accounts, chosen, others = _visits(group.times[given], accounts, kinds[given] == new, kinds[given])
     arrivals = np.unique(times[chosen])
     tried = arrivals[np.unique(np.linspace(0, len(arrivals) - 1, _MOMENTS).astype(np.int64))]
     best, moment = 1.0, -1
     for each in tried:
         judged, moved, chance = _moves(accounts, times < each, chosen)
         if moved.sum() >= max(MIN_SIDE, LEAST_SHARE * judged.sum()):
+            _, back, _ = _moves(accounts, times < each, ~chosen)
+            if binom.sf(moved.sum() - 1, moved.sum() + back.sum(), 0.5) > _ONE_WAY:
+                continue
             p_value = len(tried) * upper_tail(int(moved.sum()), chance[judged])
             if p_value < best:
                 best, moment = p_value, int(each)
     if best > SIGNIFICANT:
         return []
-    judged, moved, _ = _moves(accounts, times < moment, chosen)
-    # Those too that were seen only once on a side, so that the border is as sharp as it can be.
-    mine = np.isin(accounts, np.flatnonzero(_moves(accounts, times < moment, chosen, 1)[1]))
+    _, moved, _ = _moves(accounts, times < moment, chosen)
+    mine = moved[accounts]
     begin, end = _border(times[mine], chosen[mine])
-    left = np.bincount(kinds[given][mine & ~chosen & (times < end)])
+    left = np.bincount(others[mine & ~chosen & (times < end)])
     judged, moved, _ = _moves(accounts, times < end, chosen)
     return [
         FoundShift(
@@ -203,17 +206,15 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     ]
 
 
-def _moves(
-    accounts: IntArray, before: BoolArray, chosen: BoolArray, least: int = _BOTH_SIDES
-) -> tuple[BoolArray, BoolArray, DoubleArray]:
-    """For each account code: whether it has at least so many events on both sides, whether it moved, and the
-    chance that it would seem to have if the order of its events meant nothing (0 if it is not judged).
+def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> tuple[BoolArray, BoolArray, DoubleArray]:
+    """For each account code: whether it has events on both sides, whether it moved, and the chance that it would
+    seem to have if the order of its events meant nothing (0 if it is not judged).
     """
     size = int(accounts.max(initial=-1)) + 1
     early, late = np.bincount(accounts[before], minlength=size), np.bincount(accounts[~before], minlength=size)
     new_early = np.bincount(accounts[before & chosen], minlength=size)
     new_late = np.bincount(accounts[~before & chosen], minlength=size)
-    judged = (early >= least) & (late >= least)
+    judged = (early > 0) & (late > 0)
     new_all = new_early + new_late
     most_early = np.floor((1 - _MOSTLY) * early + 1e-9)
     least_late = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new_all - most_early)
@@ -221,6 +222,17 @@ def _moves(
     chance = np.zeros(size)
     chance[judged] = hypergeom.sf(least_late[judged] - 1, (early + late)[judged], new_all[judged], late[judged])
     return judged, moved, chance
+
+
+def _visits(
+    times: IntArray, accounts: IntArray, chosen: BoolArray, kinds: IntArray
+) -> tuple[IntArray, IntArray, BoolArray, IntArray]:
+    """The events less those that an account sent within an hour of one before that was as much `chosen`."""
+    order = np.lexsort((times, accounts))
+    times, accounts, chosen, kinds = times[order], accounts[order], chosen[order], kinds[order]
+    other = (np.diff(accounts) != 0) | (np.diff(times) > _SESSION_GAP_S) | (np.diff(chosen.astype(np.int8)) != 0)
+    kept = np.r_[True, other]
+    return times[kept], accounts[kept], chosen[kept], kinds[kept]
 
 
 def _border(times: IntArray, chosen: BoolArray) -> tuple[int, int]:

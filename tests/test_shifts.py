@@ -164,8 +164,9 @@ def test_upper_tail_bounds_the_exact_chance(chances: list[float], observed: int)
 
 
 def test_upper_tail_is_close_where_it_matters() -> None:
-    """18 of 20 accounts moved, each with a chance of a third: 2.2e-7 exactly; as a Poisson sum it would be 4e-4."""
-    assert 2.2e-7 < upper_tail(18, np.full(20, 1 / 3)) < 2e-6
+    """18 of 20 accounts moved, each with a chance of a third: 2.2e-7 exactly, 4e-4 as a Poisson sum."""
+    bound = upper_tail(18, np.full(20, 1 / 3))
+    assert 2.2e-7 < bound < 2e-6
 
 
 def test_a_small_pool_that_moved_as_one_is_seen() -> None:
@@ -176,3 +177,13 @@ def test_a_small_pool_that_moved_as_one_is_seen() -> None:
     (shift,) = found(traffic(times, accounts, models=models))
     assert shift.kind is ShiftKind.MODEL_PIVOT
     assert abs(shift.end - START - DAY / 2) < 2 * HOUR
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_people_who_do_one_thing_after_another_do_not_pivot(seed: int) -> None:
+    """Forty people, each with a session on one template and a session on the other, in either order."""
+    dice = np.random.default_rng(seed)
+    begins = dice.uniform(0, DAY, (40, 2))
+    times = (begins[:, :, None] + np.arange(5) * 120).ravel()
+    strands = np.tile(np.repeat([0, 1], 5), 40)
+    assert found(traffic(times, np.repeat(np.arange(40), 10), strands)) == []

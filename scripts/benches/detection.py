@@ -1,9 +1,10 @@
 """The detection frontier: recall over accounts x prompts, skeleton x paraphrase, mixing, against other methods.
 
-Every cell is a campaign in a simulated world of its sweep, among ordinary users, an extension, a roll-out and a
-harness. All methods see the same worlds. A group of a peer counts as alarmed if it has at least 10 accounts and
-a median of at least m prompts each; for every sweep a peer gets the m with its best precision. Exit status 1 if an
-alarm of ours is mostly benign, or if we find less than twice what the best peer does on wrappers or mixed pools.
+Every cell is a campaign; the campaigns of a sweep share a few worlds, which are mostly ordinary users and
+every look-alike there is. All methods see the same worlds. A group of a peer counts as alarmed if it has at least
+10 accounts and a median of at least m prompts each; a peer is run with several settings and values of m, and held
+to the one that finds most among those as precise as it gets. Exit status 1 if more than 1 % of what we alarm
+is benign, or if we find less than twice what the best peer does on wrappers or mixed pools.
 """
 
 import argparse
@@ -16,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,12 +27,18 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import peers as peerhouse  # noqa: E402
+from peers.operating import (  # noqa: E402
+    DEPTHS,
+    Point,
+    Tally,
+    alarmed_by_rule,
+    at_best_precision,
+    recall_at,
+)
 
 from indexer import layout  # noqa: E402
-from indexer.actors import BACKGROUND, Actor  # noqa: E402
 from indexer.axes import Axes, attacker  # noqa: E402
 from indexer.calibration import PRIOR, load_calibration, q_values  # noqa: E402
-from indexer.cast import LOOK_ALIKES, Props  # noqa: E402
 from indexer.cluster import cluster  # noqa: E402
 from indexer.encode import load_encoder  # noqa: E402
 from indexer.generation import open_current  # noqa: E402
@@ -44,16 +50,17 @@ from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
 from indexer.store import Store  # noqa: E402
+from indexer.varied import LOOK_ALIKES_VARIED, varied_cast  # noqa: E402
 from models.campaign import Campaign  # noqa: E402
 from models.event import parse_event  # noqa: E402
 from models.text import canonical  # noqa: E402
 from models.view import View  # noqa: E402
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
-DEPTHS = (1, 2, 3, 5, 8)
-MIN_ACCOUNTS = 10
-PREFIX = 40  # characters
+PREFIXES = (40, 80, 160)  # characters
+LEAST_CLUSTERS = (10, 30)  # HDBSCAN's min_cluster_size
 OURS = "stillwatch"
+SAME_PRECISION = 0.99  # at which the peers are asked for their recall as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +119,13 @@ def sweeps() -> list[Sweep]:
     ]
 
 
-def world(cells: dict[tuple[int, int], dict[str, Any]], texts: Texts, seed: int) -> list[SimulatedEvent]:
-    """The events of one world; the kind of a campaign names its cell."""
+def world(
+    cells: dict[tuple[int, int], dict[str, Any]], texts: Texts, seed: int, size: int
+) -> list[SimulatedEvent]:
+    """The events of one world, `size` or so; the kind of a campaign names its cell."""
     speech = Speech(texts, hop=0.12, change=0.5, rng=Random(f"{seed}/speech"))
-    published = tuple(Random(f"{seed}/published").sample(texts.templates, len(texts.templates)))
-    actors = [Actor(BACKGROUND, accounts=1500, prompts=4.0)]
-    for name in ("extension", "rollout", "harness"):
-        made = LOOK_ALIKES[name](Props(1.0, texts, speech, published, Random(f"{seed}/{name}")))
-        actors.append(replace(made, kind=f"benign:{name}", accounts=max(15, made.accounts // 4)))
     payloads = tuple(each.text for each in texts.payloads)
+    planted = []
     for (y, x), traits in cells.items():
         rng = Random(f"{seed}/{y}/{x}")
         drawn = attacker(rng, 1.0)
@@ -137,8 +142,10 @@ def world(cells: dict[tuple[int, int], dict[str, Any]], texts: Texts, seed: int)
             place=drawn.place,
             fillings=payloads,
         )
-        actors.append(replace(replace(base, **traits).actor(rng), kind=f"campaign:{y}/{x}"))
-    return list(play(actors, speech, BEGIN, 1.0, seed))
+        planted.append(replace(replace(base, **traits).actor(rng), kind=f"campaign:{y}/{x}"))
+    benign = size - sum(actor.events for actor in planted)
+    crowd = varied_cast(benign, 1.0, (), tuple(LOOK_ALIKES_VARIED), texts, speech, seed)
+    return list(play([*crowd, *planted], speech, BEGIN, 1.0, seed))
 
 
 def text_of(event: SimulatedEvent) -> str:
@@ -167,97 +174,72 @@ def ours(events: Sequence[SimulatedEvent], settings: Settings) -> tuple[list[int
     return [of_event[each.row["event_id"]] for each in events], alarmed, campaigns
 
 
-def peers(events: Sequence[SimulatedEvent], settings: Settings, model: Path) -> dict[str, list[int]]:
-    """Cluster of each event by each of the other methods, -1 for none."""
+def peers(events: Sequence[SimulatedEvent], settings: Settings, model: Path) -> dict[tuple[str, str], list[int]]:
+    """Cluster of each event, -1 for none, by (other method, setting)."""
     said = [text_of(each) for each in events]
     distinct = sorted(set(said))
     place = {text: number for number, text in enumerate(distinct)}
-    encoder = load_encoder(settings.encoder, settings.weights)
-    vectors = encoder.encode(distinct)
+    vectors = load_encoder(settings.encoder, settings.weights).encode(distinct)
     once = np.ones(len(distinct), np.int64)
-    plain = cluster(vectors, once, min_cluster_size=10, min_samples=5, neighbours=16, ceiling=2.0)
-    prefixes = {text: number for number, text in enumerate(sorted({text[:PREFIX] for text in distinct}))}
-    found = {
-        "prefix hash": [prefixes[text[:PREFIX]] for text in distinct],
-        "MinHash LSH": peerhouse.labels("minhash", model, distinct),
-        "embedding + HDBSCAN": plain.tolist(),
-        "semhash": peerhouse.labels("semhash", model, distinct),
-    }
-    return {name: [labels[place[text]] for text in said] for name, labels in found.items()}
+    found: dict[tuple[str, str], list[int]] = {}
+    for length in PREFIXES:
+        numbers = {prefix: number for number, prefix in enumerate(sorted({text[:length] for text in distinct}))}
+        found["prefix hash", f"{length} characters"] = [numbers[text[:length]] for text in distinct]
+    for least in LEAST_CLUSTERS:
+        plain = cluster(vectors, once, min_cluster_size=least, min_samples=5, neighbours=16, ceiling=2.0)
+        found["embedding + HDBSCAN", f"min_cluster_size {least}"] = plain.tolist()
+    for name, method in (("MinHash LSH", "minhash"), ("semhash", "semhash")):
+        for setting, labels in peerhouse.labels(method, model, distinct).items():
+            found[name, setting] = labels
+    return {key: [labels[place[text]] for text in said] for key, labels in found.items()}
 
 
-def alarmed_by_rule(events: Sequence[SimulatedEvent], labels: Sequence[int], depth: int) -> set[int]:
-    """Clusters of at least MIN_ACCOUNTS accounts with a median of at least `depth` prompts each."""
-    counts: dict[int, Counter[str]] = defaultdict(Counter)
-    for event, label in zip(events, labels, strict=True):
-        if label >= 0:
-            counts[label][event.row["account_id"]] += 1
-    return {
-        label for label, each in counts.items() if len(each) >= MIN_ACCOUNTS and median(each.values()) >= depth
-    }
-
-
-@dataclass(slots=True)
-class Tally:
-    """Events of each cell found, alarmed events in all, and those of them that are a campaign's."""
-
-    found: Counter[str]
-    alarmed: int
-    right: int
-
-    def add(self, events: Sequence[SimulatedEvent], labels: Sequence[int], alarmed: set[int]) -> None:
-        """Counts one world."""
-        for event, label in zip(events, labels, strict=True):
-            if label in alarmed:
-                self.alarmed += 1
-                if event.kind.startswith("campaign:"):
-                    self.right += 1
-                    self.found[event.kind] += 1
-
-    def precision(self) -> float:
-        """1 if nothing is alarmed."""
-        return self.right / self.alarmed if self.alarmed else 1.0
-
-
-def run_sweep(sweep: Sweep, texts: Texts, seed: int, model: Path) -> tuple[dict[str, Any], list[Any]]:
+def run_sweep(sweep: Sweep, texts: Texts, seed: int, size: int, model: Path) -> tuple[dict[str, Any], list[Any]]:
     """Recall of every cell and precision, by method; and what the ablation needs."""
-    tallies: dict[str, dict[int, Tally]] = defaultdict(dict)
+    tallies: dict[str, dict[str, Tally]] = defaultdict(lambda: defaultdict(Tally))
     totals: Counter[str] = Counter()
     kept = []
     for number, cells in enumerate(sweep.worlds):
-        events = world(cells, texts, 100 * seed + number)
+        events = world(cells, texts, 100 * seed + number, size)
         totals.update(each.kind for each in events)
         with TemporaryDirectory(prefix="stillwatch-bench-") as folder:
             settings = load_settings(Path(folder), os.environ)
             labels, alarmed, campaigns = ours(events, settings)
-            tallies[OURS].setdefault(0, Tally(Counter(), 0, 0)).add(events, labels, alarmed)
+            tallies[OURS]["as shipped"].add(events, labels, alarmed)
             kept.append((events, labels, campaigns))
-            for name, theirs in peers(events, settings, model).items():
+            for (name, setting), theirs in peers(events, settings, model).items():
                 for depth in DEPTHS:
-                    tally = tallies[name].setdefault(depth, Tally(Counter(), 0, 0))
-                    tally.add(events, theirs, alarmed_by_rule(events, theirs, depth))
+                    alarmed = alarmed_by_rule(events, theirs, depth)
+                    tallies[name][f"{setting}, median >= {depth}"].add(events, theirs, alarmed)
         print(f"  world {number + 1} of {len(sweep.worlds)}: {len(events)} events", flush=True)
+    planted = sum(count for kind, count in totals.items() if kind.startswith("campaign:"))
     methods = {}
-    for name, by_depth in tallies.items():
-        depth = max(by_depth, key=lambda d: (by_depth[d].precision(), by_depth[d].right))
-        if not by_depth[depth].right:  # nothing found is not a best precision
-            depth = max(by_depth, key=lambda d: (by_depth[d].right > 0, by_depth[d].precision()))
-        best = by_depth[depth]
-        recall = [
-            [
-                best.found[f"campaign:{y}/{x}"] / max(1, totals[f"campaign:{y}/{x}"])
-                for x in range(len(sweep.columns))
-            ]
-            for y in range(len(sweep.rows))
-        ]
-        planted = sum(count for kind, count in totals.items() if kind.startswith("campaign:"))
+    for name, by_setting in tallies.items():
+        points = [Point(setting, tally) for setting, tally in by_setting.items()]
+        best = at_best_precision(points, planted)
         methods[name] = {
-            "recall": recall,
-            "event_recall": best.right / planted,
-            "precision": best.precision(),
-            "median_at_least": depth or None,
+            "recall": [
+                [
+                    best.tally.found[f"campaign:{y}/{x}"] / max(1, totals[f"campaign:{y}/{x}"])
+                    for x in range(len(sweep.columns))
+                ]
+                for y in range(len(sweep.rows))
+            ],
+            "event_recall": best.tally.right / planted,
+            "precision": best.tally.precision(),
+            "setting": best.setting,
+            "recall_at_same_precision": recall_at(points, SAME_PRECISION, planted),
+            "points": [
+                {
+                    "setting": each.setting,
+                    "recall": each.tally.right / planted,
+                    "precision": each.tally.precision(),
+                }
+                for each in points
+            ],
         }
-    head = {"name": sweep.name, "row": sweep.row, "column": sweep.column}
+    head = {"name": sweep.name, "row": sweep.row, "column": sweep.column, "planted": planted}
+    head["events"] = totals.total()
     return {**head, "rows": sweep.rows, "columns": sweep.columns, "methods": methods}, kept
 
 
@@ -267,7 +249,7 @@ def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Camp
     A group that only the view left out found is taken away; one that others found as well stays as it is.
     """
     names = [each.name for each in kept[0][2][0].evidence]
-    tallies: dict[str, Tally] = defaultdict(lambda: Tally(Counter(), 0, 0))
+    tallies: dict[str, Tally] = defaultdict(Tally)
     planted = 0
     for events, labels, campaigns in kept:
         planted += sum(each.kind.startswith("campaign:") for each in events)
@@ -305,6 +287,7 @@ def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench detection", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--events", type=int, default=40_000, help="of each world")
     parser.add_argument("--texts", type=Path, help="folder of other texts than the shipped ones")
     parser.add_argument("--out", type=Path, default=Path("detection"), help="makes OUT.json and OUT.png")
     options = parser.parse_args()
@@ -314,13 +297,14 @@ def main() -> int:
     done, kept = [], []
     for sweep in sweeps():
         print(f"== {sweep.name}: {sweep.row} x {sweep.column}", flush=True)
-        found, more = run_sweep(sweep, texts, options.seed, model)
+        found, more = run_sweep(sweep, texts, options.seed, options.events, model)
         done.append(found)
         kept += more
         for name, each in found["methods"].items():
-            rule = f", median >= {each['median_at_least']}" if each["median_at_least"] else ""
             print(
-                f"  {name:22}recall {each['event_recall']:.4f} precision {each['precision']:.4f}{rule}", flush=True
+                f"  {name:22}recall {each['event_recall']:.4f} precision {each['precision']:.4f} "
+                f"({each['setting']}); at precision {SAME_PRECISION} {each['recall_at_same_precision']:.4f}",
+                flush=True,
             )
             for label, line in zip(sweep.rows, each["recall"], strict=True):
                 print(f"    {label!s:>10} " + " ".join(f"{value:5.2f}" for value in line))

@@ -21,13 +21,13 @@ def python() -> Path:
     return interpreter
 
 
-def labels(method: str, model: Path, texts: Sequence[str]) -> list[int]:
-    """Cluster number of each text by a method of cluster.py."""
+def labels(method: str, model: Path, texts: Sequence[str]) -> dict[str, list[int]]:
+    """Cluster number of each text by a method of cluster.py, for each of its settings."""
     command = [python(), HERE / "cluster.py", method, model]
     done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{method} failed: {done.stderr[-1500:]}")
-    found: list[int] = json.loads(done.stdout)
+    found: dict[str, list[int]] = json.loads(done.stdout)
     return found
 
 
