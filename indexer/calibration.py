@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from indexer.evidence import Measure
 
@@ -21,6 +22,9 @@ DoubleArray = NDArray[np.float64]
 
 PRIOR: Final = -2.5  # log-odds that a group wide and deep enough to be tested is a campaign, before looking closer
 TAIL_SHARE: Final = 0.1  # of the benign sums, the highest, that the tail beyond them is drawn from
+TAIL_CONFIDENCE: Final = 0.95
+WIDE_UNITS: Final = 25  # from so many on, a benign group's numbers are seldom far from what is usual
+LEAST_NULL: Final = 50  # benign groups of one width, below which those of any width have to do
 _RIDGE: Final = 0.01  # how firmly the beliefs are held
 BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would say before they saw any
     "spread": 1.0,
@@ -58,12 +62,13 @@ class Component(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """components by name. sums: the benign groups' sums of contributions, ascending. groups, campaigns, worlds:
-    what it was learned on.
+    """components by name. narrow, wide: sums of contributions of the benign groups of fewer than WIDE_UNITS units,
+    and of the others, ascending. groups, campaigns, worlds: what it was learned on.
     """
 
     components: dict[str, Component]
-    sums: tuple[float, ...]
+    narrow: tuple[float, ...]
+    wide: tuple[float, ...]
     groups: int
     campaigns: int
     worlds: int
@@ -73,19 +78,23 @@ class Calibration(msgspec.Struct, frozen=True):
         component = self.components[measure.name]
         return 0.0 if measure.observed is None else component.weight * (measure.value - component.centre)
 
-    def p_value(self, total: float) -> float:
-        """Chance of a benign group to have at least this sum, in (0, 1].
+    def p_value(self, total: float, units: int) -> float:
+        """Chance of a benign group of about this width to have at least this sum, in (0, 1]. A dozen users look
+        like anything now and then, hundreds do not.
 
         The conformal rank among the benign sums; beyond the TAIL_SHARE highest, whose own number could not tell
         one in a thousand from one in a million, an exponential tail fitted to their excess over where they begin
-        (a generalised Pareto tail with shape 0; Pickands, 1975). It is an extrapolation.
+        (a generalised Pareto tail with shape 0; Pickands, 1975). It is an extrapolation, so its scale is the upper
+        TAIL_CONFIDENCE bound on the mean of n exponential excesses, 2 n mean / chi2(1 - TAIL_CONFIDENCE, 2 n).
         """
-        sums = np.asarray(self.sums)
+        own = self.wide if units >= WIDE_UNITS else self.narrow
+        sums = np.asarray(own if len(own) >= LEAST_NULL else np.sort([*self.narrow, *self.wide]))
         start = float(np.quantile(sums, 1 - TAIL_SHARE))
         if total <= start:
             return float((1 + len(sums) - np.searchsorted(sums, total, side="left")) / (1 + len(sums)))
         excess = sums[sums > start] - start
-        return float(TAIL_SHARE * np.exp(-(total - start) / max(1e-9, excess.mean())))
+        scale = 2 * excess.sum() / chi2.ppf(1 - TAIL_CONFIDENCE, 2 * len(excess))
+        return float(TAIL_SHARE * np.exp(-(total - start) / max(1e-9, scale)))
 
 
 @cache
@@ -108,10 +117,12 @@ def q_values(p_values: Sequence[float]) -> DoubleArray:
 def calibrate(
     benign: Sequence[Sequence[Measure]],
     planted: Sequence[Sequence[Measure]],
+    units: Sequence[int],
     worlds: int,
     beliefs: Mapping[str, float] = BELIEFS,
 ) -> Calibration:
-    """Calibration from the measures of benign groups and of planted campaigns (at least one of each).
+    """Calibration from the measures of benign groups and of planted campaigns (at least one of each), and the
+    number of units of each benign group.
 
     A logistic regression with weights that cannot be negative, so that no component may speak against what it is
     there to show; both sides weigh the same, and a ridge draws the weights to `beliefs`, so that what these worlds
@@ -146,8 +157,10 @@ def calibrate(
             ),
             quantiles=tuple(np.round(quantiles, 4).tolist()),
         )
-    sums = np.sort(values[: len(benign)] @ weights)
-    return Calibration(components, tuple(np.round(sums, 4).tolist()), len(benign), len(planted), worlds)
+    sums = np.round(values[: len(benign)] @ weights, 4)
+    is_wide = np.asarray(units) >= WIDE_UNITS
+    narrow, wide = (tuple(np.sort(sums[chosen]).tolist()) for chosen in (~is_wide, is_wide))
+    return Calibration(components, narrow, wide, len(benign), len(planted), worlds)
 
 
 def _fitted(values: DoubleArray, sides: DoubleArray, beliefs: DoubleArray) -> DoubleArray:

@@ -25,6 +25,7 @@ BALANCED: Final = 0.10  # squared variation of the rates behind the counts when 
 ORGANIC: Final = 1.20  # the same for people: a few heavy users, many light ones
 _HOURS: Final = 24
 _HOURS_EVENTS: Final = 100.0
+_WIDE: Final = 0.7  # logarithm of 2: thirty accounts
 _OWN_HOURS: Final = -3.0  # value of a group that keeps hours of its own beyond doubt
 _COMES_TOGETHER: Final = frozenset({"balance", "births", "networks"})
 _MIN_PAIRS: Final = 20
@@ -155,10 +156,11 @@ def count_log_likelihood(counts: IntArray, variation: float) -> float:
 
 
 def _spread(seen: Observation, _: Background) -> Measure:
+    """Enough accounts, or not. Beyond that, width is no evidence: popular extensions have more."""
     shares = seen.counts / seen.counts.sum()
     effective = float(np.exp(-(shares * np.log(shares)).sum()))
     text = "accounts or organisations that share the load evenly enough to count"
-    return _coordination("spread", effective, _bounded(np.log(effective / 15.0), -1.0, 2.0), text)
+    return _coordination("spread", effective, _bounded(np.log(effective / 15.0), -1.0, _WIDE), text)
 
 
 def _depth(seen: Observation, _: Background) -> Measure:

@@ -51,7 +51,7 @@ class _Draft:
 
 
 def combine(corpus: Corpus, clustered: Sequence[Clustered], min_units: int, min_events: int) -> Groups:
-    """Groups of all views. Recurring-text clusters come first; then
+    """Groups of all views. Recurring-text clusters come first; system-text ones contest them; then
     whole-text clusters and repeated prompts either join the group that holds most of their events or stand
     alone. Groups of fewer units or events are dropped.
     """
@@ -60,7 +60,7 @@ def combine(corpus: Corpus, clustered: Sequence[Clustered], min_units: int, min_
     drafts: list[_Draft] = []
     for view in (View.RECURRING, View.SYSTEM):
         if view in by_view:
-            _add_disjoint(drafts, _large(corpus, _drafts(by_view[view]), min_units, min_events))
+            _contest(drafts, _large(corpus, _drafts(by_view[view]), min_units, min_events), events)
     if View.WHOLE in by_view:
         _absorb(drafts, _drafts(by_view[View.WHOLE]), events)
     _absorb(drafts, _repeated(corpus, min_units), events)
@@ -82,13 +82,36 @@ def _drafts(clustered: Clustered) -> list[_Draft]:
     return [_Draft(members[label], {texts.view}) for label in sorted(members)]
 
 
-def _add_disjoint(drafts: list[_Draft], fresh: Iterable[_Draft]) -> None:
-    """Adds drafts less the prompts that are taken."""
-    taken = set[int]().union(*(draft.prompts for draft in drafts))
+def _contest(drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) -> None:
+    """Adds each draft with its free prompts, and with those of others that it would miss more than they do.
+
+    Contested prompts go to the side that would lose the larger share of its events: a system prompt under which
+    everybody writes takes nothing from a template, and everyday phrases take nothing from a system prompt. A draft
+    that lies mostly in one other is the same thing seen twice, and takes nothing from it.
+    """
+    owner = {prompt: place for place, draft in enumerate(drafts) for prompt in draft.prompts}
+    sizes = [_events_of(draft.prompts, events) for draft in drafts]
     for draft in fresh:
-        draft.prompts -= taken
+        contested: dict[int, set[int]] = defaultdict(set)
+        for prompt in draft.prompts & owner.keys():
+            contested[owner[prompt]].add(prompt)
+        lost = {place: _events_of(prompts, events) for place, prompts in contested.items()}
+        size, place = _events_of(draft.prompts, events), len(drafts)
+        same = max(lost.values(), default=0) >= _ABSORBED * size
+        for other, prompts in contested.items():
+            if same or sum(lost.values()) * sizes[other] <= lost[other] * size:
+                draft.prompts -= prompts
+            else:
+                drafts[other].prompts -= prompts
+                sizes[other] -= lost[other]
         if draft.prompts:
             drafts.append(draft)
+            sizes.append(_events_of(draft.prompts, events))
+            owner.update(dict.fromkeys(draft.prompts, place))
+
+
+def _events_of(prompts: Iterable[int], events: IntArray) -> int:
+    return int(events[list(prompts)].sum())
 
 
 def _absorb(drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) -> None:

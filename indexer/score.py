@@ -17,7 +17,7 @@ from models.campaign import Evidence, EvidenceKind, Level
 
 LIKELY: Final = 0.5  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.02  # false discoveries among the groups of a generation
+LIKELY_RATE: Final = 0.01  # false discoveries among the groups of a generation
 STRONG_RATE: Final = 0.001
 MIN_ALARM_UNITS: Final = 10
 MIN_ALARM_DEPTH: Final = 2.0
@@ -44,7 +44,9 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
     """
     evidence = [_evidence(seen, background, calibration) for seen in groups]
     sums = [PRIOR + sum(each.weight for each in lines) for lines in evidence]
-    p_values = [calibration.p_value(total - PRIOR) for total in sums]
+    p_values = [
+        calibration.p_value(total - PRIOR, len(seen.counts)) for total, seen in zip(sums, groups, strict=True)
+    ]
     tested = [place for place, seen in enumerate(groups) if is_wide_and_deep(seen)]
     rates = np.ones(len(groups))
     rates[tested] = q_values([p_values[place] for place in tested])

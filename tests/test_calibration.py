@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,8 @@ from indexer.evidence import Measure
 from models.campaign import EvidenceKind
 
 SUMS = tuple(np.linspace(-5.0, 0.0, 200).tolist())
-ONE = Calibration({"depth": Component(2.0, 0.5, 3.0, (0.0, 0.5, 1.0))}, SUMS, 200, 10, 3)
+WIDE = tuple(np.linspace(-2.0, -1.0, 100).tolist())
+ONE = Calibration({"depth": Component(2.0, 0.5, 3.0, (0.0, 0.5, 1.0))}, SUMS, WIDE, 200, 10, 3)
 
 
 def measure(name: str, value: float) -> Measure:
@@ -30,21 +32,32 @@ def test_nothing_tested_has_no_q_values() -> None:
 
 
 def test_the_rank_of_a_sum_counts_the_benign_groups_at_least_as_high() -> None:
-    assert ONE.p_value(-10.0) == 1.0
-    assert ONE.p_value(SUMS[100]) == pytest.approx((1 + 100) / 201)
+    assert ONE.p_value(-10.0, 12) == 1.0
+    assert ONE.p_value(SUMS[100], 12) == pytest.approx((1 + 100) / 201)
 
 
 @given(st.floats(-8, 8), st.floats(-8, 8))
 def test_a_higher_sum_is_never_likelier(one: float, other: float) -> None:
     low, high = sorted((one, other))
     assert (
-        0 < ONE.p_value(high) <= ONE.p_value(low) + 0.01 <= 1.01
+        0 < ONE.p_value(high, 12) <= ONE.p_value(low, 12) + 0.01 <= 1.01
     )  # the tail is fitted, it may step where it begins
 
 
+def test_a_wide_group_is_compared_with_wide_ones() -> None:
+    assert ONE.p_value(-1.5, 30) == pytest.approx(51 / 101, abs=0.01)
+    assert ONE.p_value(-1.5, 29) == pytest.approx(0.3, abs=0.01)
+    assert ONE.p_value(0.5, 30) < 1e-5 < ONE.p_value(0.5, 29)
+
+
+def test_too_few_of_a_width_are_compared_with_all() -> None:
+    few = msgspec.structs.replace(ONE, wide=WIDE[:10])
+    assert few.p_value(-1.5, 500) == pytest.approx(0.3, abs=0.05)
+
+
 def test_beyond_the_benign_groups_the_tail_goes_on_falling() -> None:
-    assert ONE.p_value(1.0) < 0.1
-    assert ONE.p_value(2.0) == pytest.approx(ONE.p_value(1.0) ** 2 / ONE.p_value(0.0), rel=1e-6)
+    assert ONE.p_value(1.0, 12) < 0.1
+    assert ONE.p_value(2.0, 12) == pytest.approx(ONE.p_value(1.0, 12) ** 2 / ONE.p_value(0.0, 12), rel=1e-6)
 
 
 def test_a_contribution_is_against_the_usual_benign_group() -> None:
@@ -65,7 +78,9 @@ def test_weights_are_never_negative_and_find_what_tells_them_apart(seed: int) ->
         (measure("telling", a), measure("noise", b), measure("reversed", -a))
         for a, b in dice.normal((2, 0), 1, (40, 2))
     ]
-    found = calibrate(benign, planted, worlds=4, beliefs={each.name: 0.0 for each in benign[0]})
+    found = calibrate(
+        benign, planted, [20] * len(benign), worlds=4, beliefs={each.name: 0.0 for each in benign[0]}
+    )
     weights = {name: each.weight for name, each in found.components.items()}
     assert weights["telling"] > max(0.5, weights["noise"])
     assert weights["reversed"] == 0.0
@@ -76,9 +91,12 @@ def test_weights_are_never_negative_and_find_what_tells_them_apart(seed: int) ->
 
 def test_an_observation_that_is_missing_counts_as_usual() -> None:
     gone = replace(measure("depth", 0.0), observed=None)
-    known = calibrate([(measure("depth", value),) for value in (0.0, 1.0)], [(measure("depth", 3.0),)], 1)
+    known = calibrate([(measure("depth", value),) for value in (0.0, 1.0)], [(measure("depth", 3.0),)], [9, 9], 1)
     with_gaps = calibrate(
-        [(measure("depth", value),) for value in (0.0, 1.0)] + [(gone,)], [(measure("depth", 3.0),)], 1
+        [(measure("depth", value),) for value in (0.0, 1.0)] + [(gone,)],
+        [(measure("depth", 3.0),)],
+        [9, 9, 9],
+        1,
     )
     assert with_gaps.components["depth"].centre == known.components["depth"].centre == 0.5
 
@@ -87,5 +105,6 @@ def test_the_shipped_calibration_rests_on_many_groups() -> None:
     shipped = load_calibration()
     assert shipped.groups >= 300
     assert shipped.campaigns >= 200
-    assert list(shipped.sums) == sorted(shipped.sums)
+    assert [*shipped.narrow, *shipped.wide] == [*sorted(shipped.narrow), *sorted(shipped.wide)]
+    assert min(len(shipped.narrow), len(shipped.wide)) >= 100
     assert all(each.weight >= 0 for each in shipped.components.values())

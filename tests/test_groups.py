@@ -195,9 +195,10 @@ def test_laws_of_groups(
     assert (events >= 3).all()
     units, events = group_size(corpus, np.array(recurring), max(recurring) + 1)
     stands = [label != NOISE and units[label] >= 2 and events[label] >= 3 for label in recurring]
-    for prompt, other in np.ndindex(PROMPTS, PROMPTS):  # what the recurring view told apart stays apart
-        if stands[prompt] and stands[other] and of_prompt[prompt] == of_prompt[other]:
-            assert recurring[prompt] == recurring[other]
+    for prompt, other in np.ndindex(PROMPTS, PROMPTS):  # what the recurring view told apart stays apart,
+        if stands[prompt] and stands[other] and of_prompt[prompt] == of_prompt[other] != UNGROUPED:
+            same_system = system[prompt] == system[other] != NOISE  # unless one system prompt holds both
+            assert recurring[prompt] == recurring[other] or same_system
     for number, views in enumerate(groups.views):
         members = [prompt for prompt in range(PROMPTS) if of_prompt[prompt] == number]
         for view in views:
@@ -211,3 +212,26 @@ def test_group_size_equals_counting(labels: list[int], sent: list[tuple[int, int
     for group in range(3):
         inside = [(prompt, unit) for prompt, unit in sent if labels[prompt] == group]
         assert (units[group], events[group]) == (len({unit for _, unit in inside}), len(inside))
+
+
+def contested(recurring: Sequence[int], system: Sequence[int]) -> list[int]:
+    """Groups of prompts that both views cluster."""
+    corpus = corpus_of(len(recurring), spread(len(recurring)))
+    return grouped(combine(corpus, [seen(View.RECURRING, recurring), seen(View.SYSTEM, system)], 2, 2))
+
+
+def test_everyday_phrases_take_nothing_from_a_system_prompt() -> None:
+    """Each phrase holds a few of the ten prompts under one system prompt, and many of others."""
+    phrases = [0] * 4 + [1] * 4 + [NOISE] * 2 + [0] * 30 + [1] * 30
+    system = [0] * 10 + [NOISE] * 60
+    assert contested(phrases, system) == [0] * 10 + [1] * 30 + [2] * 30
+
+
+def test_a_system_prompt_that_everybody_has_takes_nothing_from_a_template() -> None:
+    template = [0] * 10 + [1] * 10 + [NOISE] * 40
+    system = [0] * 60
+    assert contested(template, system) == [0] * 10 + [1] * 10 + [2] * 40
+
+
+def test_a_template_under_a_system_prompt_of_its_own_is_one_group() -> None:
+    assert contested([0] * 9 + [NOISE] * 9, [0] * 10 + [NOISE] * 8) == [0] * 9 + [UNGROUPED] * 9

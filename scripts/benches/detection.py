@@ -276,7 +276,9 @@ def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int
         if each.units >= MIN_ALARM_UNITS and each.depth >= MIN_ALARM_DEPTH
     ]
     totals = [sum(line.weight for line in campaigns[place].evidence if line.name != name) for place in tested]
-    rates = q_values([calibration.p_value(total) for total in totals])
+    rates = q_values(
+        [calibration.p_value(total, campaigns[place].units) for place, total in zip(tested, totals, strict=True)]
+    )
     return {
         place
         for place, total, rate in zip(tested, totals, rates, strict=True)
