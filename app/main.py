@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi.telemetry import TelemetryConfig
 
-from app import campaigns, ingesting, matching, operations, searching
+from app import allowances, campaigns, ingesting, matching, operations, searching
 from app.edge import Edge
 from app.errors import install
 from app.state import DEFAULT_LIMITS, Engine, Limits, Services
@@ -65,7 +65,7 @@ def create_app(
     )
     app.state.services = services
     install(app)
-    for part in (matching, ingesting, campaigns, searching, operations):
+    for part in (matching, ingesting, campaigns, allowances, searching, operations):
         app.include_router(part.router)
     return app
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.exchange import REQUEST_ID_PATTERN
+from models.allowance import AllowanceKind
 from models.campaign import EvidenceKind, Label, Level, ShiftKind
 from models.event import MAX_ID_CHARACTERS
 from models.job import JobState
@@ -419,6 +420,47 @@ class LabelRequest(Question):
         if (self.label is Label.IGNORE_UNTIL) != (self.until is not None):
             raise ValueError("until is needed for ignore_until and for no other label")
         return self
+
+
+# The allow-list
+
+
+class AllowanceRequest(Question):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "organisation", "value": "org-81", "note": "a roll-out of theirs", "author": "mira"},
+                {"kind": "template", "value": "Act as a travel guide.", "author": "mira"},
+            ]
+        }
+    )
+
+    kind: AllowanceKind
+    value: Annotated[Text, Field(min_length=1, description="The org_id, or the text that is known.")]
+    note: Annotated[Text, Field(max_length=4000)] = ""
+    author: Annotated[Id, Field(max_length=128)]
+    until: UtcTime | None = Field(None, description="When the rule ends.")
+
+
+class AllowanceAnswer(Answer):
+    """One rule of the allow-list, and who made it."""
+
+    rule_id: int
+    kind: AllowanceKind
+    value: str
+    note: str
+    author: str
+    at: datetime
+    until: datetime | None
+
+
+class AllowanceList(Answer):
+    allowances: list[AllowanceAnswer]
+    total: int
+
+
+class AllowanceRemoved(Answer):
+    removed: int
 
 
 # Search

@@ -198,6 +198,10 @@ class Engine:
         self._labels = {**self._labels, label.campaign_id: label}
         return label
 
+    def allowances(self) -> list[Allowance]:
+        """The allow-list rules that were not taken back, oldest first."""
+        return self._store.allowances()
+
     def allow(self, rule: Allowance) -> Allowance:
         """Stores an allow-list rule; the next match call heeds it."""
         stored = self._store.allow(rule)

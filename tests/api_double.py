@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 from typing import Any
@@ -14,6 +15,7 @@ from app.main import create_app
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from app.state import Limits
 from indexer.jobs import Jobs
+from models.allowance import Allowance
 from models.campaign import (
     Campaign,
     CampaignAccount,
@@ -29,7 +31,7 @@ from models.campaign import (
     TimelineHour,
     ViewThreshold,
 )
-from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownCampaign
+from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownAllowance, UnknownCampaign
 from models.event import Event, parse_event
 from models.match import Decision, Match, Mode, Nearest, ViewSimilarity
 from models.prompt import Prompt
@@ -109,6 +111,7 @@ class MemoryEngine:
             make_campaign(WATCHED_CAMPAIGN, Level.WATCH, WATCHED_PROMPT),
         )
         self._labels: dict[str, CampaignLabel] = {}
+        self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
 
     def close(self) -> None:
@@ -180,6 +183,21 @@ class MemoryEngine:
     def put_label(self, label: CampaignLabel) -> CampaignLabel:
         self._labels[label.campaign_id] = label
         return label
+
+    def allowances(self) -> list[Allowance]:
+        return [rule for rule in self._rules if rule is not None]
+
+    def allow(self, rule: Allowance) -> Allowance:
+        for each in self.allowances():
+            if (each.kind, each.value) == (rule.kind, rule.value):
+                return each
+        self._rules.append(replace(rule, rule_id=len(self._rules) + 1))
+        return self._rules[-1]  # type: ignore[return-value]
+
+    def disallow(self, rule_id: int, author: str) -> None:
+        if not 0 < rule_id <= len(self._rules) or self._rules[rule_id - 1] is None:
+            raise UnknownAllowance(f"there is no allow-list rule {rule_id}")
+        self._rules[rule_id - 1] = None
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         before, reasons = len(self._events), Counter[str]()

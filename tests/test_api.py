@@ -457,6 +457,57 @@ async def test_a_label_is_recorded_and_replaced(api: httpx.AsyncClient) -> None:
     assert (await api.get(f"/v1/campaigns/{EXAMPLE_CAMPAIGN}")).json()["verdict"] == answer.json()
 
 
+RULE = {"kind": "template", "value": " Act as a travel guide. ", "author": "mira", "note": "published"}
+
+
+async def test_an_allow_list_rule_is_made_listed_and_taken_back(api: httpx.AsyncClient) -> None:
+    made = await api.post("/v1/allowances", json=RULE)
+    assert made.status_code == 201
+    rule = {
+        "rule_id": 1,
+        "kind": "template",
+        "value": "Act as a travel guide.",
+        "note": "published",
+        "author": "mira",
+        "at": "2026-03-01T12:00:00Z",
+        "until": None,
+    }
+    assert made.json() == rule
+    assert (await api.post("/v1/allowances", json=RULE)).json() == rule
+    assert (await api.get("/v1/allowances")).json() == {"allowances": [rule], "total": 1}
+    gone = await api.delete("/v1/allowances/1", params={"author": "li"})
+    assert (gone.status_code, gone.json()) == (200, {"removed": 1})
+    assert (await api.get("/v1/allowances")).json() == {"allowances": [], "total": 0}
+    again = await api.delete("/v1/allowances/1", params={"author": "li"})
+    assert (again.status_code, again.json()["error"]) == (404, "unknown_allowance")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"kind": "account"}, "invalid_request"),
+        ({"value": ""}, "invalid_request"),
+        ({"value": " \n"}, "bad_input"),
+        ({"author": ""}, "invalid_request"),
+        ({"until": NOW.isoformat()}, "bad_input"),
+        ({"until": "tomorrow"}, "invalid_request"),
+        ({"weight": 1}, "invalid_request"),
+    ],
+)
+async def test_a_rule_that_makes_no_sense_is_refused(
+    api: httpx.AsyncClient, change: dict[str, object], error: str
+) -> None:
+    answer = await api.post("/v1/allowances", json={**RULE, **change})
+    assert (answer.status_code, answer.json()["error"]) == (422, error)
+    assert (await api.get("/v1/allowances")).json()["total"] == 0
+
+
+@pytest.mark.parametrize(("rule", "author"), [("0", "li"), ("x", "li"), (str(2**63), "li"), ("1", "")])
+async def test_only_a_rule_number_can_be_taken_back(api: httpx.AsyncClient, rule: str, author: str) -> None:
+    answer = await api.delete(f"/v1/allowances/{rule}", params={"author": author})
+    assert answer.status_code == 422
+
+
 @pytest.mark.parametrize(
     ("question", "error"),
     [
@@ -808,7 +859,7 @@ async def test_every_documented_example_works(api: httpx.AsyncClient) -> None:
     tried = []
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            address = path.replace("{job_id}", job).replace("{campaign_id}", _path_example(operation))
+            address = _filled(path.replace("{job_id}", job), operation)
             for content_type, example in _bodies(document, operation):
                 content = example if isinstance(example, str) else json.dumps(example)
                 headers = {"content-type": content_type} if content_type else {}
@@ -837,9 +888,15 @@ async def _patiently(
             await anyio.sleep(0.01)
 
 
-def _path_example(operation: dict[str, Any]) -> str:
-    inside = [one for one in operation.get("parameters", ()) if one["in"] == "path"]
-    return inside[0]["schema"]["examples"][0] if inside else ""
+def _filled(path: str, operation: dict[str, Any]) -> str:
+    """The path with the first example of each of its parameters, and of the query's that must be given."""
+    asked = {}
+    for one in operation.get("parameters", ()):
+        if one["in"] == "query" and one["required"]:
+            asked[one["name"]] = one["schema"]["examples"][0]
+        elif f"{{{one['name']}}}" in path:
+            path = path.replace(f"{{{one['name']}}}", str(one["schema"]["examples"][0]))
+    return f"{path}?{httpx.QueryParams(asked)}" if asked else path
 
 
 def _bodies(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
