@@ -143,6 +143,6 @@ def _row(one: Campaign, labels: Labels) -> CampaignRow:
 
 
 def _detail(one: Campaign, labels: Labels) -> CampaignDetail:
-    parts = ("views", "template", "evidence", "exemplars", "thresholds", "strands")
+    parts = ("views", "template", "evidence", "exemplars", "thresholds", "strands", "variants")
     rest = {name: getattr(one, name) for name in parts}
     return CampaignDetail.model_validate({**_head(one, labels), **rest, "verdict": labels.get(one.campaign_id)})

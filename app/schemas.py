@@ -260,6 +260,7 @@ class SlotAnswer(Answer):
     mean_words: float
     kind: str
     examples: list[str]
+    repeated: int = Field(description="Different fillings that two or more accounts sent.")
 
 
 class TemplateAnswer(Answer):
@@ -282,6 +283,7 @@ class StrandAnswer(Answer):
     accounts: int
     first_seen: datetime
     last_seen: datetime
+    variants: list[TemplateAnswer]
 
 
 class EvidenceAnswer(Answer):
@@ -326,6 +328,7 @@ class CampaignDetail(CampaignHead):
     verdict: Verdict | None
     views: list[View]
     template: TemplateAnswer
+    variants: list[TemplateAnswer] = Field(description="Further wordings, at most two.")
     evidence: list[EvidenceAnswer]
     exemplars: list[ExemplarAnswer]
     thresholds: list[ThresholdAnswer]

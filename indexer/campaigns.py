@@ -18,7 +18,7 @@ from indexer.score import judge
 from indexer.store import Store, StoredPrompt
 from indexer.strands import handovers, shifts_of, spaced, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
-from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, Template, ViewThreshold
+from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, ViewThreshold
 from models.text import clean
 from models.view import View
 
@@ -56,7 +56,8 @@ def campaigns_of(
     strands = [
         strands_of(corpus, store, groups, mine, seen) for mine, seen in zip(events, groups.views, strict=True)
     ]
-    templates = [max(each, key=lambda strand: (strand.events, -strand.number)).template for each in strands]
+    main = [max(each, key=lambda strand: (strand.events, -strand.number)) for each in strands]
+    templates = [strand.template for strand in main]
     strand_of_event = groups.strand[corpus.event_prompt]
     shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
     shown_by = [
@@ -73,15 +74,16 @@ def campaigns_of(
         before = earlier.campaigns.get(names[number].campaign_id)
         entry = _history(names[number], portrait, before, generation, at)
         history = with_shifts((*(before.history if before else ()), entry), shifts[number], entry)[-_HISTORY:]
-        mine_strands, template = strands[number], templates[number]
-        found.append(_campaign(names[number], portrait, template, mine_strands, seen, shown, thresholds, history))
+        found.append(
+            _campaign(names[number], portrait, main[number], strands[number], seen, shown, thresholds, history)
+        )
     return found
 
 
 def _campaign(
     descent: Descent,
     portrait: Portrait,
-    template: Template,
+    main: Strand,
     strands: tuple[Strand, ...],
     views: tuple[View, ...],
     shown: Sequence[StoredPrompt],
@@ -102,7 +104,7 @@ def _campaign(
         last_seen=portrait.last_seen,
         models=portrait.models,
         views=views,
-        template=template,
+        template=main.template,
         evidence=portrait.verdict.evidence,
         exemplars=tuple(Exemplar(each.fingerprint.hex(), clean(each.user or each.system)) for each in shown),
         thresholds=thresholds,
@@ -110,6 +112,7 @@ def _campaign(
         history=history,
         members=portrait.members,
         strands=strands if len(strands) > 1 else (),
+        variants=main.variants,
     )
 
 

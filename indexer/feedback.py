@@ -70,7 +70,9 @@ def _explanation(campaign: Campaign, rules: Sequence[Allowance]) -> Allowance | 
     vouched = [member for member in campaign.members if member.org_id in organisations]
     if sum(member.events for member in vouched) >= COVERED * campaign.events:
         return organisations[vouched[-1].org_id or ""]
-    templates = [strand.template for strand in campaign.strands] or [campaign.template]
+    templates = [
+        template for each in campaign.strands or (campaign,) for template in (each.template, *each.variants)
+    ]
     for rule in rules:
         if rule.kind is AllowanceKind.ORGANISATION:
             continue

@@ -65,13 +65,14 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Tab
             f"{each.weight:+.2f}",
             each.explanation,
         )
-    slots = Table("slot", "filled", "distinct", "words", "kind", "examples", title="Slots")
+    slots = Table("slot", "filled", "distinct", "repeated", "words", "kind", "examples", title="Slots")
     for slot in campaign.template.slots:
         examples = escape("\n".join(slot.examples))
         slots.add_row(
             f"{{{slot.number}}}",
             f"{slot.filled}",
             f"{slot.distinct}",
+            f"{slot.repeated}",
             f"{slot.mean_words:.1f}",
             slot.kind,
             examples,
@@ -103,7 +104,19 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Tab
             f"{strand.last_seen:%m-%d %H:%M}",
             shown(strand.template.skeleton),
         )
-    return [facts, evidence, slots, *([strands] if campaign.strands else []), accounts, timeline, history]
+    variants = Table("share", "text", title="Other wordings")
+    for variant in campaign.variants:
+        variants.add_row(f"{variant.support:.0%}", shown(variant.skeleton))
+    slots_and_more = [slots, *([variants] if campaign.variants else [])]
+    return [
+        facts,
+        evidence,
+        *slots_and_more,
+        *([strands] if campaign.strands else []),
+        accounts,
+        timeline,
+        history,
+    ]
 
 
 def allowances_table(rules: Sequence[Allowance]) -> Table:

@@ -1,4 +1,4 @@
-"""The template of a group of texts: the fixed text they share, and the slots between."""
+"""The templates of a group of texts: the fixed text they share, and the slots between."""
 
 import re
 from collections import Counter
@@ -7,43 +7,58 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from models.campaign import Slot, Template
+from indexer.slots import describe_slot
+from models.campaign import Template
 from models.text import is_unspaced, token_spans
 
 GRAM: Final = 3
 _SHARES: Final = (0.8, 0.6, 0.4)  # of the sample that must hold a gram; noisy groups need the lower ones
 _MIN_LITERAL_TOKENS: Final = 4
 _MAX_RUNS: Final = 12
-_EXAMPLES: Final = 3
-_EXAMPLE_CHARACTERS: Final = 80
-_NUMBER: Final = re.compile(r"[\d.,%$€£\s+-]+")
-_URL: Final = re.compile(r"https?://|www\.")
-_CODE: Final = re.compile(r"[{};]|\bdef \w+\(|=>|</\w+>|\breturn\b.*\(")
+MOST_VARIANTS: Final = 3
+LEAST_VARIANT: Final = 0.1  # share of the sample that a further template must explain
+_LEAST_TEXTS: Final = 5  # the same, in texts
 
 Run = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text with its case-folded tokens and where they stand."""
+    """A text with its senders, its case-folded tokens and where they stand."""
 
     text: str
+    senders: Set[int]
     words: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
 
 
-def extract_template(texts: Sequence[str], role: str) -> Template:
-    """Template of a sample of cleaned texts (`models.text.clean`), at best a few hundred.
+def extract_variants(texts: Sequence[str], senders: Sequence[Set[int]], role: str) -> tuple[Template, ...]:
+    """Templates of a sample of cleaned texts (`models.text.clean`), at best a few hundred. senders: the accounts
+    that sent each.
 
     A token is literal if a 3-gram around it is in most of the texts; the commonest sequence of literal runs
-    is the skeleton. Texts without anything in common give a template with an empty skeleton.
+    is the skeleton. Texts without anything in common give one template with an empty skeleton. Where a good part
+    of the texts does not follow the first template, worded differently or another one, they are given one of their
+    own, up to MOST_VARIANTS in all. The support of each counts the texts that it alone explains, or it first.
     """
-    sample = [_tokenised(text) for text in texts if text]
-    for share in _SHARES:
-        runs = _common_runs(sample, share)
-        if sum(map(len, runs)) >= _MIN_LITERAL_TOKENS:
-            return _describe(sample, runs, role)
-    return Template("", "", 0.0, 0.0, role, ())
+    sample = [_tokenised(text, sent_by) for text, sent_by in zip(texts, senders, strict=True) if text]
+    found: list[Template] = []
+    rest = sample
+    while len(found) < MOST_VARIANTS:
+        runs = _runs_of(rest)
+        follows = [bool(runs) and slot_fillings(text.words, runs) is not None for text in rest]
+        if found and sum(follows) < max(_LEAST_TEXTS, LEAST_VARIANT * len(sample)):
+            break
+        if not runs:
+            return (Template("", "", 0.0, 0.0, role, ()),)
+        found.append(_describe(rest, runs, len(sample), role))
+        rest = [text for text, followed in zip(rest, follows, strict=True) if not followed]
+    return tuple(found)
+
+
+def extract_template(texts: Sequence[str], role: str) -> Template:
+    """The first of `extract_variants`, where each text comes from an account of its own."""
+    return extract_variants(texts, [{number} for number in range(len(texts))], role)[0]
 
 
 def slot_fillings(words: Sequence[str], runs: Sequence[Run]) -> list[tuple[int, int]] | None:
@@ -63,13 +78,22 @@ def slot_fillings(words: Sequence[str], runs: Sequence[Run]) -> list[tuple[int, 
     return [*slots, (place, len(words))]
 
 
-def _tokenised(text: str) -> _Text:
+def _tokenised(text: str, senders: Set[int]) -> _Text:
     spans = tuple(token_spans(text))
-    return _Text(text, tuple(text[start:end].casefold() for start, end in spans), spans)
+    return _Text(text, senders, tuple(text[start:end].casefold() for start, end in spans), spans)
 
 
 def _grams(words: Sequence[str]) -> list[Run]:
     return [tuple(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)]
+
+
+def _runs_of(sample: Sequence[_Text]) -> tuple[Run, ...]:
+    """Literal runs of the sample, those that most texts share if they are long enough; () for none."""
+    for share in _SHARES:
+        runs = _common_runs(sample, share)
+        if sum(map(len, runs)) >= _MIN_LITERAL_TOKENS:
+            return runs
+    return ()
 
 
 def _common_runs(sample: Sequence[_Text], share: float) -> tuple[Run, ...]:
@@ -96,7 +120,7 @@ def _literal_runs(words: Sequence[str], literal: set[Run]) -> tuple[Run, ...]:
     return tuple(runs[:_MAX_RUNS])
 
 
-def _describe(sample: Sequence[_Text], runs: tuple[Run, ...], role: str) -> Template:
+def _describe(sample: Sequence[_Text], runs: tuple[Run, ...], whole: int, role: str) -> Template:
     filled = [(text, slots) for text in sample if (slots := slot_fillings(text.words, runs)) is not None]
     places = range(len(runs) + 1)
     used = [place for place in places if 2 * sum(s[place][0] < s[place][1] for _, s in filled) >= len(filled)]
@@ -106,10 +130,14 @@ def _describe(sample: Sequence[_Text], runs: tuple[Run, ...], role: str) -> Temp
         skeleton=_skeleton(reference, reference_slots, used),
         regex=_regex(runs, used, {place for place in places if any(s[place][0] < s[place][1] for _, s in filled)}),
         literal_share=sum(literal_tokens / len(text.words) for text, _ in filled) / len(filled),
-        support=len(filled) / len(sample),
+        support=len(filled) / whole,
         role=role,
         slots=tuple(
-            _slot(number, [_slice(text, slots[place]) for text, slots in filled])
+            describe_slot(
+                number,
+                [_slice(text, slots[place]) for text, slots in filled],
+                [text.senders for text, _ in filled],
+            )
             for number, place in enumerate(used, start=1)
         ),
     )
@@ -143,30 +171,6 @@ def _run_regex(run: Run) -> str:
     for before, word in pairwise(run):
         pieces.append((r"\W*" if is_unspaced(before) or is_unspaced(word) else r"\W+") + re.escape(word))
     return "".join(pieces)
-
-
-def _slot(number: int, fillings: Sequence[str]) -> Slot:
-    given = [filling for filling in fillings if filling]
-    examples = sorted(set(given))
-    chosen = examples[:: max(1, len(examples) // _EXAMPLES)][:_EXAMPLES]
-    return Slot(
-        number=number,
-        filled=len(given),
-        distinct=len(examples),
-        mean_words=sum(len(token_spans(filling)) for filling in given) / max(1, len(given)),
-        kind=Counter(map(_kind, fillings)).most_common(1)[0][0],
-        examples=tuple(example[:_EXAMPLE_CHARACTERS] for example in chosen),
-    )
-
-
-def _kind(filling: str) -> str:
-    if not filling:
-        return "empty"
-    if _NUMBER.fullmatch(filling):
-        return "number"
-    if _URL.match(filling):
-        return "url"
-    return "code" if _CODE.search(filling) else "text"
 
 
 def _slice(text: _Text, tokens: tuple[int, int]) -> str:

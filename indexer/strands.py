@@ -12,7 +12,7 @@ from indexer.describe import moment
 from indexer.events import EventTable
 from indexer.groups import Groups
 from indexer.shifts import FoundShift, Traffic, shifts
-from indexer.skeleton import extract_template
+from indexer.skeleton import extract_variants
 from indexer.store import Store
 from models.campaign import HistoryEntry, Shift, ShiftKind, Side, Strand
 from models.text import clean
@@ -40,17 +40,25 @@ def strands_of(
     for number in np.sort(kept):
         mine = rows[groups.strand[prompts] == number]
         sample = spaced(np.unique(corpus.event_prompt[mine]), _TEMPLATE_SAMPLE)
+        senders: dict[int, set[int]] = {prompt: set() for prompt in sample.tolist()}
+        for prompt, account in zip(
+            corpus.event_prompt[mine].tolist(), corpus.events.account[mine].tolist(), strict=True
+        ):
+            if prompt in senders:
+                senders[prompt].add(account)
         stored = store.prompts_by_id(corpus.prompt_ids[sample].tolist())
         texts = [clean(each.system if role == "system" else each.user) for each in stored]
+        template, *variants = extract_variants(texts, list(senders.values()), role)
         times = corpus.events.timestamp[mine]
         found.append(
             Strand(
                 number=int(number),
-                template=extract_template(texts, role),
+                template=template,
                 events=len(mine),
                 accounts=len(np.unique(corpus.events.account[mine])),
                 first_seen=moment(times.min()),
                 last_seen=moment(times.max()),
+                variants=tuple(variants),
             )
         )
     return tuple(found)

@@ -66,8 +66,11 @@ class Slot:
     number: position in the skeleton, from 1.
     filled, distinct: prompts of the sample with text here, and different texts among them.
     mean_words: mean length of a filled slot in tokens.
-    kind: what mostly fills it: "number", "code", "url", "text" or "empty".
+    kind: what mostly fills it: "number", "date", "code", "json", "url", "text" or "empty"; "choice" if a few texts
+        take turns.
     examples: up to three fillings, cut to 80 characters.
+    repeated: how many of the different texts two or more accounts sent. A work queue that is split among accounts
+        repeats next to nothing; people who ask the same question do.
     """
 
     number: int
@@ -76,6 +79,7 @@ class Slot:
     mean_words: float
     kind: str
     examples: tuple[str, ...]
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,9 @@ class TimelineHour:
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """One of several templates that the same pool of accounts uses. number: from 0, by first appearance."""
+    """One of several templates that the same pool of accounts uses. number: from 0, by first appearance. variants:
+    further wordings of it, at most two.
+    """
 
     number: int
     template: Template
@@ -128,6 +134,7 @@ class Strand:
     accounts: int
     first_seen: datetime
     last_seen: datetime
+    variants: tuple[Template, ...] = ()
 
 
 class ShiftKind(StrEnum):
@@ -255,6 +262,7 @@ class Campaign:
     history: tuple[HistoryEntry, ...]
     members: tuple[CampaignAccount, ...]
     strands: tuple[Strand, ...] = ()
+    variants: tuple[Template, ...] = ()
 
 
 def level_now(level: Level, label: Label | None) -> Level:

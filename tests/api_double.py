@@ -80,7 +80,7 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
             literal_share=0.9,
             support=1.0,
             role="user",
-            slots=(Slot(1, 100, 90, 1.5, "text", ("churn", "margin")),),
+            slots=(Slot(1, 100, 90, 1.5, "text", ("churn", "margin"), 12),),
         ),
         evidence=(
             Evidence("spread", EvidenceKind.COORDINATION, 2.0, 1.0, 3.5, "two units, one expected"),

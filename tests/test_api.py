@@ -366,6 +366,7 @@ async def test_a_campaign_shows_its_evidence(api: httpx.AsyncClient) -> None:
         "until": None,
     }
     assert answer["views"] == ["whole", "recurring"]
+    assert answer["variants"] == []
     assert answer["template"]["slots"] == [
         {
             "number": 1,
@@ -374,6 +375,7 @@ async def test_a_campaign_shows_its_evidence(api: httpx.AsyncClient) -> None:
             "mean_words": 1.5,
             "kind": "text",
             "examples": ["churn", "margin"],
+            "repeated": 12,
         }
     ]
     assert answer["evidence"][1] == {

@@ -57,6 +57,7 @@ def test_words_of_his_own_beside_a_public_prompt_let_nobody_through() -> None:
         for number, each in enumerate((CAMPAIGN, with_skeleton(own)))
     )
     assert allowed_campaigns([replace(CAMPAIGN, strands=strands)], [public]) == {}
+    assert allowed_campaigns([replace(CAMPAIGN, variants=(strands[-1].template,))], [public]) == {}
 
 
 @pytest.mark.parametrize("skeleton", ["", "{1}", "as a {1}"])

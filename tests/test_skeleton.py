@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.skeleton import Run, extract_template, slot_fillings
+from indexer.skeleton import Run, extract_template, extract_variants, slot_fillings
+from indexer.slots import kind_of
 from models.campaign import Slot, Template
 from models.text import canonical, clean
 
@@ -249,3 +250,68 @@ def test_as_many_members_match_the_regex_as_support_promises(fillings: list[str]
     template = extract_template(texts, "user")
     assert template.skeleton.startswith("Now think step by step about")
     assert sum(matches(template, text) for text in texts) >= round(template.support * len(texts))
+
+
+def worded(opening: str, numbers: range) -> list[str]:
+    return [f"{opening} about item {number} of list {number % 7}" for number in numbers]
+
+
+def test_a_template_in_three_wordings_shows_each_of_them() -> None:
+    """And a fourth wording, which one text in twenty has, is not worth a line."""
+    texts = [
+        *worded("Kindly compose a thorough explanation", range(45)),
+        *worded("As an expert write down every step you take", range(45, 80)),
+        *worded("Before answering list what you know for certain", range(80, 95)),
+        *worded("Whatever else you do never mention", range(95, 100)),
+    ]
+    found = extract_variants(texts, [{0}] * len(texts), "user")
+    assert [each.support for each in found] == [0.45, 0.35, 0.15]
+    assert [each.skeleton.split(" about")[0] for each in found] == [
+        "Kindly compose a thorough explanation",
+        "As an expert write down every step you take",
+        "Before answering list what you know for certain",
+    ]
+
+
+def test_a_template_that_all_follow_has_no_variants() -> None:
+    texts = worded("Kindly compose a thorough explanation", range(50))
+    assert len(extract_variants(texts, [{0}] * 50, "user")) == 1
+    assert [each.skeleton for each in extract_variants(["one", "two"], [{0}, {1}], "user")] == [""]
+    assert [each.skeleton for each in extract_variants([], [], "user")] == [""]
+
+
+def test_values_that_accounts_share_are_counted() -> None:
+    """Twenty questions, each sent by three accounts in a prompt of its own, and twenty that one account has."""
+    shared = [
+        (f"Explain with great care the topic number {n}", {100 * m + n}) for n in range(20) for m in range(3)
+    ]
+    own = [(f"Explain with great care the topic number {n}", {7}) for n in range(20, 40)]
+    texts, senders = zip(*shared, *own, strict=True)
+    (template,) = extract_variants(texts, senders, "user")
+    assert [(slot.distinct, slot.repeated) for slot in template.slots] == [(40, 20)]
+
+
+@pytest.mark.parametrize(
+    ("filling", "kind"),
+    [
+        ("", "empty"),
+        ("12,500 %", "number"),
+        ("2026-03-01", "date"),
+        ("2026-03-01T10:00:00Z", "date"),
+        ("1.3.2026", "date"),
+        ("https://example.org/x", "url"),
+        ('{"a": [1, 2]}', "json"),
+        ("[1, 2, 3]", "json"),
+        ("{a: 1}", "code"),
+        ("[" * 5000, "text"),
+        ("return f(x);", "code"),
+        ("the river", "text"),
+    ],
+)
+def test_kinds_of_fillings(filling: str, kind: str) -> None:
+    assert kind_of(filling) == kind
+
+
+def test_a_few_texts_that_take_turns_are_a_choice() -> None:
+    texts = [f"Please {'keep' if n % 2 else 'stay'} to the facts of case {n} and be brief" for n in range(40)]
+    assert [slot.kind for slot in extract_template(texts, "user").slots] == ["choice", "number"]

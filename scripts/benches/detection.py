@@ -290,6 +290,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench detection", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, default=40_000, help="of each world")
+    names = [sweep.name for sweep in sweeps()]
+    parser.add_argument("--sweep", action="append", choices=names, help="only this one; may be given again")
     parser.add_argument("--texts", type=Path, help="folder of other texts than the shipped ones")
     parser.add_argument("--out", type=Path, default=Path("detection"), help="makes OUT.json and OUT.png")
     options = parser.parse_args()
@@ -298,6 +300,8 @@ def main() -> int:
     model = next(path for path in sorted(weights.iterdir()) if path.is_dir())
     done, kept = [], []
     for sweep in sweeps():
+        if options.sweep and sweep.name not in options.sweep:
+            continue
         print(f"== {sweep.name}: {sweep.row} x {sweep.column}", flush=True)
         found, more = run_sweep(sweep, texts, options.seed, options.events, model)
         done.append(found)

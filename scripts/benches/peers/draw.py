@@ -14,7 +14,9 @@ from matplotlib import pyplot as plt
 def detection(result: dict[str, Any], picture: Path) -> None:
     """A row for each sweep, a heat map of recall for each method."""
     sweeps, methods = result["sweeps"], list(result["methods"])
-    figure, axes = plt.subplots(len(sweeps), len(methods), figsize=(3.1 * len(methods), 3.2 * len(sweeps)))
+    figure, axes = plt.subplots(
+        len(sweeps), len(methods), figsize=(3.1 * len(methods), 3.2 * len(sweeps)), squeeze=False
+    )
     for row, sweep in enumerate(sweeps):
         for column, method in enumerate(methods):
             found, axis = sweep["methods"][method], axes[row][column]
