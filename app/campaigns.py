@@ -1,6 +1,7 @@
 """The campaigns: list, detail, and the analyst's verdict."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -66,9 +67,10 @@ async def accounts(
 ) -> AccountList:
     """The accounts that took part."""
     note(request, campaign_id=campaign_id)
-    members = (await use.run(use.engine.campaign, campaign_id)).members
+    found = await use.run(use.engine.campaign, campaign_id)
+    members = found.members
     page = {"accounts": members[offset : offset + limit], "total": len(members), "limit": limit, "offset": offset}
-    return AccountList.model_validate({"campaign_id": campaign_id, **page})
+    return AccountList.model_validate({"campaign_id": found.campaign_id, **page})
 
 
 @router.get("/{campaign_id}/prompts", responses=NOT_FOUND)
@@ -89,7 +91,7 @@ async def timeline(campaign_id: CampaignId, request: Request, use: Use) -> Timel
     """Events by hour and model."""
     note(request, campaign_id=campaign_id)
     found = await use.run(use.engine.campaign, campaign_id)
-    return Timeline.model_validate({"campaign_id": campaign_id, "hours": found.timeline})
+    return Timeline.model_validate({"campaign_id": found.campaign_id, "hours": found.timeline})
 
 
 @router.get("/{campaign_id}/history", responses=NOT_FOUND)
@@ -97,7 +99,7 @@ async def history(campaign_id: CampaignId, request: Request, use: Use) -> Histor
     """What became of the campaign, generation by generation."""
     note(request, campaign_id=campaign_id)
     found = await use.run(use.engine.campaign, campaign_id)
-    return History.model_validate({"campaign_id": campaign_id, "entries": found.history})
+    return History.model_validate({"campaign_id": found.campaign_id, "entries": found.history})
 
 
 @router.put("/{campaign_id}/label", responses=NOT_FOUND)
@@ -120,8 +122,8 @@ def _one(engine: Engine, campaign_id: str) -> tuple[Campaign, Labels]:
 
 
 def _put(engine: Engine, label: CampaignLabel) -> CampaignLabel:
-    engine.campaign(label.campaign_id)  # an unknown one is refused here
-    return engine.put_label(label)
+    found = engine.campaign(label.campaign_id)  # an unknown one is refused here
+    return engine.put_label(replace(label, campaign_id=found.campaign_id))
 
 
 def _passes(
@@ -143,6 +145,6 @@ def _row(one: Campaign, labels: Labels) -> CampaignRow:
 
 
 def _detail(one: Campaign, labels: Labels) -> CampaignDetail:
-    parts = ("views", "template", "evidence", "exemplars", "thresholds", "strands", "variants")
+    parts = ("views", "template", "evidence", "exemplars", "thresholds", "strands", "variants", "formerly")
     rest = {name: getattr(one, name) for name in parts}
     return CampaignDetail.model_validate({**_head(one, labels), **rest, "verdict": labels.get(one.campaign_id)})

@@ -326,6 +326,7 @@ class CampaignDetail(CampaignHead):
     """A campaign with its evidence. Accounts, prompts, timeline and history have addresses of their own."""
 
     verdict: Verdict | None
+    formerly: list[str] = Field(description="Ids of campaigns that merged into this one; they lead here.")
     views: list[View]
     template: TemplateAnswer
     variants: list[TemplateAnswer] = Field(description="Further wordings, at most two.")

@@ -1,7 +1,7 @@
 """Campaigns made of groups: portrait, template, exemplars, thresholds, and the id and history they carry on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +13,7 @@ from indexer.corpus import Corpus
 from indexer.describe import Portrait, background_of, events_by_group, observe, portray, totals_of
 from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups
-from indexer.lineage import Descent, descents
+from indexer.lineage import Descent, descents, former_ids
 from indexer.score import judge
 from indexer.store import Store, StoredPrompt
 from indexer.strands import handovers, shifts_of, spaced, strands_of, with_shifts
@@ -53,6 +53,7 @@ def campaigns_of(
     background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
     names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
+    formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
     strands = [
         strands_of(corpus, store, groups, mine, seen) for mine, seen in zip(events, groups.views, strict=True)
     ]
@@ -75,7 +76,12 @@ def campaigns_of(
         entry = _history(names[number], portrait, before, generation, at)
         history = with_shifts((*(before.history if before else ()), entry), shifts[number], entry)[-_HISTORY:]
         found.append(
-            _campaign(names[number], portrait, main[number], strands[number], seen, shown, thresholds, history)
+            replace(
+                _campaign(
+                    names[number], portrait, main[number], strands[number], seen, shown, thresholds, history
+                ),
+                formerly=formerly[number],
+            )
         )
     return found
 

@@ -125,8 +125,7 @@ def label(
     end = _future(until, now)
     if (verdict is Label.IGNORE_UNTIL) != (end is not None):
         raise BadInput("--until goes with ignore_until, and only with that")
-    _one(settings, campaign_id)
-    done = CampaignLabel(campaign_id, verdict, note, author, now, end)
+    done = CampaignLabel(_one(settings, campaign_id).campaign_id, verdict, note, author, now, end)
     with _store(settings) as store:
         store.put_label(done)
     _print(done, as_json, lambda: [Table(f"{campaign_id}: {verdict}")])
@@ -333,8 +332,13 @@ def _published(settings: Settings) -> tuple[Campaign, ...]:
 
 
 def _one(settings: Settings, campaign_id: str) -> Campaign:
-    for each in _published(settings):
+    """By its id, or by that of one that merged into it."""
+    found = _published(settings)
+    for each in found:
         if each.campaign_id == campaign_id:
+            return each
+    for each in found:
+        if campaign_id in each.formerly:
             return each
     raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
 

@@ -81,6 +81,12 @@ def status_of(store: Store, manifest: Manifest | None, now: datetime, trouble: s
     )
 
 
+def places_of(campaigns: Sequence[Campaign]) -> dict[str, int]:
+    """Place of each campaign by its id, and by those of campaigns that merged into it."""
+    former = {name: place for place, each in enumerate(campaigns) for name in each.formerly}
+    return former | {each.campaign_id: place for place, each in enumerate(campaigns)}
+
+
 class Engine:
     """Thread-safe. Each call takes the current generation once and stays with it."""
 
@@ -172,7 +178,7 @@ class Engine:
         return urgent_first(self._current().matcher.campaigns)
 
     def campaign(self, campaign_id: str) -> Campaign:
-        """One campaign. Raises NotReady or UnknownCampaign."""
+        """One campaign, by its id or by that of one that merged into it. Raises NotReady or UnknownCampaign."""
         loaded = self._current()
         return loaded.matcher.campaigns[self._place(loaded, campaign_id)]
 
@@ -180,7 +186,8 @@ class Engine:
         """Prompts of a campaign with their cosine to its nearest exemplar. Raises NotReady, UnknownCampaign."""
         loaded = self._current()
         place = self._place(loaded, campaign_id)
-        hits, exhausted = loaded.searcher.members(campaign_id, limit, offset, self._store)
+        name = loaded.matcher.campaigns[place].campaign_id
+        hits, exhausted = loaded.searcher.members(name, limit, offset, self._store)
         compared = tuple(
             replace(hit, similarity=loaded.matcher.similarity_to(Prompt(hit.system, hit.text), place))
             for hit in hits
@@ -225,8 +232,7 @@ class Engine:
     def _load(self, generation: Generation) -> _Loaded:
         encoder = self._encoder_of(generation)
         matcher = Matcher(generation, encoder)
-        places = {each.campaign_id: place for place, each in enumerate(matcher.campaigns)}
-        return _Loaded(matcher, Searcher(generation, encoder), places)
+        return _Loaded(matcher, Searcher(generation, encoder), places_of(matcher.campaigns))
 
     def _encoder_of(self, generation: Generation) -> Encoder:
         """The encoder the generation was made with; loading checks that it is the very same space."""

@@ -57,6 +57,25 @@ def descents(groups: Sequence[frozenset[bytes]], earlier: Mapping[str, frozenset
     return found
 
 
+def former_ids(found: Sequence[Descent], earlier: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """For each descent the ids that lead to it now, ascending: those it was known to have absorbed, and those it
+    absorbs now that no group goes on with. earlier: what each earlier campaign had absorbed.
+
+    An id that someone wrote down must go on leading somewhere. If several groups took prompts of a campaign that
+    is gone, its id leads to the first of them.
+    """
+    alive = {each.campaign_id for each in found}
+    ids: list[tuple[str, ...]] = []
+    given: set[str] = set()
+    for each in found:
+        gone = {other for other in each.others if other not in alive} if each.event == "merged" else set()
+        known = {name for parent in (each.campaign_id, *gone) for name in earlier.get(parent, ())}
+        mine = (gone | known) - alive - given
+        given |= mine
+        ids.append(tuple(sorted(mine)))
+    return ids
+
+
 def _overlaps(
     groups: Sequence[frozenset[bytes]], earlier: Mapping[str, frozenset[bytes]]
 ) -> list[tuple[int, int, str]]:

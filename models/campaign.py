@@ -237,8 +237,9 @@ class Campaign:
     units: accounts, with all accounts of one organisation counted once.
     depth: median events a unit.
     capability: what the prompts are after ("reasoning", "coding", ...), "" if nothing points anywhere.
-    template: of most of its events. strands: all templates of its pool with what each was used for; none if there
-    is only one.
+    template: of most of its events. variants: further wordings of it, at most two. strands: all templates of its
+        pool with what each was used for; none if there is only one.
+    formerly: ids of campaigns that merged into it, ascending.
     """
 
     campaign_id: str
@@ -263,6 +264,7 @@ class Campaign:
     members: tuple[CampaignAccount, ...]
     strands: tuple[Strand, ...] = ()
     variants: tuple[Template, ...] = ()
+    formerly: tuple[str, ...] = ()
 
 
 def level_now(level: Level, label: Label | None) -> Level:

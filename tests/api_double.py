@@ -94,6 +94,7 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
             CampaignAccount("a1", None, 70, first, last, 1.0),
             CampaignAccount("a2", "o1", 30, first, last, 0.5),
         ),
+        formerly=(f"{campaign_id}-before",),
     )
 
 
@@ -170,7 +171,7 @@ class MemoryEngine:
 
     def campaign(self, campaign_id: str) -> Campaign:
         for each in self.campaigns():
-            if each.campaign_id == campaign_id:
+            if campaign_id in (each.campaign_id, *each.formerly):
                 return each
         raise UnknownCampaign(f"no campaign {campaign_id!r} in generation {GENERATION}")
 

@@ -459,6 +459,15 @@ async def test_a_label_is_recorded_and_replaced(api: httpx.AsyncClient) -> None:
     assert (await api.get(f"/v1/campaigns/{EXAMPLE_CAMPAIGN}")).json()["verdict"] == answer.json()
 
 
+async def test_the_id_of_a_campaign_that_merged_leads_to_what_it_became(api: httpx.AsyncClient) -> None:
+    former = f"/v1/campaigns/{EXAMPLE_CAMPAIGN}-before"
+    assert (await api.get(former)).json()["formerly"] == [f"{EXAMPLE_CAMPAIGN}-before"]
+    for part in ("", "/accounts", "/timeline", "/history"):
+        assert (await api.get(former + part)).json()["campaign_id"] == EXAMPLE_CAMPAIGN
+    await label(api, f"{EXAMPLE_CAMPAIGN}-before", "confirmed")
+    assert (await api.get(f"/v1/campaigns/{EXAMPLE_CAMPAIGN}")).json()["label"] == "confirmed"
+
+
 RULE = {"kind": "template", "value": " Act as a travel guide. ", "author": "mira", "note": "published"}
 
 

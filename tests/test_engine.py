@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from traffic import (
 
 from indexer import engine as engine_module
 from indexer.encode import Encoder
-from indexer.engine import STALE_AFTER_S, Engine
+from indexer.engine import STALE_AFTER_S, Engine, places_of
 from indexer.match import TYPICAL, Finding, Matcher
 from indexer.settings import Settings
 from models.campaign import CampaignLabel, Label
@@ -248,6 +249,12 @@ def test_an_unknown_campaign_is_named(engine: Engine) -> None:
         engine.campaign("c-nothing")
     with pytest.raises(UnknownCampaign, match="c-nothing"):
         engine.campaign_prompts("c-nothing", 1, 0)
+
+
+def test_a_campaign_is_found_by_the_ids_that_merged_into_it(engine: Engine) -> None:
+    one, two = engine.campaigns()[0], replace(engine.campaigns()[0], campaign_id="c-two")
+    found = places_of([replace(one, formerly=("c-a", "c-b")), replace(two, formerly=("c-c", one.campaign_id))])
+    assert found == {one.campaign_id: 0, "c-a": 0, "c-b": 0, "c-two": 1, "c-c": 1}
 
 
 def test_a_new_generation_is_taken_up_and_the_labels_follow(engine: Engine, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.lineage import Descent, descents
+from indexer.lineage import Descent, descents, former_ids
 
 Prompts = frozenset[bytes]
 
@@ -156,3 +156,21 @@ def test_a_reindex_without_news_changes_nothing(owners: list[int]) -> None:
 def test_first_ids_do_not_depend_on_the_order_of_the_groups(owners: list[int]) -> None:
     groups = partition(owners)
     assert descents(groups[::-1], {}) == descents(groups, {})[::-1]
+
+
+def test_the_id_of_a_campaign_that_merged_leads_to_the_one_that_took_it_in() -> None:
+    merged = [Descent("c-big", "merged", ("c-small", "c-alive")), Descent("c-alive", "continued", ())]
+    assert former_ids(merged, {}) == [("c-small",), ()]
+    assert former_ids(merged, {"c-small": ("c-tiny",), "c-big": ("c-old",)}) == [
+        ("c-old", "c-small", "c-tiny"),
+        (),
+    ]
+
+
+def test_an_id_leads_to_one_campaign_only_and_never_away_from_itself() -> None:
+    both = [Descent("c-1", "merged", ("c-gone",)), Descent("c-2", "merged", ("c-gone",))]
+    assert former_ids(both, {}) == [("c-gone",), ()]
+    back = [Descent("c-1", "continued", ()), Descent("c-2", "born", ())]
+    assert former_ids(back, {"c-1": ("c-2", "c-3")}) == [("c-3",), ()]
+    split = [Descent("c-1", "continued", ()), Descent("c-2", "split", ("c-gone",))]
+    assert former_ids(split, {}) == [(), ()]
