@@ -64,8 +64,12 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
 
 
 def is_wide_and_deep(seen: Observation) -> bool:
-    """Whether a group can be a campaign at all: enough units, and a median above one prompt."""
-    return len(seen.counts) >= MIN_ALARM_UNITS and float(np.median(seen.counts)) >= MIN_ALARM_DEPTH
+    """Whether a group can be a campaign at all: a median above one prompt, and enough units that sent more.
+
+    A unit that sent a single prompt is no part of a pool, and would make a pool of a handful of testers.
+    """
+    taking_part = int((seen.counts >= MIN_ALARM_DEPTH).sum())
+    return taking_part >= MIN_ALARM_UNITS and float(np.median(seen.counts)) >= MIN_ALARM_DEPTH
 
 
 def _evidence(seen: Observation, background: Background, calibration: Calibration) -> tuple[Evidence, ...]:

@@ -138,6 +138,13 @@ def test_an_alarm_needs_width_and_depth(
     assert found.level.is_alarm == alarm
 
 
+def test_a_passer_by_does_not_make_a_pool_of_a_few_testers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.score.PRIOR", 50.0)  # sure otherwise
+    counts = np.array([40] * (MIN_ALARM_UNITS - 1) + [1])
+    found = judged(group(counts=counts, dedication=np.full(len(counts), 0.9)))
+    assert (found.level, found.false_discovery) == (Level.WATCH, 1.0)
+
+
 COUNTS = st.lists(st.integers(1, 10_000), min_size=1, max_size=40)
 
 

@@ -227,6 +227,7 @@ def run_sweep(sweep: Sweep, texts: Texts, seed: int, size: int, model: Path) -> 
             ],
             "event_recall": best.tally.right / planted,
             "precision": best.tally.precision(),
+            "wrong": dict(best.tally.wrong.most_common()),
             "setting": best.setting,
             "recall_at_same_precision": recall_at(points, SAME_PRECISION, planted),
             "points": [
@@ -273,7 +274,8 @@ def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int
     tested = [
         place
         for place, each in enumerate(campaigns)
-        if each.units >= MIN_ALARM_UNITS and each.depth >= MIN_ALARM_DEPTH
+        if sum(member.events >= MIN_ALARM_DEPTH for member in each.members) >= MIN_ALARM_UNITS
+        and each.depth >= MIN_ALARM_DEPTH
     ]
     totals = [sum(line.weight for line in campaigns[place].evidence if line.name != name) for place in tested]
     rates = q_values(
@@ -312,6 +314,8 @@ def main() -> int:
                 f"({each['setting']}); at precision {SAME_PRECISION} {each['recall_at_same_precision']:.4f}",
                 flush=True,
             )
+            wrong = [f"{kind} {count}" for kind, count in list(each["wrong"].items())[:4]]
+            print(f"    alarmed but benign: {', '.join(wrong) or 'nothing'}")
             for label, line in zip(sweep.rows, each["recall"], strict=True):
                 print(f"    {label!s:>10} " + " ".join(f"{value:5.2f}" for value in line))
     table = ablation(kept)

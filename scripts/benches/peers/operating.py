@@ -15,9 +15,10 @@ NEAR = 0.01  # a precision this near to the best is as good: of such points the 
 
 @dataclass(slots=True)
 class Tally:
-    """Events of each kind found, alarmed events in all, and those of them that are a campaign's."""
+    """Alarmed events of each campaign and of each other kind, and in all: right ones, and right and wrong ones."""
 
     found: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
     alarmed: int = 0
     right: int = 0
 
@@ -29,6 +30,8 @@ class Tally:
                 if event.kind.startswith("campaign:"):
                     self.right += 1
                     self.found[event.kind] += 1
+                else:
+                    self.wrong[event.kind] += 1
 
     def precision(self) -> float:
         """1 if nothing is alarmed."""
