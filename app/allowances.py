@@ -8,8 +8,7 @@ from app.errors import DOCUMENTED, NOT_FOUND
 from app.exchange import note
 from app.schemas import AllowanceAnswer, AllowanceList, AllowanceRemoved, AllowanceRequest, Id
 from app.state import Use
-from models.allowance import Allowance
-from models.errors import BadInput
+from models.allowance import new_rule
 
 router = APIRouter(tags=["allow-list"], prefix="/v1/allowances", responses=DOCUMENTED)
 
@@ -32,13 +31,7 @@ async def allow(question: AllowanceRequest, request: Request, use: Use) -> Allow
 
     The same rule again, while it is in force, changes nothing and answers the one that is there.
     """
-    now = use.clock()
-    if question.until is not None and question.until <= now:
-        raise BadInput(f"until {question.until.isoformat()} is not in the future")
-    value = question.value.strip()
-    if not value:
-        raise BadInput("the value is empty; there is nothing to allow")
-    rule = Allowance(0, question.kind, value, question.note, question.author, now, question.until)
+    rule = new_rule(question.kind, question.value, question.note, question.author, use.clock(), question.until)
     stored = await use.run(use.engine.allow, rule)
     note(request, rule_id=stored.rule_id, kind=stored.kind)
     return AllowanceAnswer.model_validate(stored)

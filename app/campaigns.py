@@ -26,7 +26,7 @@ from app.schemas import (
 )
 from app.state import Engine, Use
 from models.campaign import Campaign, CampaignLabel, Level
-from models.errors import BadInput
+from models.deadline import in_future
 
 router = APIRouter(tags=["campaigns"], prefix="/v1/campaigns", responses=DOCUMENTED)
 
@@ -68,8 +68,8 @@ async def accounts(
     """The accounts that took part."""
     note(request, campaign_id=campaign_id)
     found = await use.run(use.engine.campaign, campaign_id)
-    members = found.members
-    page = {"accounts": members[offset : offset + limit], "total": len(members), "limit": limit, "offset": offset}
+    shown, total = found.members[offset : offset + limit], len(found.members)
+    page = {"accounts": shown, "total": total, "limit": limit, "offset": offset}
     return AccountList.model_validate({"campaign_id": found.campaign_id, **page})
 
 
@@ -107,9 +107,8 @@ async def put_label(campaign_id: CampaignId, question: LabelRequest, request: Re
     """Record an analyst's verdict, in place of the one before."""
     note(request, campaign_id=campaign_id, label=question.label)
     now = use.clock()
-    if question.until is not None and question.until <= now:
-        raise BadInput(f"until {question.until.isoformat()} is not in the future")
-    label = CampaignLabel(campaign_id, question.label, question.note, question.author, now, question.until)
+    until = in_future(question.until, now)
+    label = CampaignLabel(campaign_id, question.label, question.note, question.author, now, until)
     return Verdict.model_validate(await use.run(_put, use.engine, label))
 
 

@@ -1,7 +1,7 @@
 """Campaigns made of groups: portrait, template, exemplars, thresholds, and the id and history they carry on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -76,11 +76,16 @@ def campaigns_of(
         entry = _history(names[number], portrait, before, generation, at)
         history = with_shifts((*(before.history if before else ()), entry), shifts[number], entry)[-_HISTORY:]
         found.append(
-            replace(
-                _campaign(
-                    names[number], portrait, main[number], strands[number], seen, shown, thresholds, history
-                ),
-                formerly=formerly[number],
+            _campaign(
+                names[number],
+                formerly[number],
+                portrait,
+                main[number],
+                strands[number],
+                seen,
+                shown,
+                thresholds,
+                history,
             )
         )
     return found
@@ -88,6 +93,7 @@ def campaigns_of(
 
 def _campaign(
     descent: Descent,
+    formerly: tuple[str, ...],
     portrait: Portrait,
     main: Strand,
     strands: tuple[Strand, ...],
@@ -119,6 +125,7 @@ def _campaign(
         members=portrait.members,
         strands=strands if len(strands) > 1 else (),
         variants=main.variants,
+        formerly=formerly,
     )
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from indexer import layout, report
 from indexer.encode import distilled_static, load_encoder
-from indexer.engine import Engine, status_of, urgent_first
+from indexer.engine import Engine, places_of, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
 from indexer.evaluate import read_truth
 from indexer.export import assignments, write_assignments
@@ -29,8 +29,9 @@ from indexer.sample import load_texts
 from indexer.settings import Settings, load_settings
 from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store
-from models.allowance import Allowance, AllowanceKind
+from models.allowance import AllowanceKind, new_rule
 from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
+from models.deadline import in_future
 from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
 from models.event import parse_time
 from models.match import Mode
@@ -106,7 +107,7 @@ def campaign(campaign_id: str, data: Data = None, as_json: AsJson = False) -> No
     settings = _settings(data)
     found = _one(settings, campaign_id)
     with _store(settings) as store:
-        label = _labels(store, [found]).get(campaign_id)
+        label = _labels(store, [found]).get(found.campaign_id)
     _print(found, as_json, lambda: report.campaign_tables(found, label))
 
 
@@ -128,7 +129,7 @@ def label(
     done = CampaignLabel(_one(settings, campaign_id).campaign_id, verdict, note, author, now, end)
     with _store(settings) as store:
         store.put_label(done)
-    _print(done, as_json, lambda: [Table(f"{campaign_id}: {verdict}")])
+    _print(done, as_json, lambda: [Table(f"{done.campaign_id}: {verdict}")])
 
 
 @app.command()
@@ -142,11 +143,10 @@ def allow(
     as_json: AsJson = False,
 ) -> None:
     """Vouch for an organisation, a system prompt or a public template: what it explains is no alarm, at once."""
-    now, text = _now(), _text(value).strip()
-    if not text:
-        raise BadInput("the value is empty; there is nothing to allow")
+    now = _now()
+    rule = new_rule(kind, _text(value), note, author, now, _future(until, now))
     with _store(_settings(data)) as store:
-        done = store.allow(Allowance(0, kind, text, note, author, now, _future(until, now)))
+        done = store.allow(rule)
     _print(done, as_json, lambda: [report.allowances_table([done])])
 
 
@@ -332,15 +332,11 @@ def _published(settings: Settings) -> tuple[Campaign, ...]:
 
 
 def _one(settings: Settings, campaign_id: str) -> Campaign:
-    """By its id, or by that of one that merged into it."""
     found = _published(settings)
-    for each in found:
-        if each.campaign_id == campaign_id:
-            return each
-    for each in found:
-        if campaign_id in each.formerly:
-            return each
-    raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
+    places = places_of(found)
+    if campaign_id not in places:
+        raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
+    return found[places[campaign_id]]
 
 
 def _labels(store: Store, campaigns: Sequence[Campaign]) -> dict[str, CampaignLabel]:
@@ -354,12 +350,7 @@ def _level_now(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level
 
 def _future(text: str | None, now: datetime) -> datetime | None:
     """A time to come; None for none."""
-    if text is None:
-        return None
-    end = parse_time(text, "until")
-    if end <= now:
-        raise BadInput(f"until {end.isoformat()} is not in the future")
-    return end
+    return None if text is None else in_future(parse_time(text, "until"), now)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ template for another shows as several groups of prompts. Each of them alone may 
 few accounts meet in all of them does not.
 """
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -44,7 +45,7 @@ def join_pools(corpus: Corpus, groups: Groups) -> Groups:
     same = (common >= LIFT * expected) & (common >= CONTAINED * smaller)
     same |= (common >= GREAT_LIFT * expected) & (common >= PARTLY_CONTAINED * smaller)
     same &= common >= OVERLAP * either
-    deep = np.array([np.median(events[[group]].data) for group in range(len(groups))]) >= MIN_DEPTH
+    deep = np.array([np.median(events.data[a:b]) for a, b in pairwise(events.indptr)]) >= MIN_DEPTH
     same &= deep[first] | deep[second]
     same[same] = _depth_together(events, first[same], second[same]) >= MIN_DEPTH
     links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(groups), len(groups)))

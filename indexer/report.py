@@ -107,16 +107,9 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Tab
     variants = Table("share", "text", title="Other wordings")
     for variant in campaign.variants:
         variants.add_row(f"{variant.support:.0%}", shown(variant.skeleton))
-    slots_and_more = [slots, *([variants] if campaign.variants else [])]
-    return [
-        facts,
-        evidence,
-        *slots_and_more,
-        *([strands] if campaign.strands else []),
-        accounts,
-        timeline,
-        history,
-    ]
+    wordings = [variants] if campaign.variants else []
+    pool = [strands] if campaign.strands else []
+    return [facts, evidence, slots, *wordings, *pool, accounts, timeline, history]
 
 
 def allowances_table(rules: Sequence[Allowance]) -> Table:

@@ -41,11 +41,9 @@ def strands_of(
         mine = rows[groups.strand[prompts] == number]
         sample = spaced(np.unique(corpus.event_prompt[mine]), _TEMPLATE_SAMPLE)
         senders: dict[int, set[int]] = {prompt: set() for prompt in sample.tolist()}
-        for prompt, account in zip(
-            corpus.event_prompt[mine].tolist(), corpus.events.account[mine].tolist(), strict=True
-        ):
-            if prompt in senders:
-                senders[prompt].add(account)
+        of_sample = mine[np.isin(corpus.event_prompt[mine], sample)]
+        for prompt, account in zip(corpus.event_prompt[of_sample], corpus.events.account[of_sample], strict=True):
+            senders[int(prompt)].add(int(account))
         stored = store.prompts_by_id(corpus.prompt_ids[sample].tolist())
         texts = [clean(each.system if role == "system" else each.user) for each in stored]
         template, *variants = extract_variants(texts, list(senders.values()), role)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from models.deadline import in_future
+from models.errors import BadInput
+
 
 class AllowanceKind(StrEnum):
     """ORGANISATION: an org_id whose accounts may all say the same. SYSTEM_PROMPT: the system text of a known
@@ -26,3 +29,13 @@ class Allowance:
     author: str
     at: datetime
     until: datetime | None = None
+
+
+def new_rule(
+    kind: AllowanceKind, value: str, note: str, author: str, now: datetime, until: datetime | None
+) -> Allowance:
+    """A rule made now, which has no id before it is stored. Raises BadInput if it allows nothing, or has ended."""
+    text = value.strip()
+    if not text:
+        raise BadInput("the value is empty; there is nothing to allow")
+    return Allowance(0, kind, text, note, author, now, in_future(until, now))

@@ -83,4 +83,6 @@ def test_an_error_inside_frees_it(tmp_path: Path) -> None:
 
 def test_other_locks_are_other_locks(tmp_path: Path) -> None:
     with exclusive(tmp_path / "one.lock"), exclusive(tmp_path / "two.lock"):
-        pass
+        for held in ("one.lock", "two.lock"):
+            with pytest.raises(Busy), exclusive(tmp_path / held):
+                pass
