@@ -20,7 +20,7 @@ from indexer.cast import SIZED_FOR, cast
 from indexer.clock import Window
 from indexer.sample import Texts
 from indexer.speech import Speech
-from indexer.varied import CAMPAIGNS, LOOK_ALIKES_VARIED, missing_fields, varied_cast
+from indexer.varied import CAMPAIGNS, LOOK_ALIKE_SHARE, LOOK_ALIKES_VARIED, missing_fields, varied_cast
 from models.errors import BadSettings
 
 EVENTS_FILE: Final = "events.jsonl"
@@ -44,6 +44,7 @@ class WorldSpec:
     cast: STANDARD, whose groups have the same habits in every world, or VARIED.
     recipes, look_alikes: names of the groups of a VARIED cast; by default its campaigns in turn, `campaigns` of
         them, and every look-alike once.
+    look_alike_share: least and most of a VARIED world's events that look-alikes send, in [0, 1).
     """
 
     events: int = SIZED_FOR
@@ -54,6 +55,7 @@ class WorldSpec:
     cast: Cast = Cast.STANDARD
     recipes: tuple[str, ...] | None = None
     look_alikes: tuple[str, ...] | None = None
+    look_alike_share: tuple[float, float] = LOOK_ALIKE_SHARE
 
     def __post_init__(self) -> None:
         if self.events < 1 or not 0 < self.days <= 3_650 or self.campaigns < 0:
@@ -61,6 +63,8 @@ class WorldSpec:
                 f"a world needs events >= 1, days in (0, 3650] and campaigns >= 0, not {self.events} events, "
                 f"{self.days} days and {self.campaigns} campaigns"
             )
+        if not 0 <= self.look_alike_share[0] <= self.look_alike_share[1] < 1:
+            raise BadSettings(f"look-alikes' share must be a range within [0, 1), not {self.look_alike_share}")
         if self.start.tzinfo is None:
             raise BadSettings(f"start {self.start.isoformat()} has no time zone")
 
@@ -95,7 +99,7 @@ def simulate(spec: WorldSpec, texts: Texts, seed: int) -> Iterator[SimulatedEven
     recipes = in_turn if spec.recipes is None else spec.recipes
     everyone = tuple(LOOK_ALIKES_VARIED) if spec.look_alikes is None else spec.look_alikes
     benign = everyone if spec.benign else ()
-    actors = varied_cast(spec.events, spec.days, recipes, benign, texts, speech, seed)
+    actors = varied_cast(spec.events, spec.days, recipes, benign, spec.look_alike_share, texts, speech, seed)
     return _without(play(actors, speech, spec.start, spec.days, seed), missing_fields(seed))
 
 

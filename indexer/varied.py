@@ -42,11 +42,14 @@ def varied_cast(
     days: float,
     campaigns: Sequence[str],
     look_alikes: Sequence[str],
+    look_alike_share: tuple[float, float],
     texts: Texts,
     speech: Speech,
     seed: int,
 ) -> tuple[Actor, ...]:
     """Ordinary users, then the named campaigns and look-alikes with random traits; their events add up.
+
+    look_alike_share: least and most of the events that look-alikes send.
 
     A name given again is another group, numbered. Raises BadSettings for an unknown name, or if the groups
     leave nothing for ordinary users.
@@ -70,7 +73,7 @@ def varied_cast(
     )
     benign = _within(
         drawn("benign", look_alikes, LOOK_ALIKES_VARIED),
-        events * rng.uniform(*LOOK_ALIKE_SHARE),
+        events * rng.uniform(*look_alike_share),
         _LEAST_LOOK_ALIKE,
         1.0,
     )

@@ -56,6 +56,17 @@ def test_an_unknown_name_is_refused() -> None:
         world(1, recipes=("nobody",))
 
 
+def test_look_alikes_send_no_more_than_the_share_asked_for() -> None:
+    def share(wanted: float) -> float:
+        rows = world(5, campaigns=0, look_alike_share=(wanted, wanted))
+        return sum(each.kind.startswith("benign:") for each in rows) / len(rows)
+
+    assert 0.2 < share(0.6) <= 0.6  # a good part of their events is ordinary
+    assert share(0.2) < 0.75 * share(0.6)
+    with pytest.raises(BadSettings, match=r"within \[0, 1\), not \(0.5, 0.2\)"):
+        WorldSpec(look_alike_share=(0.5, 0.2))
+
+
 def test_the_small_campaign_is_as_small_as_it_is() -> None:
     accounts = Counter(e.row["account_id"] for e in world(5, recipes=("small",)) if e.kind == "campaign:small")
     assert len(accounts) == 12

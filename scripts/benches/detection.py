@@ -50,7 +50,7 @@ from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
 from indexer.store import Store  # noqa: E402
-from indexer.varied import LOOK_ALIKES_VARIED, varied_cast  # noqa: E402
+from indexer.varied import LOOK_ALIKE_SHARE, LOOK_ALIKES_VARIED, varied_cast  # noqa: E402
 from models.campaign import Campaign  # noqa: E402
 from models.event import parse_event  # noqa: E402
 from models.text import canonical  # noqa: E402
@@ -144,7 +144,7 @@ def world(
         )
         planted.append(replace(replace(base, **traits).actor(rng), kind=f"campaign:{y}/{x}"))
     benign = size - sum(actor.events for actor in planted)
-    crowd = varied_cast(benign, 1.0, (), tuple(LOOK_ALIKES_VARIED), texts, speech, seed)
+    crowd = varied_cast(benign, 1.0, (), tuple(LOOK_ALIKES_VARIED), LOOK_ALIKE_SHARE, texts, speech, seed)
     return list(play([*crowd, *planted], speech, BEGIN, 1.0, seed))
 
 
