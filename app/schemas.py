@@ -226,6 +226,8 @@ class CampaignHead(Answer):
     campaign_id: str
     level: Level
     score: float = Field(description="Probability of a campaign given the evidence, in [0, 1].")
+    p_value: float = Field(description="Chance of a benign group of this width to look at least so, in (0, 1].")
+    false_discovery: float = Field(description="Rate among all groups at which this one counts; 1 if not tested.")
     label: Label | None
     capability: str = Field(description='What the prompts are after, "" if nothing points anywhere.')
     events: int

@@ -84,6 +84,7 @@ class Axes:
             evasions=self.evasions,
             swap_at=self.swap_at,
             pivot=pivot,
+            peak=rng.random(),
         )
 
     def _phrasings(self, rng: Random) -> list[Phrasing]:
@@ -112,7 +113,9 @@ def attacker(rng: Random, days: float) -> Axes:
         load=rng.choice((Load.ROUND_ROBIN, Load.POISSON, Load.POISSON, Load.HEAVY_TAIL)),
         sigma=rng.uniform(0.3, 1.4),
         clock=rng.choice(
-            (Clock.HUMAN,) if careful else (Clock.ROUND_THE_CLOCK, Clock.ROUND_THE_CLOCK, Clock.HUMAN)
+            (Clock.HUMAN,)
+            if careful
+            else (Clock.ROUND_THE_CLOCK, Clock.ROUND_THE_CLOCK, Clock.BATCHES, Clock.HUMAN)
         ),
         age=rng.choice((Age.AGED, Age.MIXED) if careful else (Age.FRESH, Age.AGED, Age.MIXED, Age.RECENT)),
         sharing=0 if careful else rng.choice((0, 2, 3, 6, 12)),

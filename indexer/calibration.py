@@ -38,7 +38,7 @@ BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would 
     "networks": 0.5,
     "dedication": 1.0,
     "hand-over": 4.0,
-    "elicitation": 0.7,
+    "elicitation": 2.0,
     "shared text": 0.3,
     "system prompt": 1.5,
 }

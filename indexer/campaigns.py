@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.aims import Encode, aims_of
 from indexer.calibration import load_calibration
 from indexer.corpus import Corpus
 from indexer.describe import Portrait, background_of, events_by_group, observe, portray, totals_of
@@ -16,7 +17,7 @@ from indexer.groups import Groups
 from indexer.lineage import Descent, descents, former_ids
 from indexer.score import judge
 from indexer.store import Store, StoredPrompt
-from indexer.strands import handovers, shifts_of, spaced, strands_of, with_shifts
+from indexer.strands import fixed_text, handovers, shifts_of, spaced, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
 from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, ViewThreshold
 from models.text import clean
@@ -47,8 +48,9 @@ def campaigns_of(
     earlier: Earlier,
     generation: str,
     at: datetime,
+    encode: Encode,
 ) -> list[Campaign]:
-    """A campaign for each group, in the order of the groups."""
+    """A campaign for each group, in the order of the groups. encode: gives vectors of whole texts."""
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
@@ -59,11 +61,12 @@ def campaigns_of(
     ]
     main = [max(each, key=lambda strand: (strand.events, -strand.number)) for each in strands]
     templates = [strand.template for strand in main]
+    aims = aims_of([fixed_text(each.template, each.variants) for each in main], encode)
     strand_of_event = groups.strand[corpus.event_prompt]
     shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
     shown_by = [
-        observe(corpus, mine, template, seen, totals, handovers(shifted))
-        for mine, template, seen, shifted in zip(events, templates, groups.views, shifts, strict=True)
+        observe(corpus, mine, template, aim, seen, totals, handovers(shifted))
+        for mine, template, aim, seen, shifted in zip(events, templates, aims, groups.views, shifts, strict=True)
     ]
     verdicts = judge(shown_by, background, load_calibration())
     found: list[Campaign] = []
@@ -106,6 +109,8 @@ def _campaign(
         campaign_id=descent.campaign_id,
         level=portrait.verdict.level,
         score=portrait.verdict.score,
+        p_value=portrait.verdict.p_value,
+        false_discovery=portrait.verdict.false_discovery,
         capability=portrait.verdict.capability,
         events=portrait.events,
         prompts=portrait.prompts,

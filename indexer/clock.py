@@ -8,12 +8,15 @@ from typing import Final
 
 
 class Clock(StrEnum):
-    """The rhythm of an actor. HUMAN and OFFICE follow the local hour and come in sessions."""
+    """The rhythm of an actor. HUMAN and OFFICE follow the local hour and come in sessions; BATCHES are the work of
+    a scheduler that runs in the same hours of every day.
+    """
 
     ROUND_THE_CLOCK = "round_the_clock"
     HUMAN = "human"
     OFFICE = "office"
     BURST = "burst"
+    BATCHES = "batches"
 
     @property
     def is_local(self) -> bool:
@@ -49,6 +52,7 @@ _CUMULATIVE: Final = {clock: list(accumulate(hours)) for clock, hours in _HOURS.
 _ZONES: Final = {-8: 9, -6: 8, -5: 14, -3: 7, 0: 8, 1: 16, 2: 5, 3: 5, 5.5: 14, 7: 5, 8: 9, 9: 6, 10: 2}  # weights
 _EVENTS_PER_SESSION: Final = 6
 _SESSION_HOURS: Final = 0.2  # mean distance of an event from the session's start
+_BATCH_HOURS: Final = 7.0
 _TRIES: Final = 60
 
 
@@ -60,7 +64,7 @@ def draw_zone(rng: Random) -> float:
 def draw_hours(count: int, clock: Clock, zone: float, window: Window, peak: float, rng: Random) -> list[float]:
     """`count` moments of one account, unsorted, all inside the window.
 
-    zone: hours ahead of UTC (local clocks). peak: the hour around which a BURST lies.
+    zone: hours ahead of UTC (local clocks). peak: the hour around which a BURST lies, and every day's BATCHES.
     """
     if not clock.is_local:
         return [_hour(clock, window, peak, rng) for _ in range(count)]
@@ -71,6 +75,12 @@ def draw_hours(count: int, clock: Clock, zone: float, window: Window, peak: floa
 def _hour(clock: Clock, window: Window, peak: float, rng: Random) -> float:
     if clock is Clock.BURST:
         return window.clamp(peak + rng.gauss(0, 1) * min(1.5, (window.end - window.begin) / 12))
+    if clock is Clock.BATCHES:
+        for _ in range(_TRIES):
+            day = rng.randint(int(window.begin // 24) - 1, int(window.end // 24) + 1)
+            hour = 24 * day + peak % 24 + _BATCH_HOURS * (rng.random() - 0.5)
+            if hour in window:
+                return hour
     return rng.uniform(window.begin, window.end)
 
 

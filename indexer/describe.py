@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.aims import Aim
 from indexer.corpus import Corpus
 from indexer.events import EventTable, Names
 from indexer.evidence import Background, Observation, largest_share_within, same_value
@@ -92,6 +93,7 @@ def observe(
     corpus: Corpus,
     rows: IntArray,
     template: Template,
+    aim: Aim,
     views: tuple[View, ...],
     totals: Totals,
     handovers: int,
@@ -115,6 +117,7 @@ def observe(
         networks=networks[networks >= 0],
         sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
         template=template,
+        aim=aim,
         views=views,
         handovers=handovers,
     )

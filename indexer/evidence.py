@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from indexer.aims import Aim
 from indexer.rhythm import Rhythm, Sessions
 from models.campaign import EvidenceKind, Template
 from models.view import View, only_system
@@ -23,6 +24,7 @@ DoubleArray = NDArray[np.float64]
 
 BALANCED: Final = 0.10  # squared variation of the rates behind the counts when a scheduler hands out the work
 ORGANIC: Final = 1.20  # the same for people: a few heavy users, many light ones
+_MUCH_TO_SPREAD: Final = 4.0  # mean events a unit beyond the first, from which evenness counts in full
 _HOURS: Final = 24
 _HOURS_EVENTS: Final = 100.0
 _WIDE: Final = 0.7  # logarithm of 2: thirty accounts
@@ -32,29 +34,6 @@ _MIN_PAIRS: Final = 20
 _MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
 _ONE_CUSTOMER: Final = 0.8  # share of accounts on one payment method or network, from which it is one customer
 _BIRTH_WINDOW_S: Final = 72 * 3600
-
-_CAPABILITIES: Final[dict[str, re.Pattern[str]]] = {
-    "reasoning": re.compile(
-        r"\b(step[- ]by[- ]step|reasoning|chain of thought|think(ing)? (aloud|through|out loud)|inner monologue"
-        r"|intermediate (step|conclusion)s?|derivation|working (memory|out)|thought process|monologue"
-        r"|careful thinking|every inference)\b"
-        r"|推理|逐步|思维链|思考过程"
-    ),
-    "grading": re.compile(
-        r"\b(rubric|grad(e|er|ing)|scor(e|ing)|criteri(a|on)|judge?ments?|judge|reward"
-        r"|(worse|better) (reply|answer|response)|rate (the|each|this))\b|评分|打分"
-    ),
-    "policy": re.compile(r"\b(sensitive|censor\w*|policy|neutral(ly)?|controvers\w*|political(ly)?)\b|敏感|审查"),
-    "tool use": re.compile(r"\b(tool calls?|function calls?|tools?|arguments|api calls?)\b|工具调用"),
-    "agentic": re.compile(r"\b(agent(ic)?|sub-?tasks?|terminal|orchestrat\w*|environment|action plan)\b|智能体"),
-    "data analysis": re.compile(
-        r"\b(data ?(analyst|analysis|set|frame)|statistic\w*|regression|correlation)\b|数据分析"
-    ),
-    "coding": re.compile(
-        r"\b(code|function|program\w*|python|java\w*|unit tests?|refactor\w*|software|bug)\b|代码|编程"
-    ),
-}
-_ELICITING: Final = frozenset({"reasoning", "grading"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +64,8 @@ class Observation:
     rhythm: how far its accounts keep hours of their own.
     dedication: (units,) share of each unit's events that are in the group. created: creation times of its
     accounts (s), empty if unknown. payments, networks: code of each account that has one.
-    sessions: how far its accounts send it in bursts. handovers: pool swaps and pivots found in its traffic.
+    sessions: how far its accounts send it in bursts. aim: what the template asks for. handovers: pool swaps and
+    pivots found in its traffic.
     """
 
     counts: IntArray
@@ -97,6 +77,7 @@ class Observation:
     networks: IntArray
     sessions: Sessions
     template: Template
+    aim: Aim
     views: tuple[View, ...]
     handovers: int
 
@@ -126,14 +107,6 @@ def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
         replace(each, value=each.value * kept) if each.name in _COMES_TOGETHER and each.value > 0 else each
         for each in found
     )
-
-
-def capability_of(skeleton: str) -> str:
-    """The capability whose vocabulary the fixed text uses most, "" if none."""
-    text = skeleton.casefold()
-    found = {name: len(pattern.findall(text)) for name, pattern in _CAPABILITIES.items()}
-    best = max(found, key=lambda name: found[name])
-    return best if found[best] else ""
 
 
 def count_log_likelihood(counts: IntArray, variation: float) -> float:
@@ -170,10 +143,14 @@ def _depth(seen: Observation, _: Background) -> Measure:
 
 
 def _balance(seen: Observation, _: Background) -> Measure:
-    variation = float(np.var(seen.counts) / np.mean(seen.counts))
+    """People who try a published prompt once or twice are as even as a scheduler's accounts: to be even says the
+    less, the less there was to spread.
+    """
+    mean = float(np.mean(seen.counts))
     ratio = count_log_likelihood(seen.counts, BALANCED) - count_log_likelihood(seen.counts, ORGANIC)
+    value = float(np.tanh(ratio / 8.0)) * (_bounded((mean - 1) / _MUCH_TO_SPREAD, 0.0, 1.0) if ratio > 0 else 1.0)
     text = "variance over mean of the counts; near 1 when a scheduler spreads the work, large when people do"
-    return _coordination("balance", variation, float(np.tanh(ratio / 8.0)), text)
+    return _coordination("balance", float(np.var(seen.counts)) / mean, value, text)
 
 
 def _clock(seen: Observation, background: Background) -> Measure:
@@ -257,10 +234,11 @@ def _handover(seen: Observation, _: Background) -> Measure:
 
 
 def _elicitation(seen: Observation, _: Background) -> Measure:
-    capability = capability_of(seen.template.skeleton)
-    value = 1.0 if capability in _ELICITING else 0.5 if capability else 0.0
-    text = f"the fixed text asks for {capability}" if capability else "the fixed text names no sought capability"
-    return Measure("elicitation", EvidenceKind.CONTENT, float(bool(capability)), value, text)
+    what = f"sought, by its nearest examples: {seen.aim.capability}" if seen.aim.capability else "everyday work"
+    text = f"the fixed text asks for {what}; by how much, in deviations of ordinary prompts"
+    return Measure(
+        "elicitation", EvidenceKind.CONTENT, seen.aim.lead, _bounded(seen.aim.lead / 2, -1.0, 1.0), text
+    )
 
 
 def _shared_text(seen: Observation, _: Background) -> Measure:

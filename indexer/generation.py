@@ -27,7 +27,7 @@ from models.generation import Manifest, StoredFile
 
 log = logging.getLogger(__name__)
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 KEPT: Final = 5
 _CURRENT: Final = "CURRENT"
 _MANIFEST: Final = "manifest.json"

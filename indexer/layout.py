@@ -13,6 +13,7 @@ CAMPAIGNS: Final = "campaigns.json"
 PROMPT_IDS: Final = "prompts.ids.npy"  # (n,) int64, the store's ids
 FINGERPRINTS: Final = "prompts.fingerprints.npy"  # (n, 16) uint8, ascending
 GROUP: Final = "group.npy"  # (n,) int64, campaign number or -1
+STRAND: Final = "strand.npy"  # (n,) int64, which of its campaign's templates a prompt has, or -1
 WHOLE_INDEX: Final = "whole.faiss"
 WHOLE_PROMPT: Final = "whole.prompt.npy"  # (windows,) int64
 BACKGROUND: Final = "background.npy"  # (b,) float32, greatest margin of each background prompt, ascending

@@ -21,21 +21,33 @@ CORE_SHARE: Final = 0.5  # of a cluster's weight that must hold a gram for it to
 SAME_TEMPLATE: Final = 0.4  # Jaccard similarity of typical grams from which two clusters are one
 CONTAINED: Final = 0.6  # share of a cluster's typical grams that a text must hold to belong to it
 MIN_CORE_GRAMS: Final = 3
+REPEATED_SHARE: Final = 0.03  # of a cluster's weight that must hold a gram for it to be one of its wordings ...
+MIN_REPEATED: Final = 3.0  # ... and weight
+WORDED: Final = 0.5  # share of a text's own grams that must be wordings of a cluster for it to belong to it
+MIN_WORDED_GRAMS: Final = 6
 
 
 def join_templates(texts: ViewTexts, labels: IntArray) -> IntArray:
     """Cluster numbers (p,) with clusters of one template made one, and with the texts that were noise put in
-    the cluster whose typical grams they hold, if any.
+    the cluster whose typical grams they hold, or whose wordings they are made of, if any.
     """
     if not (labels != NOISE).any():
         return labels
     table = token_table(texts.texts)
     joined = _joined(labels, core_grams(table, texts.weights, labels))
-    return _extended(table, joined, core_grams(table, texts.weights, joined))
+    extended = _extended(table, joined, core_grams(table, texts.weights, joined))
+    return _made_of(table, extended, held_grams(table, texts.weights, extended, REPEATED_SHARE, MIN_REPEATED))
 
 
 def core_grams(table: TokenTable, weights: IntArray, labels: IntArray) -> dict[int, HashArray]:
     """For each cluster its typical grams, ascending: those that at least CORE_SHARE of its weight holds."""
+    return held_grams(table, weights, labels, CORE_SHARE, 0.0)
+
+
+def held_grams(
+    table: TokenTable, weights: IntArray, labels: IntArray, share: float, least: float
+) -> dict[int, HashArray]:
+    """For each cluster, ascending, the grams that at least `share` of its weight holds, and `least` of it."""
     hashes, owners = table.distinct_grams(0, len(table))
     member = labels[owners] != NOISE
     hashes, owners = hashes[member], owners[member]
@@ -47,7 +59,7 @@ def core_grams(table: TokenTable, weights: IntArray, labels: IntArray) -> dict[i
     starts = np.flatnonzero(first)
     held = np.add.reduceat(weights[owners], starts) if len(starts) else np.zeros(0)
     totals = np.bincount(labels[labels != NOISE], weights[labels != NOISE])
-    typical = starts[held >= CORE_SHARE * totals[label[starts]]]
+    typical = starts[held >= np.maximum(share * totals[label[starts]], least)]
     return {int(number): hashes[typical[label[typical] == number]] for number in np.unique(label[typical])}
 
 
@@ -83,10 +95,29 @@ def _sharing(sets: dict[int, frozenset[int]]) -> list[tuple[int, int]]:
 def _extended(table: TokenTable, labels: IntArray, cores: dict[int, HashArray]) -> IntArray:
     """Labels with each noise text in the cluster it shares most typical grams with, if it holds enough."""
     large = {label: core for label, core in cores.items() if len(core) >= MIN_CORE_GRAMS}
-    if not large:
-        return labels
-    grams = np.concatenate(list(large.values()))
-    of_gram = np.repeat(np.array(list(large)), [len(core) for core in large.values()])
+    found, held = _held_by_noise(table, labels, large)
+    sizes = np.zeros(int(labels.max()) + 1)
+    sizes[list(large)] = [len(core) for core in large.values()]
+    enough = held >= CONTAINED * sizes[found[:, 1]]
+    return _with_most(labels, found[enough], held[enough])
+
+
+def _made_of(table: TokenTable, labels: IntArray, wordings: dict[int, HashArray]) -> IntArray:
+    """Labels with each noise text in the cluster that most of its own grams come from, if enough do: where each
+    sentence of a template has several wordings, hardly any of them is typical, and no text is like another.
+    """
+    found, held = _held_by_noise(table, labels, wordings)
+    own = np.bincount(table.distinct_grams(0, len(table))[1], minlength=len(table))
+    enough = (held >= WORDED * own[found[:, 0]]) & (held >= MIN_WORDED_GRAMS)
+    return _with_most(labels, found[enough], held[enough])
+
+
+def _held_by_noise(
+    table: TokenTable, labels: IntArray, grams_of: dict[int, HashArray]
+) -> tuple[IntArray, IntArray]:
+    """Pairs (m, 2) of a noise text and a cluster that it shares grams with, and how many (m,)."""
+    grams = np.concatenate([np.zeros(0, np.uint64), *grams_of.values()])
+    of_gram = np.repeat(np.array(list(grams_of), np.int64), [len(each) for each in grams_of.values()])
     order = np.argsort(grams, kind="stable")
     grams, of_gram = grams[order], of_gram[order]
     hashes, owners = table.distinct_grams(0, len(table))
@@ -94,13 +125,13 @@ def _extended(table: TokenTable, labels: IntArray, cores: dict[int, HashArray]) 
     hashes, owners = hashes[noise], owners[noise]
     first, last = np.searchsorted(grams, hashes, side="left"), np.searchsorted(grams, hashes, side="right")
     repeats = last - first
-    places = np.repeat(first - np.concatenate([[0], np.cumsum(repeats)[:-1]]), repeats) + np.arange(repeats.sum())
+    places = np.repeat(first - (np.cumsum(repeats) - repeats), repeats) + np.arange(repeats.sum())
     pairs = np.stack([np.repeat(owners, repeats), of_gram[places]], axis=1)
-    found, held = np.unique(pairs, axis=0, return_counts=True)
-    sizes = np.zeros(int(labels.max()) + 1)
-    sizes[list(large)] = [len(core) for core in large.values()]
-    enough = held >= CONTAINED * sizes[found[:, 1]]
-    found, held = found[enough], held[enough]
+    return np.unique(pairs, axis=0, return_counts=True)
+
+
+def _with_most(labels: IntArray, found: IntArray, held: IntArray) -> IntArray:
+    """Labels with the text of each pair (text, cluster) in the cluster it holds most of; ties to the smaller."""
     best = np.lexsort((found[:, 1], -held, found[:, 0]))
     texts, place = np.unique(found[best, 0], return_index=True)
     extended = labels.copy()

@@ -26,6 +26,8 @@ CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the
 LIFT: Final = 3.0  # ... if there are so many times as many common units as their activity explains
 PARTLY_CONTAINED: Final = 0.3  # the same two where chance is out of the question
 GREAT_LIFT: Final = 10.0
+VARIED: Final = 0.5  # distinct prompts by events, of a group that may be part of a thin pool ...
+THIN_DEPTH: Final = 3.0  # ... if the median unit of all its groups together sent so many
 
 
 def join_pools(corpus: Corpus, groups: Groups) -> Groups:
@@ -33,7 +35,8 @@ def join_pools(corpus: Corpus, groups: Groups) -> Groups:
 
     Two groups have one pool if their units coincide far more than chance explains, see `common_units`, and
     one of them is deep, as are both together. The other may be shallow: the least used of several templates or
-    languages is sent once by most of a pool.
+    languages is sent once by most of a pool. Where a pool spreads its work so thin that none is deep, all of them
+    together have to be deeper still, and each to bring ever new prompts: one audience's viral prompts do not.
     """
     if len(groups) < 2:
         return groups
@@ -45,18 +48,37 @@ def join_pools(corpus: Corpus, groups: Groups) -> Groups:
     same = (common >= LIFT * expected) & (common >= CONTAINED * smaller)
     same |= (common >= GREAT_LIFT * expected) & (common >= PARTLY_CONTAINED * smaller)
     same &= common >= OVERLAP * either
-    deep = np.array([np.median(events.data[a:b]) for a, b in pairwise(events.indptr)]) >= MIN_DEPTH
-    same &= deep[first] | deep[second]
-    same[same] = _depth_together(events, first[same], second[same]) >= MIN_DEPTH
-    links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(groups), len(groups)))
-    _, pool = connected_components(links, directed=False)
-    return merged(groups, pool.astype(np.int64))
+    first, second = first[same], second[same]
+    deep = _depths(events) >= MIN_DEPTH
+    sure = deep[first] | deep[second]
+    sure[sure] = _depths(events[first[sure]] + events[second[sure]]) >= MIN_DEPTH
+    varied = _variety(corpus, groups) >= VARIED
+    pool = _connected(first[sure], second[sure], len(groups))
+    linked = sure | (varied[first] & varied[second])
+    thin = _connected(first[linked], second[linked], len(groups))
+    member = coo_array((np.ones(len(thin), np.int64), (thin, np.arange(len(thin)))))
+    deep_together = _depths((member @ events).tocsr()) >= THIN_DEPTH
+    return merged(groups, np.where(deep_together[thin], thin + len(groups), pool))
 
 
-def _depth_together(events: csr_array, first: IntArray, second: IntArray) -> DoubleArray:
-    """Median events a unit of each pair of groups, both taken together."""
-    sums = [events[[a]] + events[[b]] for a, b in zip(first, second, strict=True)]
-    return np.array([np.median(each.data) for each in sums], np.float64)
+def _connected(first: IntArray, second: IntArray, groups: int) -> IntArray:
+    """Component number of each group, (groups,), if first and second are linked."""
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(groups, groups))
+    component: IntArray = connected_components(links, directed=False)[1].astype(np.int64)
+    return component
+
+
+def _depths(events: csr_array) -> DoubleArray:
+    """Median events of the units that are in each row, (rows,)."""
+    return np.array([np.median(events.data[a:b]) for a, b in pairwise(events.indptr)], np.float64)
+
+
+def _variety(corpus: Corpus, groups: Groups) -> DoubleArray:
+    """Distinct prompts of each group by its events, (groups,), in (0, 1]."""
+    sent = groups.of_prompt[corpus.event_prompt]
+    prompts = groups.of_prompt[groups.of_prompt != UNGROUPED]
+    count = len(groups)
+    return np.bincount(prompts, minlength=count) / np.bincount(sent[sent != UNGROUPED], minlength=count)
 
 
 def events_by_unit(corpus: Corpus, groups: Groups) -> csr_array:

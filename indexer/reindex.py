@@ -129,7 +129,18 @@ def _build(
     with stages.stage("judge groups"):
         created_at = clock()
         name = _generation_name(created_at, settings)
-        campaigns = campaigns_of(corpus, store, groups, views, exemplars, earlier, name, created_at)
+        whole_texts = caches[encoder.space.key]
+        campaigns = campaigns_of(
+            corpus,
+            store,
+            groups,
+            views,
+            exemplars,
+            earlier,
+            name,
+            created_at,
+            lambda texts: whole_texts.encode(texts, encoder, SilentProgress()).vectors,
+        )
         alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
         reference = background_margins(
             views, clustered, exemplars, alarmed, corpus.first_sender(), detection.background
@@ -197,6 +208,7 @@ def _write(
     fingerprints = np.frombuffer(b"".join(corpus.fingerprints), np.uint8)
     writer.array(layout.FINGERPRINTS, fingerprints.reshape(len(corpus), FINGERPRINT_BYTES))
     writer.array(layout.GROUP, groups.of_prompt)
+    writer.array(layout.STRAND, groups.strand)
     writer.array(layout.BACKGROUND, reference)
     for view, grams in hot.items():
         writer.array(layout.hot_grams_file(view), grams.hashes)

@@ -48,6 +48,7 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Tab
     """What an analyst wants to see of one campaign: facts, evidence, slots, accounts, timeline, history."""
     facts = _table("campaign", campaign.campaign_id)
     facts.add_row("level", f"{campaign.level} (score {campaign.score:.3f})")
+    facts.add_row("by chance", f"p {campaign.p_value:.2g}, false discovery rate {campaign.false_discovery:.2g}")
     facts.add_row("label", f"{label.label} by {escape(label.author)}: {escape(label.note)}" if label else "-")
     facts.add_row("events", f"{campaign.events:,} of {campaign.prompts:,} prompts, {campaign.accounts:,} accounts")
     facts.add_row("seen", f"{campaign.first_seen.isoformat()} to {campaign.last_seen.isoformat()}")

@@ -9,13 +9,14 @@ IntArray = NDArray[np.int64]
 
 _DAY_S = 86_400
 _SESSION_S = 1800
+_HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """concentration: mean cosine of the angle between two events of one account on the 24-hour clock, in
+    """concentration: mean cosine of the angle between two active hours of one account on the 24-hour clock, in
     [-1, 1]: 0 for accounts awake round the clock, higher the more each keeps to hours of its own, in whatever
-    time zone. pairs: how many independent pairs it rests on (events less one, summed over accounts).
+    time zone. pairs: how many independent pairs it rests on (active hours less one, summed over accounts).
     """
 
     concentration: float
@@ -23,14 +24,16 @@ class Rhythm:
 
 
 def rhythm(accounts: IntArray, timestamps: IntArray) -> Rhythm:
-    """Rhythm of events, given the account and the time (s) of each.
+    """Rhythm of events, given the account and the time (s) of each. All that an account sends in one hour counts
+    once, or whoever asks ten things in one go would seem to keep hours.
 
-    For n events of an account, (|sum exp(i angle)|^2 - n) / (n (n - 1)) is an unbiased estimate of the
+    For n active hours of an account, (|sum exp(i angle)|^2 - n) / (n (n - 1)) is an unbiased estimate of the
     squared mean resultant length (Mardia and Jupp, 2000, "Directional statistics", 2.3); accounts are
     averaged with weights n - 1.
     """
-    angles = 2 * np.pi * (timestamps % _DAY_S) / _DAY_S
-    _, codes, counts = np.unique(accounts, return_inverse=True, return_counts=True)
+    hours = np.unique(np.stack([accounts, timestamps // _HOUR_S], axis=1), axis=0)
+    angles = 2 * np.pi * _HOUR_S * (hours[:, 1] % (_DAY_S // _HOUR_S)) / _DAY_S
+    _, codes, counts = np.unique(hours[:, 0], return_inverse=True, return_counts=True)
     length = np.bincount(codes, np.cos(angles)) ** 2 + np.bincount(codes, np.sin(angles)) ** 2
     several = counts > 1
     pairs = int((counts[several] - 1).sum())

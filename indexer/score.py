@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from indexer.calibration import PRIOR, Calibration, q_values
-from indexer.evidence import Background, Observation, capability_of, measures
+from indexer.evidence import Background, Observation, measures
 from models.campaign import Evidence, EvidenceKind, Level
 
 LIKELY: Final = 0.5  # score
@@ -54,7 +54,7 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
         Verdict(
             score=(score := float(1.0 / (1.0 + np.exp(-sums[place])))),
             level=_level(score, float(rates[place]), evidence[place]) if place in set(tested) else Level.WATCH,
-            capability=capability_of(seen.template.skeleton),
+            capability=seen.aim.capability,
             evidence=evidence[place],
             p_value=p_values[place],
             false_discovery=float(rates[place]),

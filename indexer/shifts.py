@@ -29,7 +29,9 @@ _MOSTLY: Final = 2 / 3  # share of an account's events after the move that are t
 _MOMENTS: Final = 200
 _SESSION_GAP_S: Final = 3600  # a swap counts visits of an account, a pivot what it did in each
 _STRADDLE: Final = 0.2  # of the accounts expected to be active before and after: no more may be, for a swap
-_LATE: Final = 0.25  # share of a side's time next to the swap ...
+_LATE: Final = (
+    0.25  # share of a side's sessions next to the swap, in whatever time, as batches pause for hours ...
+)
 _STILL_THERE: Final = 0.45  # ... in which so many of its accounts are last, or first, seen; rotation leaves 0.25
 _LEAST_SWAPPED: Final = 0.25
 _LEAST_NEW: Final = 0.05  # share of the events that a template or model must have, to be moved to
@@ -137,12 +139,13 @@ def pool_swap(times: IntArray, accounts: IntArray) -> list[FoundShift]:
     both = len(first) - old - new
     best = int(np.lexsort((tried, -np.minimum(old, new), both))[0])
     moment, straddling = int(tried[best]), int(both[best])
-    share = np.searchsorted(starts, moment) / len(starts)
+    before = int(np.searchsorted(starts, moment))
+    share = before / len(starts)
     expected = float((1 - share**sessions - (1 - share) ** sessions).sum())
     p_value = min(1.0, len(tried) * _lower_tail(straddling, expected))
     went, came = last[last < moment], first[first >= moment]
-    stayed = (went >= moment - _LATE * (moment - moments.min())).mean()
-    ready = (came <= moment + _LATE * (moments.max() - moment)).mean()
+    stayed = (np.searchsorted(starts, went, side="right") > (1 - _LATE) * before).mean()
+    ready = (np.searchsorted(starts, came) < before + _LATE * (len(starts) - before)).mean()
     if straddling > _STRADDLE * expected or p_value > SIGNIFICANT or min(stayed, ready) < _STILL_THERE:
         return []
     exchanged = 1.0 - straddling / len(first)

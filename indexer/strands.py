@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -13,8 +14,8 @@ from indexer.events import EventTable
 from indexer.groups import Groups
 from indexer.shifts import FoundShift, Traffic, shifts
 from indexer.skeleton import extract_variants
-from indexer.store import Store
-from models.campaign import HistoryEntry, Shift, ShiftKind, Side, Strand
+from indexer.store import Store, StoredPrompt
+from models.campaign import HistoryEntry, Shift, ShiftKind, Side, Strand, Template
 from models.text import clean
 from models.view import View, only_system
 
@@ -22,6 +23,7 @@ IntArray = NDArray[np.int64]
 
 _TEMPLATE_SAMPLE: Final = 300
 _MOST_STRANDS: Final = 8
+_AT_ONCE: Final = timedelta(hours=6)
 _SAME_SHIFT_S: Final = 12 * 3600  # the same kind of shift so near to one reported before is the same one
 
 
@@ -30,9 +32,10 @@ def strands_of(
 ) -> tuple[Strand, ...]:
     """The strands of the group whose events are `rows`, the _MOST_STRANDS with the most events, by number.
 
-    The template is of the users' text; of the system text for a group that only the system view found.
+    The template is of the users' text; of the system text for a group that only the system view found, or whose
+    users share no word.
     """
-    role = "system" if only_system(views) else "user"
+    roles = ("system",) if only_system(views) else ("user", "system") if View.SYSTEM in views else ("user",)
     prompts = corpus.event_prompt[rows]
     numbers, counts = np.unique(groups.strand[prompts], return_counts=True)
     kept = numbers[np.argsort(-counts, kind="stable")[:_MOST_STRANDS]]
@@ -45,8 +48,7 @@ def strands_of(
         for prompt, account in zip(corpus.event_prompt[of_sample], corpus.events.account[of_sample], strict=True):
             senders[int(prompt)].add(int(account))
         stored = store.prompts_by_id(corpus.prompt_ids[sample].tolist())
-        texts = [clean(each.system if role == "system" else each.user) for each in stored]
-        template, *variants = extract_variants(texts, list(senders.values()), role)
+        template, *variants = _worded(stored, list(senders.values()), roles)
         times = corpus.events.timestamp[mine]
         found.append(
             Strand(
@@ -60,6 +62,24 @@ def strands_of(
             )
         )
     return tuple(found)
+
+
+def fixed_text(template: Template, variants: Sequence[Template]) -> str:
+    """What a campaign says in all its wordings, one to a line."""
+    return "\n".join(each.skeleton for each in (template, *variants))
+
+
+def _worded(
+    prompts: Sequence[StoredPrompt], senders: Sequence[set[int]], roles: Sequence[str]
+) -> tuple[Template, ...]:
+    """The template and its variants in the first role that has fixed text; in the first if none has."""
+    found = [
+        extract_variants(
+            [clean(each.system if role == "system" else each.user) for each in prompts], senders, role
+        )
+        for role in roles
+    ]
+    return tuple(next((each for each in found if each[0].literal_share > 0), found[0]))
 
 
 def shifts_of(events: EventTable, rows: IntArray, strand: IntArray) -> list[Shift]:
@@ -76,8 +96,16 @@ def shifts_of(events: EventTable, rows: IntArray, strand: IntArray) -> list[Shif
 
 
 def handovers(found: Sequence[Shift]) -> int:
-    """How many of the shifts are swaps or pivots, which people who happen to use one thing do not make."""
-    return sum(shift.kind not in (ShiftKind.DORMANT, ShiftKind.REVIVED) for shift in found)
+    """How many of the shifts are swaps or pivots, which people who happen to use one thing do not make.
+
+    A swap over a long pause does not count: a course given on Tuesday and on Wednesday looks like one.
+    """
+    return sum(
+        shift.end - shift.begin <= _AT_ONCE
+        if shift.kind is ShiftKind.POOL_SWAP
+        else shift.kind in (ShiftKind.TEMPLATE_PIVOT, ShiftKind.MODEL_PIVOT)
+        for shift in found
+    )
 
 
 def with_shifts(

@@ -234,6 +234,8 @@ class Campaign:
     """A group of near-duplicate prompts and what is known about it.
 
     score: probability of a campaign given the evidence, in [0, 1], under the model in `indexer.score`.
+    p_value: chance of a benign group of this width to look at least so, in (0, 1]. false_discovery: the rate among
+        the groups tested at which this one counts as a campaign; 1 if it was too narrow or shallow to be tested.
     units: accounts, with all accounts of one organisation counted once.
     depth: median events a unit.
     capability: what the prompts are after ("reasoning", "coding", ...), "" if nothing points anywhere.
@@ -245,6 +247,8 @@ class Campaign:
     campaign_id: str
     level: Level
     score: float
+    p_value: float
+    false_discovery: float
     capability: str
     events: int
     prompts: int

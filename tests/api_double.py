@@ -64,6 +64,8 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
         campaign_id=campaign_id,
         level=level,
         score=0.97 if level.is_alarm else 0.2,
+        p_value=0.0001 if level.is_alarm else 0.4,
+        false_discovery=0.002 if level.is_alarm else 0.8,
         capability="data analysis",
         events=100,
         prompts=80,

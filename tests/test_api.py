@@ -306,6 +306,8 @@ async def test_campaigns_are_listed_with_their_summary(api: httpx.AsyncClient) -
                 "campaign_id": EXAMPLE_CAMPAIGN,
                 "level": "likely",
                 "score": 0.97,
+                "p_value": 0.0001,
+                "false_discovery": 0.002,
                 "label": None,
                 "capability": "data analysis",
                 "events": 100,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from indexer.aims import NO_AIM
 from indexer.calibration import load_calibration
 from indexer.corpus import Corpus
 from indexer.describe import (
@@ -95,7 +96,7 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     mine = events_by_group(corpus, np.array(groups), max(groups) + 1)[0]
     events = corpus.events
     totals = totals_of(events)
-    seen = observe(corpus, mine, TEMPLATE, (View.WHOLE,), totals, 0)
+    seen = observe(corpus, mine, TEMPLATE, NO_AIM, (View.WHOLE,), totals, 0)
     return portray(corpus, mine, judge([seen], background_of(events), load_calibration())[0], totals)
 
 

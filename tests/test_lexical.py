@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from indexer.cluster import NOISE
 from indexer.grams import GRAM_TOKENS, gram_hashes, token_hashes, token_table
-from indexer.lexical import CORE_SHARE, core_grams, join_templates
+from indexer.lexical import CORE_SHARE, MIN_WORDED_GRAMS, core_grams, join_templates
 from indexer.views import ViewTexts
 from models.text import tokens
 from models.view import View
@@ -102,8 +102,39 @@ def test_noise_with_less_than_the_needed_share_of_the_template_is_not() -> None:
     words = tokens(REASON)
     grams = len(words) - GRAM_TOKENS + 1
     least = next(n for n in range(grams + 1) if n >= 0.6 * grams)  # grams that must be held
-    enough, short = (" ".join(words[: held + GRAM_TOKENS - 1]) for held in (least, least - 1))
+    enough, short = (
+        f"{payload(held)} {' '.join(words[: held + GRAM_TOKENS - 1])} {payload(90 + held)}"
+        for held in (least, least - 1)
+    )
     assert joined([*wrapped(REASON, 5), enough, short], [0] * 5 + [NOISE] * 2) == [0] * 6 + [NOISE]
+
+
+def worded(rng: Random) -> str:
+    """Six sentences, each in one of five wordings: hardly a gram is in half of such texts."""
+    wordings = [(place, rng.randrange(5)) for place in range(6)]
+    return " ".join(f"{word}{place}{wording}" for place, wording in wordings for word in "abcdefghi")
+
+
+def test_noise_made_of_a_clusters_wordings_is_taken_in() -> None:
+    rng = Random(1)
+    texts = [worded(rng) for _ in range(42)]
+    assert joined(texts, [0] * 40 + [NOISE] * 2) == [0] * 42
+
+
+def test_noise_with_fewer_wordings_than_words_of_its_own_is_not() -> None:
+    rng = Random(2)
+    texts = [worded(rng) for _ in range(40)]
+    own = len(tokens(texts[0])) - GRAM_TOKENS + 1  # grams of one more text of the cluster
+    padding = " ".join(payload(number) for number in range(own // 6 + 1))
+    assert joined([*texts, f"{worded(rng)} {padding}"], [0] * 40 + [NOISE])[-1] == NOISE
+
+
+def test_a_phrase_of_a_cluster_is_too_short_to_be_taken_in() -> None:
+    rng = Random(3)
+    texts = [worded(rng) for _ in range(40)]
+    phrase = tokens(texts[0])
+    five, six = (" ".join(phrase[: grams + GRAM_TOKENS - 1]) for grams in (MIN_WORDED_GRAMS - 1, MIN_WORDED_GRAMS))
+    assert joined([*texts, five, six], [0] * 40 + [NOISE] * 2)[-2:] == [NOISE, 0]
 
 
 def test_unrelated_noise_stays_noise() -> None:

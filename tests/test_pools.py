@@ -55,6 +55,22 @@ def test_viral_prompts_of_the_same_people_stay_apart() -> None:
     assert joined([range(30), range(30)], each=1) == 2
 
 
+def test_a_pool_that_spreads_its_work_thin_is_one() -> None:
+    """Four templates, each sent once by every account; two would be a coincidence of taste."""
+    assert joined([range(30)] * 4, each=1) == 1
+    assert joined([range(30)] * 2, each=1) == 2
+
+
+def test_viral_prompts_of_one_audience_stay_apart_however_many() -> None:
+    """Four prompts, the same to a letter from everybody."""
+    corpus, groups = world([range(30)] * 4, each=1)
+    prompt = np.where(groups.of_prompt == UNGROUPED, np.arange(len(corpus)), 30 * groups.of_prompt)
+    same = corpus_of(len(corpus), list(zip(prompt[corpus.event_prompt], corpus.events.unit, strict=True)))
+    sent = np.isin(np.arange(len(corpus)), prompt)
+    of_prompt = np.where(sent, groups.of_prompt, UNGROUPED)
+    assert len(join_pools(same, Groups(of_prompt, groups.views, groups.strand))) == 4
+
+
 def test_a_shallow_side_line_of_a_deep_pool_belongs_to_it() -> None:
     """Thirteen accounts of a pool send a second template, most of them once."""
     corpus, groups = world([range(30), range(13), range(100, 130)])

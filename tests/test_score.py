@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nbinom
 
+from indexer.aims import Aim
 from indexer.calibration import PRIOR, load_calibration
 from indexer.evidence import (
     BALANCED,
     ORGANIC,
     Background,
     Observation,
-    capability_of,
     count_log_likelihood,
     largest_share_within,
     measures,
@@ -53,6 +53,7 @@ def group(**changes: Any) -> Observation:
         networks=NONE,
         sessions=Sessions(0.0, 960),
         template=REASONING,
+        aim=Aim("reasoning", 2.0),
         handovers=0,
         views=(View.WHOLE, View.RECURRING),
     )
@@ -290,23 +291,6 @@ def test_the_more_groups_are_tested_the_surer_each_must_be() -> None:
     assert alone.score == among.score
 
 
-@pytest.mark.parametrize(
-    ("skeleton", "capability"),
-    [
-        ("", ""),
-        ("Translate {1} into French", ""),
-        ("Think step by step about {1}", "reasoning"),
-        ("Grade {1} by this rubric", "grading"),
-        ("Write python code with unit tests for {1}", "coding"),
-        ("You may call these tools; give the arguments of {1}", "tool use"),
-        ("请逐步推理", "reasoning"),
-    ],
-)
-def test_the_capability_is_the_one_whose_words_it_uses_most(skeleton: str, capability: str) -> None:
-    assert capability_of(skeleton) == capability
-    assert capability_of(skeleton.upper()) == capability
-
-
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), max_size=20), st.integers(0, 300))
 def test_largest_share_within_equals_a_loop(moments: list[int], width: int) -> None:
@@ -322,7 +306,7 @@ def test_rhythm_equals_the_mean_over_pairs(events: list[tuple[int, int]]) -> Non
     found = rhythm(table[:, 0], table[:, 1])
     total = pairs = 0.0
     for account in range(4):
-        times = [time for owner, time in events if owner == account]
+        times = sorted({time // HOUR * HOUR for owner, time in events if owner == account})
         if len(times) < 2:
             continue
         cosines = [

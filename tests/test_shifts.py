@@ -99,6 +99,19 @@ def test_half_a_pool_that_moves_to_another_template_is_a_pivot(seed: int, share:
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_a_pool_that_took_over_during_a_pause_is_told(seed: int) -> None:
+    """Batches of eight hours, each account three times in each; a new pool from the second day's batch on."""
+    dice = np.random.default_rng(seed)
+    old = uniform(dice, 60, 3, 0, 8 * HOUR)
+    new = uniform(dice, 60, 3, 24 * HOUR, 32 * HOUR)
+    times, accounts = np.r_[old[0], new[0]], np.r_[old[1], new[1] + 60]
+    (swap,) = found(traffic(times, accounts))
+    assert swap.kind is ShiftKind.POOL_SWAP
+    assert swap.begin - START < 8 * HOUR <= 24 * HOUR <= swap.end - START
+    assert min(swap.accounts) >= 40
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_templates_used_side_by_side_are_no_pivot(seed: int) -> None:
     dice = np.random.default_rng(seed)
     times, accounts = uniform(dice, 60, 12, 0, 10 * DAY)

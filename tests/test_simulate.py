@@ -373,6 +373,12 @@ def test_a_burst_is_near_its_peak() -> None:
     assert sum(abs(hour - 10) < 3 for hour in hours) > 450
 
 
+def test_batches_run_in_the_same_hours_of_every_day() -> None:
+    hours = draw_hours(700, Clock.BATCHES, 0, Window(0, 24 * 7), 50.0, Random(1))  # 2 in the morning
+    assert {int(hour // 24) for hour in hours} >= set(range(7))
+    assert all(abs((hour - 2 + 12) % 24 - 12) <= 3.5 for hour in hours)
+
+
 # Evasions and wording
 
 

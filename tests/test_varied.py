@@ -8,6 +8,7 @@ import pytest
 
 from indexer.actors import Account, Actor, Place, compose
 from indexer.axes import Axes, attacker
+from indexer.clock import Clock
 from indexer.phrasing import brief, foreign, halves, phrasing
 from indexer.sample import load_texts
 from indexer.simulate import Cast, SimulatedEvent, WorldSpec, simulate
@@ -169,5 +170,5 @@ def test_attackers_differ_from_seed_to_seed() -> None:
     drawn = [attacker(Random(seed), 1.0) for seed in range(200)]
     assert min(each.accounts for each in drawn) < 45
     assert max(each.accounts for each in drawn) > 300
-    assert len({each.clock for each in drawn}) == 2
+    assert {each.clock for each in drawn} == {Clock.ROUND_THE_CLOCK, Clock.BATCHES, Clock.HUMAN}
     assert len({each.load for each in drawn}) == 3
