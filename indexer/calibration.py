@@ -22,7 +22,7 @@ DoubleArray = NDArray[np.float64]
 
 PRIOR: Final = -2.5  # log-odds that a group wide and deep enough to be tested is a campaign, before looking closer
 TAIL_SHARE: Final = 0.1  # of the benign sums, the highest, that the tail beyond them is drawn from
-TAIL_CONFIDENCE: Final = 0.95
+TAIL_CONFIDENCE: Final = 0.8
 WIDE_UNITS: Final = 25  # from so many on, a benign group's numbers are seldom far from what is usual
 LEAST_NULL: Final = 50  # benign groups of one width, below which those of any width have to do
 _RIDGE: Final = 0.01  # how firmly the beliefs are held
@@ -38,6 +38,7 @@ BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would 
     "networks": 0.5,
     "dedication": 1.0,
     "hand-over": 4.0,
+    "meetings": 2.5,
     "elicitation": 2.0,
     "shared text": 0.3,
     "system prompt": 1.5,
@@ -76,7 +77,7 @@ class Calibration(msgspec.Struct, frozen=True):
     def contribution(self, measure: Measure) -> float:
         """Weight of evidence (nats) of one component, against a benign group of the usual kind."""
         component = self.components[measure.name]
-        return 0.0 if measure.observed is None else component.weight * (measure.value - component.centre)
+        return component.weight * measure.certainty * (measure.value - component.centre)
 
     def p_value(self, total: float, units: int) -> float:
         """Chance of a benign group of about this width to have at least this sum, in (0, 1]. A dozen users look
@@ -130,16 +131,10 @@ def calibrate(
     observation counts as an ordinary benign one.
     """
     names = [each.name for each in benign[0]]
-    centres = [
-        _mean([row[place].value for row in benign if row[place].observed is not None])
-        for place in range(len(names))
-    ]
+    centres = [_mean([row[place] for row in benign]) for place in range(len(names))]
     values = np.array(
         [
-            [
-                0.0 if each.observed is None else each.value - centre
-                for each, centre in zip(row, centres, strict=True)
-            ]
+            [each.certainty * (each.value - centre) for each, centre in zip(row, centres, strict=True)]
             for row in (*benign, *planted)
         ]
     )
@@ -179,5 +174,7 @@ def _fitted(values: DoubleArray, sides: DoubleArray, beliefs: DoubleArray) -> Do
     return weights
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else 0.0
+def _mean(measures: Sequence[Measure]) -> float:
+    """Mean value, weighted by certainty."""
+    total = sum(each.certainty for each in measures)
+    return float(sum(each.certainty * each.value for each in measures) / total) if total else 0.0

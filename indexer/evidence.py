@@ -30,9 +30,13 @@ _HOURS_EVENTS: Final = 100.0
 _WIDE: Final = 0.7  # logarithm of 2: thirty accounts
 _OWN_HOURS: Final = -3.0  # value of a group that keeps hours of its own beyond doubt
 _COMES_TOGETHER: Final = frozenset({"balance", "births", "networks"})
+_SOME_UNITS: Final = 20  # from which evenness counts in full
 _MIN_PAIRS: Final = 20
+_MANY_PAIRS: Final = 100.0
 _MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
-_ONE_CUSTOMER: Final = 0.8  # share of accounts on one payment method or network, from which it is one customer
+_COMPANIES: Final = 2  # payment methods at most that, if they pay for ...
+_OF_COMPANIES: Final = 0.8  # ... this share of accounts, are a company's or two
+_ONE_SITE: Final = 0.8  # share of accounts in one network, from which it is one site
 _BIRTH_WINDOW_S: Final = 72 * 3600
 
 
@@ -86,6 +90,7 @@ class Observation:
 class Measure:
     """One component of one group. observed: in the unit that the explanation names, None if not available.
     value: the same on a bounded scale on which more speaks for a campaign, 0 if not available.
+    certainty: how much of its worth it has, in [0, 1]: little where it rests on little, 0 if not available.
     """
 
     name: str
@@ -93,6 +98,11 @@ class Measure:
     observed: float | None
     value: float
     explanation: str
+    certainty: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.certainty <= 1 or (self.observed is None and self.certainty):
+            raise ValueError(f"certainty of {self.name} is {self.certainty} of the observation {self.observed}")
 
 
 def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
@@ -102,9 +112,12 @@ def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
     hours of its own, the less its balance, its births and its networks speak for a campaign.
     """
     found = tuple(component(seen, background) for component in _COMPONENTS)
-    kept = 1.0 + next(each.value for each in found if each.name == "hours") / -_OWN_HOURS
+    hours = next(each for each in found if each.name == "hours")
+    doubt = hours.certainty * hours.value / _OWN_HOURS
     return tuple(
-        replace(each, value=each.value * kept) if each.name in _COMES_TOGETHER and each.value > 0 else each
+        replace(each, certainty=each.certainty * (1.0 - doubt))
+        if each.name in _COMES_TOGETHER and each.value > 0
+        else each
         for each in found
     )
 
@@ -143,14 +156,15 @@ def _depth(seen: Observation, _: Background) -> Measure:
 
 
 def _balance(seen: Observation, _: Background) -> Measure:
-    """People who try a published prompt once or twice are as even as a scheduler's accounts: to be even says the
-    less, the less there was to spread.
+    """People who try a published prompt once or twice are as even as a scheduler's accounts: the less there is to
+    spread, the less evenness says.
     """
     mean = float(np.mean(seen.counts))
     ratio = count_log_likelihood(seen.counts, BALANCED) - count_log_likelihood(seen.counts, ORGANIC)
-    value = float(np.tanh(ratio / 8.0)) * (_bounded((mean - 1) / _MUCH_TO_SPREAD, 0.0, 1.0) if ratio > 0 else 1.0)
+    certainty = _share((mean - 1) / _MUCH_TO_SPREAD) * _share(len(seen.counts) / _SOME_UNITS)
     text = "variance over mean of the counts; near 1 when a scheduler spreads the work, large when people do"
-    return _coordination("balance", float(np.var(seen.counts)) / mean, value, text)
+    variation = float(np.var(seen.counts)) / mean
+    return _coordination("balance", variation, float(np.tanh(ratio / 8.0)), text, certainty)
 
 
 def _clock(seen: Observation, background: Background) -> Measure:
@@ -158,9 +172,9 @@ def _clock(seen: Observation, background: Background) -> Measure:
     observed, expected = seen.rhythm.concentration, background.rhythm.concentration
     if seen.rhythm.pairs < _MIN_PAIRS or expected <= 0:
         return _not_available("clock", "too few events an account to see its hours")
-    certainty = min(1.0, seen.rhythm.pairs / 100)
+    certainty = _share(seen.rhythm.pairs / _MANY_PAIRS)
     text = "how far each account keeps to hours of its own; 0 when it is awake round the clock"
-    return _coordination("clock", observed, certainty * _bounded(0.5 - observed / expected, -0.6, 0.6), text)
+    return _coordination("clock", observed, _bounded(0.5 - observed / expected, -0.6, 0.6), text, certainty)
 
 
 def _hours(seen: Observation, background: Background) -> Measure:
@@ -176,17 +190,18 @@ def _hours(seen: Observation, background: Background) -> Measure:
     own = float(gammaln(_HOURS) - gammaln(_HOURS + counts.sum()) + (gammaln(1 + counts) - gammaln(1)).sum())
     text = "evenness of all its events over the hours of the day, 0 to 1; a class or an office keeps few hours"
     value = _bounded(0.2 * (max(usual, steady) - own), _OWN_HOURS, 0.0)
-    return _coordination("hours", _evenness(seen.hours / seen.hours.sum()), value, text)
+    certainty = _share(counts.sum() / _HOURS_EVENTS)
+    return _coordination("hours", _evenness(seen.hours / seen.hours.sum()), value, text, certainty)
 
 
 def _sessions(seen: Observation, background: Background) -> Measure:
     """People sit down and ask several things; a scheduler's accounts take turns."""
     if seen.sessions.gaps < _MIN_PAIRS:
         return _not_available("sessions", "too few events an account to see its sessions")
-    certainty = min(1.0, seen.sessions.gaps / 100)
-    value = certainty * _bounded(background.sessions.excess - seen.sessions.excess, -0.5, 0.5)
+    certainty = _share(seen.sessions.gaps / _MANY_PAIRS)
+    value = _bounded(background.sessions.excess - seen.sessions.excess, -0.5, 0.5)
     text = "how much oftener than chance an account's events follow each other within half an hour"
-    return _coordination("sessions", seen.sessions.excess, value, text)
+    return _coordination("sessions", seen.sessions.excess, value, text, certainty)
 
 
 def _smoothed(shares: DoubleArray) -> DoubleArray:
@@ -205,11 +220,13 @@ def _births(seen: Observation, background: Background) -> Measure:
 def _payments(seen: Observation, _: Background) -> Measure:
     if len(seen.payments) < _MIN_ACCOUNTS:
         return _not_available("payments", "payment ids are not given")
-    counts = np.bincount(seen.payments)
-    each = float(len(seen.payments) / np.count_nonzero(counts))
-    one = counts.max() >= _ONE_CUSTOMER * len(seen.payments)
-    text = "accounts to a payment method; one method for all of them is one customer, a few for many is a pool"
-    return _coordination("payments", each, -1.0 if one else _bounded(np.log2(each), 0.0, 2.5), text)
+    counts = np.unique(seen.payments, return_counts=True)[1]
+    each = float(len(seen.payments) / len(counts))
+    of_companies = np.sort(counts)[-_COMPANIES:].sum() >= _OF_COMPANIES * len(seen.payments)
+    text = (
+        "accounts to a payment method; one or two for all are companies that pay for their staff, a few are a pool"
+    )
+    return _coordination("payments", each, -1.0 if of_companies else _bounded(np.log2(each), 0.0, 2.5), text)
 
 
 def _networks(seen: Observation, background: Background) -> Measure:
@@ -217,7 +234,7 @@ def _networks(seen: Observation, background: Background) -> Measure:
         return _not_available("networks", "networks are not given")
     counts = np.bincount(seen.networks)
     lift = same_value(seen.networks) / background.same_network
-    one = counts.max() >= _ONE_CUSTOMER * len(seen.networks)
+    one = counts.max() >= _ONE_SITE * len(seen.networks)
     text = "times as often as in general that two of its accounts share a network; one network for all is one site"
     return _coordination("networks", lift, -1.0 if one else _bounded(np.log2(max(lift, 1.0) / 2), 0.0, 2.5), text)
 
@@ -231,6 +248,12 @@ def _dedication(seen: Observation, _: Background) -> Measure:
 def _handover(seen: Observation, _: Background) -> Measure:
     text = "times that one set of accounts gave way to another, or moved as one to another template or model"
     return _coordination("hand-over", float(seen.handovers), float(seen.handovers > 0), text)
+
+
+def _meetings(seen: Observation, _: Background) -> Measure:
+    met = float(View.MEETINGS in seen.views)
+    text = "1 if its accounts keep meeting in small groups, over task after task, far more than by chance"
+    return _coordination("meetings", met, met, text)
 
 
 def _elicitation(seen: Observation, _: Background) -> Measure:
@@ -265,6 +288,7 @@ _COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
     _networks,
     _dedication,
     _handover,
+    _meetings,
     _elicitation,
     _shared_text,
     _role,
@@ -292,12 +316,16 @@ def _evenness(shares: DoubleArray) -> float:
     return float(-(present * np.log(present)).sum() / np.log(len(shares)))
 
 
-def _coordination(name: str, observed: float, value: float, text: str) -> Measure:
-    return Measure(name, EvidenceKind.COORDINATION, observed, value, text)
+def _coordination(name: str, observed: float, value: float, text: str, certainty: float = 1.0) -> Measure:
+    return Measure(name, EvidenceKind.COORDINATION, observed, value, text, certainty)
 
 
 def _not_available(name: str, why: str) -> Measure:
-    return Measure(name, EvidenceKind.COORDINATION, None, 0.0, f"not available: {why}")
+    return Measure(name, EvidenceKind.COORDINATION, None, 0.0, f"not available: {why}", 0.0)
+
+
+def _share(value: float) -> float:
+    return _bounded(value, 0.0, 1.0)
 
 
 def _bounded(value: float, low: float, high: float) -> float:

@@ -74,9 +74,9 @@ class TokenTable:
             yield first, last
             first = last
 
-    def distinct_grams(self, first: int, last: int) -> tuple[HashArray, IntArray]:
+    def distinct_grams(self, first: int, last: int, length: int = GRAM_TOKENS) -> tuple[HashArray, IntArray]:
         """Grams of texts first to last, once a text: (hashes, index of the text), both (m,)."""
-        hashes, inside = self._grams_between(first, last)
+        hashes, inside = self._grams_between(first, last, length)
         lengths = np.diff(self.offsets[first : last + 1])
         owners = np.repeat(np.arange(first, last, dtype=np.int64), lengths)
         hashes, owners = hashes[inside], owners[inside]
@@ -86,13 +86,15 @@ class TokenTable:
         fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
         return hashes[fresh], owners[fresh]
 
-    def _grams_between(self, first: int, last: int) -> tuple[HashArray, NDArray[np.bool_]]:
+    def _grams_between(
+        self, first: int, last: int, length: int = GRAM_TOKENS
+    ) -> tuple[HashArray, NDArray[np.bool_]]:
         start, end = int(self.offsets[first]), int(self.offsets[last])
         hashes = np.zeros(end - start, np.uint64)
-        whole = gram_hashes(self.hashes[start:end], GRAM_TOKENS)
+        whole = gram_hashes(self.hashes[start:end], length)
         hashes[: len(whole)] = whole
         ends = np.repeat(self.offsets[first + 1 : last + 1], np.diff(self.offsets[first : last + 1]))
-        inside = np.arange(start, end) + GRAM_TOKENS <= ends
+        inside = np.arange(start, end) + length <= ends
         return hashes, inside
 
 

@@ -1,7 +1,7 @@
 """From clusters in each view to groups of prompts: each prompt in one group at most."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +64,17 @@ def combine(corpus: Corpus, clustered: Sequence[Clustered], min_units: int, min_
     if View.WHOLE in by_view:
         _absorb(drafts, _drafts(by_view[View.WHOLE]), events)
     _absorb(drafts, _repeated(corpus, min_units), events)
+    return _numbered(corpus, drafts, min_units, min_events)
+
+
+def with_more(
+    corpus: Corpus, groups: Groups, more: Sequence[Set[int]], view: View, min_units: int, min_events: int
+) -> Groups:
+    """Groups with further ones of prompts that are in none, all found by `view`; small ones are dropped."""
+    drafts = [
+        _Draft(set(np.flatnonzero(groups.of_prompt == n).tolist()), set(v)) for n, v in enumerate(groups.views)
+    ]
+    drafts += [_Draft(set(prompts), {view}) for prompts in more]
     return _numbered(corpus, drafts, min_units, min_events)
 
 

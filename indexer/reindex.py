@@ -20,11 +20,12 @@ from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HotGrams
 from indexer.graph import chord
-from indexer.groups import Clustered, Groups, combine
+from indexer.groups import UNGROUPED, Clustered, Groups, combine, with_more
 from indexer.index import VectorIndex
 from indexer.lexical import join_templates
 from indexer.lock import exclusive
 from indexer.match import view_encoders
+from indexer.meetings import meeting_prompts
 from indexer.pools import join_pools
 from indexer.progress import Progress, SilentProgress
 from indexer.sample import load_texts
@@ -32,7 +33,7 @@ from indexer.settings import Detection, Settings
 from indexer.stages import Stages
 from indexer.store import Store
 from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
-from indexer.views import recurring_view, whole_view
+from indexer.views import recurring_view, whole_view, words_of
 from models.campaign import Campaign
 from models.errors import GenerationDamaged
 from models.generation import Manifest
@@ -91,8 +92,9 @@ def _build(
     with stages.stage("read events and prompts"):
         corpus = build_corpus(store.event_table(watermark), store.prompts(watermark))
     with stages.stage("find recurring text"):
-        recurring, hot = recurring_view(View.RECURRING, corpus, detection)
-        system, hot_system = recurring_view(View.SYSTEM, corpus, detection)
+        words = words_of(corpus.user)
+        recurring, hot = recurring_view(View.RECURRING, corpus, words, detection)
+        system, hot_system = recurring_view(View.SYSTEM, corpus, words_of(corpus.system), detection)
         whole = whole_view(corpus, encoder)
     encoders = view_encoders(encoder)
     caches = {each.space.key: VectorCache(settings.vectors, each.space) for each in encoders.values()}
@@ -122,7 +124,10 @@ def _build(
             views.append(ViewVectors(texts, vectors[texts.view], labels))
     with stages.stage("combine groups"):
         found = [Clustered(each.texts, each.labels) for each in views]
-        clustered = join_pools(corpus, combine(corpus, found, detection.min_units, detection.min_events))
+        least = detection.min_units, detection.min_events
+        grouped = combine(corpus, found, *least)
+        meeting = meeting_prompts(corpus, words.role, words.table, grouped.of_prompt == UNGROUPED)
+        clustered = join_pools(corpus, with_more(corpus, grouped, meeting, View.MEETINGS, *least))
     with stages.stage("set thresholds"):
         exemplars = group_exemplars(views, clustered, ceilings, detection)
         groups = extended(views, clustered, exemplars)

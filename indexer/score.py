@@ -17,7 +17,7 @@ from models.campaign import Evidence, EvidenceKind, Level
 
 LIKELY: Final = 0.5  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.01  # false discoveries among the groups of a generation
+LIKELY_RATE: Final = 0.02  # false discoveries among the groups of a generation
 STRONG_RATE: Final = 0.001
 MIN_ALARM_UNITS: Final = 10
 MIN_ALARM_DEPTH: Final = 2.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.corpus import Corpus, distinct
+from indexer.corpus import Corpus, Distinct, distinct
 from indexer.encode import Encoder
-from indexer.grams import HotGrams, hot_grams, token_table
+from indexer.grams import HotGrams, TokenTable, hot_grams, token_table
 from indexer.recurring import recurring_texts
 from indexer.settings import Detection
 from models.view import View
@@ -37,12 +37,25 @@ def whole_view(corpus: Corpus, encoder: Encoder) -> ViewTexts:
     return _view(View.WHOLE, corpus, [encoder.windows(text) if text else [] for text in corpus.user])
 
 
-def recurring_view(view: View, corpus: Corpus, detection: Detection) -> tuple[ViewTexts, HotGrams]:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The distinct texts of a corpus in one role, and their tokens."""
+
+    role: Distinct
+    table: TokenTable
+
+
+def words_of(texts: Sequence[str]) -> Words:
+    """Words of the texts of all prompts in one role."""
+    role = distinct(texts)
+    return Words(role, token_table(role.texts))
+
+
+def recurring_view(view: View, corpus: Corpus, words: Words, detection: Detection) -> tuple[ViewTexts, HotGrams]:
     """Recurring text of the user's words (View.RECURRING) or of the system prompt (View.SYSTEM), and the hot
     grams that decide what recurs.
     """
-    role = distinct(corpus.system if view is View.SYSTEM else corpus.user)
-    table = token_table(role.texts)
+    role, table = words.role, words.table
     sent_by = corpus.senders_of(role.text_of_prompt, len(role.texts))
     hot = hot_grams(table, sent_by, _min_texts(view, detection), detection.gram_units)
     recurring = recurring_texts(role.texts, table, hot)

@@ -11,12 +11,14 @@ class View(StrEnum):
     RECURRING  the user's text that recurs over many prompts and accounts, slots dropped: finds wrappers.
     SYSTEM     the same of the system text.
     EXACT      the fingerprint of the canonical prompt: finds one prompt sent again and again.
+    MEETINGS   who shares a text with whom: finds accounts that keep meeting in small groups, without a template.
     """
 
     WHOLE = "whole"
     RECURRING = "recurring"
     SYSTEM = "system"
     EXACT = "exact"
+    MEETINGS = "meetings"
 
 
 def only_system(views: Collection[View]) -> bool:

@@ -63,7 +63,8 @@ def test_beyond_the_benign_groups_the_tail_goes_on_falling() -> None:
 def test_a_contribution_is_against_the_usual_benign_group() -> None:
     assert ONE.contribution(measure("depth", 0.5)) == 0.0
     assert ONE.contribution(measure("depth", 2.0)) == 3.0
-    assert ONE.contribution(replace(measure("depth", 2.0), observed=None)) == 0.0
+    assert ONE.contribution(replace(measure("depth", 2.0), certainty=0.25)) == 0.75
+    assert ONE.contribution(replace(measure("depth", 2.0), observed=None, certainty=0.0)) == 0.0
 
 
 @settings(deadline=None, max_examples=20)
@@ -89,8 +90,20 @@ def test_weights_are_never_negative_and_find_what_tells_them_apart(seed: int) ->
     assert found.components["telling"].centre == pytest.approx(np.mean([row[0].value for row in benign]), abs=1e-4)
 
 
+def test_what_rests_on_little_counts_little() -> None:
+    sure, unsure = measure("depth", 3.0), replace(measure("depth", 0.0), certainty=0.5)
+    found = calibrate([(sure,), (unsure,)], [(measure("depth", 5.0),)], [9, 9], 1)
+    assert found.components["depth"].centre == 2.0
+
+
+@pytest.mark.parametrize(("observed", "certainty"), [(1.0, 1.5), (1.0, -0.1), (None, 0.5)])
+def test_a_measure_is_as_certain_as_what_was_observed(observed: float | None, certainty: float) -> None:
+    with pytest.raises(ValueError, match="depth"):
+        replace(measure("depth", 1.0), observed=observed, certainty=certainty)
+
+
 def test_an_observation_that_is_missing_counts_as_usual() -> None:
-    gone = replace(measure("depth", 0.0), observed=None)
+    gone = replace(measure("depth", 0.0), observed=None, certainty=0.0)
     known = calibrate([(measure("depth", value),) for value in (0.0, 1.0)], [(measure("depth", 3.0),)], [9, 9], 1)
     with_gaps = calibrate(
         [(measure("depth", value),) for value in (0.0, 1.0)] + [(gone,)],

@@ -27,6 +27,7 @@ DOORS = {
         "indexer.confidence",
         "indexer.evidence",
         "indexer.graph",
+        "indexer.meetings",
         "indexer.pools",
         "indexer.shifts",
     },

@@ -8,7 +8,7 @@ import numpy as np
 from indexer.corpus import Corpus, build_corpus, distinct
 from indexer.events import EventTable, Names
 from indexer.settings import Detection
-from indexer.views import ViewTexts, recurring_view, whole_view
+from indexer.views import ViewTexts, recurring_view, whole_view, words_of
 from models.prompt import Prompt
 from models.view import View
 from tests.tiny_encoder import TinyEncoder
@@ -117,7 +117,7 @@ def test_the_recurring_view_shows_the_wrapper_and_nothing_of_others() -> None:
     events = [("", f"{WRAPPER}: {item}", unit) for unit, item in enumerate(items)]
     events += [("", "tell me about the history of the bridge", 5), ("", f"{WRAPPER}: alpha beta", 7)]
     corpus = world(events)
-    view, hot = recurring_view(View.RECURRING, corpus, DETECTION)
+    view, hot = recurring_view(View.RECURRING, corpus, words_of(corpus.user), DETECTION)
     assert view.view is View.RECURRING
     assert weights(view) == {WRAPPER: 4}
     assert shown(view, corpus) == {(f"{WRAPPER}: {item}", WRAPPER) for item in items}
@@ -129,18 +129,18 @@ def test_too_few_texts_or_units_make_nothing_recur() -> None:
     one_unit = world([("", f"{WRAPPER}: {item}", 0) for item in items])
     two_texts = world([("", f"{WRAPPER}: {items[unit % 2]}", unit) for unit in range(6)])
     for corpus in (one_unit, two_texts):
-        view, hot = recurring_view(View.RECURRING, corpus, DETECTION)
+        view, hot = recurring_view(View.RECURRING, corpus, words_of(corpus.user), DETECTION)
         assert (view.texts, len(hot.hashes)) == ((), 0)
 
 
 def test_the_system_view_is_apart_and_one_system_text_is_enough() -> None:
     system = "you solve puzzles and show all of your work"
     corpus = world([(system, f"puzzle {unit}", unit) for unit in range(3)] + [("", system, 5)])
-    view, _ = recurring_view(View.SYSTEM, corpus, DETECTION)
+    view, _ = recurring_view(View.SYSTEM, corpus, words_of(corpus.system), DETECTION)
     assert view.view is View.SYSTEM
     assert weights(view) == {system: 3}
     assert shown(view, corpus) == {(f"puzzle {unit}", system) for unit in range(3)}
-    assert recurring_view(View.RECURRING, corpus, DETECTION)[0].texts == ()
+    assert recurring_view(View.RECURRING, corpus, words_of(corpus.user), DETECTION)[0].texts == ()
     assert set(whole_view(corpus, TinyEncoder()).texts) == {"puzzle 0", "puzzle 1", "puzzle 2", system}
 
 
@@ -148,4 +148,4 @@ def test_an_empty_world_has_empty_views() -> None:
     corpus = world([])
     assert whole_view(corpus, TinyEncoder()).texts == ()
     for view in (View.RECURRING, View.SYSTEM):
-        assert recurring_view(view, corpus, DETECTION)[0].points.tolist() == []
+        assert recurring_view(view, corpus, words_of(corpus.user), DETECTION)[0].points.tolist() == []

@@ -1,10 +1,11 @@
 """The detection frontier: recall over accounts x prompts, skeleton x paraphrase, mixing, against other methods.
 
-Every cell is a campaign; the campaigns of a sweep share a few worlds, which are mostly ordinary users and
-every look-alike there is. All methods see the same worlds. A group of a peer counts as alarmed if it has at least
-10 accounts and a median of at least m prompts each; a peer is run with several settings and values of m, and held
-to the one that finds most among those as precise as it gets. Exit status 1 if more than 1 % of what we alarm
-is benign, or if we find less than twice what the best peer does on wrappers or mixed pools.
+Every cell is a campaign; the campaigns of a sweep share a few worlds, which are mostly ordinary users, every
+look-alike there is, and people who paste the tasks that campaigns send. All methods see the same worlds. A group
+of a peer counts as alarmed if it has at least 10 accounts and a median of at least m prompts each; a peer is run
+with several settings and values of m, and held to the one that finds most among those as precise as it gets. Exit
+status 1 if more than 1 % of what we alarm is benign, or if we find less than twice what the best peer does on
+wrappers or mixed pools.
 """
 
 import argparse
@@ -35,24 +36,21 @@ from peers.operating import (  # noqa: E402
     at_best_precision,
     recall_at,
 )
+from peers.ours import found_in, index  # noqa: E402
 
-from indexer import layout  # noqa: E402
+from indexer.actors import BACKGROUND, Actor, Form, Script  # noqa: E402
 from indexer.axes import Axes, attacker  # noqa: E402
 from indexer.calibration import PRIOR, load_calibration, q_values  # noqa: E402
+from indexer.cast import DAILY_PROMPTS  # noqa: E402
 from indexer.cluster import cluster  # noqa: E402
 from indexer.encode import load_encoder  # noqa: E402
-from indexer.generation import open_current  # noqa: E402
-from indexer.progress import SilentProgress  # noqa: E402
-from indexer.reindex import reindex  # noqa: E402
 from indexer.sample import Texts, load_texts  # noqa: E402
 from indexer.score import LIKELY_RATE, MIN_ALARM_DEPTH, MIN_ALARM_UNITS  # noqa: E402
 from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
-from indexer.store import Store  # noqa: E402
 from indexer.varied import LOOK_ALIKE_SHARE, LOOK_ALIKES_VARIED, varied_cast  # noqa: E402
 from models.campaign import Campaign  # noqa: E402
-from models.event import parse_event  # noqa: E402
 from models.text import canonical  # noqa: E402
 from models.view import View  # noqa: E402
 
@@ -60,6 +58,7 @@ BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 PREFIXES = (40, 80, 160)  # characters
 LEAST_CLUSTERS = (10, 30)  # HDBSCAN's min_cluster_size
 OURS = "stillwatch"
+PASTED_SHARE = 0.15  # of the events
 SAME_PRECISION = 0.99  # at which the peers are asked for their recall as well
 
 
@@ -143,35 +142,30 @@ def world(
             fillings=payloads,
         )
         planted.append(replace(replace(base, **traits).actor(rng), kind=f"campaign:{y}/{x}"))
-    benign = size - sum(actor.events for actor in planted)
+    pasting = people_who_paste(round(PASTED_SHARE * size), payloads, speech, Random(f"{seed}/pasted"))
+    benign = size - sum(actor.events for actor in (*planted, pasting))
     crowd = varied_cast(benign, 1.0, (), tuple(LOOK_ALIKES_VARIED), LOOK_ALIKE_SHARE, texts, speech, seed)
-    return list(play([*crowd, *planted], speech, BEGIN, 1.0, seed))
+    return list(play([*crowd, pasting, *planted], speech, BEGIN, 1.0, seed))
+
+
+def people_who_paste(events: int, payloads: Sequence[str], speech: Speech, rng: Random) -> Actor:
+    """Ordinary users with the tasks that campaigns send, and with texts as long as those that wrappers hold: else
+    a topic, or length alone, would give a campaign away.
+    """
+    said = tuple(
+        f"{rng.choice(payloads)}\n\n{speech.passage(rng, round(rng.lognormvariate(5.0, 1.0)))}"
+        if rng.random() < 0.7
+        else rng.choice(payloads)
+        for _ in range(events)
+    )
+    accounts = max(1, events // DAILY_PROMPTS)
+    return Actor(BACKGROUND, accounts, events / accounts, Script((Form(("", "")),), said))
 
 
 def text_of(event: SimulatedEvent) -> str:
     """All that was said, in canonical form."""
     turns = event.row.get("messages") or [{"content": event.row["prompt"]}]
     return canonical(" ".join(turn["content"] for turn in turns))
-
-
-def ours(events: Sequence[SimulatedEvent], settings: Settings) -> tuple[list[int], set[int], list[Campaign]]:
-    """Group of each event, the alarmed groups, and the groups."""
-    encoder, latest = load_encoder(settings.encoder, settings.weights), datetime.now(UTC)
-    with Store.open(settings.database) as store:
-        store.add_events([parse_event(each.row, latest) for each in events])
-        reindex(settings, store, encoder, lambda: datetime.now(UTC), SilentProgress(), full=True)
-        table = store.event_table(store.watermark())
-        names = dict(pair for batch in store.event_ids(store.watermark()) for pair in batch)
-    generation = open_current(settings.generations)
-    campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
-    prompts = np.asarray(generation.array(layout.PROMPT_IDS)).tolist()
-    group = dict(zip(prompts, np.asarray(generation.array(layout.GROUP)).tolist(), strict=True))
-    of_event = {
-        names[number]: group[prompt]
-        for number, prompt in zip(table.sequence.tolist(), table.prompt.tolist(), strict=True)
-    }
-    alarmed = {place for place, campaign in enumerate(campaigns) if campaign.level.is_alarm}
-    return [of_event[each.row["event_id"]] for each in events], alarmed, campaigns
 
 
 def peers(events: Sequence[SimulatedEvent], settings: Settings, model: Path) -> dict[tuple[str, str], list[int]]:
@@ -203,10 +197,10 @@ def run_sweep(sweep: Sweep, texts: Texts, seed: int, size: int, model: Path) -> 
         events = world(cells, texts, 100 * seed + number, size)
         totals.update(each.kind for each in events)
         with TemporaryDirectory(prefix="stillwatch-bench-") as folder:
-            settings = load_settings(Path(folder), os.environ)
-            labels, alarmed, campaigns = ours(events, settings)
-            tallies[OURS]["as shipped"].add(events, labels, alarmed)
-            kept.append((events, labels, campaigns))
+            settings = index(events, Path(folder))
+            found = found_in(events, settings)
+            tallies[OURS]["as shipped"].add(events, found.labels, found.alarmed())
+            kept.append((events, found.labels, found.campaigns))
             for (name, setting), theirs in peers(events, settings, model).items():
                 for depth in DEPTHS:
                     alarmed = alarmed_by_rule(events, theirs, depth)

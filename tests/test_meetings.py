@@ -1,0 +1,171 @@
+"""Pools without a template are seen by who keeps meeting whom; strangers and audiences are not."""
+
+from itertools import combinations
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_groups import corpus_of
+
+from indexer.corpus import Corpus, distinct
+from indexer.grams import senders, token_table
+from indexer.meetings import MOST_TEXTS, SHARED_TOKENS, meeting_prompts, meetings
+from models.text import is_unspaced, tokens
+
+Sent = list[tuple[int, str]]  # unit and text of each event
+
+
+def words(rng: Random, count: int) -> str:
+    return " ".join(f"w{rng.getrandbits(40):x}" for _ in range(count))
+
+
+def strangers(rng: Random, first: int = 1000, count: int = 300) -> Sent:
+    """People of whom some share a passage now and then."""
+    shared = [words(rng, 10) for _ in range(80)]
+    return [
+        (first + unit, f"{rng.choice(shared)} {words(rng, 6)}" if rng.random() < 0.3 else words(rng, 12))
+        for unit in range(count)
+        for _ in range(5)
+    ]
+
+
+def queue(rng: Random, units: range, tasks: int, each: int = 4) -> Sent:
+    """A pool that works off unlike tasks, each given to a few of its accounts, in words of their own."""
+    sent = []
+    for _ in range(tasks):
+        task = words(rng, 10)
+        sent += [(unit, f"{words(rng, 3)} {task} {words(rng, 3)}") for unit in rng.sample(units, each)]
+    return sent
+
+
+def world(sent: Sent) -> tuple[Corpus, list[str]]:
+    """A corpus in which every event's prompt is its text."""
+    texts = sorted({text for _, text in sent})
+    place = {text: number for number, text in enumerate(texts)}
+    return corpus_of(len(texts), [(place[text], unit) for unit, text in sent]), texts
+
+
+def found(sent: Sent, free: np.ndarray | None = None) -> list[set[str]]:  # type: ignore[type-arg]
+    corpus, texts = world(sent)
+    role = distinct(texts)
+    chosen = np.ones(len(texts), bool) if free is None else free
+    return [
+        {texts[row] for row in rows} for rows in meeting_prompts(corpus, role, token_table(role.texts), chosen)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_pool_that_works_off_a_queue_is_found_with_all_its_tasks(seed: int) -> None:
+    rng = Random(seed)
+    pool = queue(rng, range(30), 120)
+    (prompts,) = found(strangers(rng) + pool)
+    assert prompts <= {text for _, text in pool}
+    assert len(prompts) >= 0.95 * len(pool)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_pools_are_two(seed: int) -> None:
+    rng = Random(seed)
+    one, other = queue(rng, range(30), 120), queue(rng, range(50, 70), 80)
+    first, second = found(strangers(rng) + other + one)
+    assert first <= {text for _, text in one}
+    assert second <= {text for _, text in other}
+    assert len(first | second) >= 0.95 * (len(one) + len(other))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_strangers_are_no_pool(seed: int) -> None:
+    assert found(strangers(Random(seed))) == []
+
+
+def test_a_handful_of_colleagues_is_no_pool() -> None:
+    rng = Random(1)
+    assert found(strangers(rng) + queue(rng, range(8), 60)) == []
+    assert len(found(strangers(rng) + queue(rng, range(12), 60))) == 1
+
+
+def test_an_audience_of_one_text_is_no_pool() -> None:
+    """Ten people share one long text, in pieces of their own: however long it is, they met once."""
+    rng = Random(2)
+    text = words(rng, 200)
+    assert found(strangers(rng) + [(unit, f"{text} {words(rng, 4)}") for unit in range(10)]) == []
+
+
+def test_what_goes_round_among_many_is_no_meeting() -> None:
+    rng = Random(3)
+    footers = [words(rng, 10) for _ in range(4)]
+    assert found([(unit, f"{words(rng, 4)} {footer}") for unit in range(40) for footer in footers]) == []
+
+
+def test_the_same_task_word_for_word_is_a_meeting() -> None:
+    rng = Random(4)
+    pool = [(unit, task) for task in (words(rng, 9) for _ in range(100)) for unit in rng.sample(range(25), 4)]
+    (prompts,) = found(strangers(rng) + pool)
+    assert prompts == {text for _, text in pool}
+
+
+def test_prompts_that_are_taken_do_not_count() -> None:
+    rng = Random(5)
+    pool = queue(rng, range(30), 120)
+    sent = strangers(rng) + pool
+    _, texts = world(sent)
+    taken = {text for _, text in pool}
+    assert found(sent, np.array([text not in taken for text in texts])) == []
+
+
+def test_a_character_of_an_unspaced_script_is_not_a_word() -> None:
+    rng = Random(6)
+
+    def characters(count: int) -> str:
+        return "".join(chr(0x4E00 + rng.randrange(8000)) for _ in range(count))
+
+    def pool(shared: int) -> Sent:
+        tasks = [characters(shared) for _ in range(120)]
+        return [
+            (unit, characters(9) + task + characters(9)) for task in tasks for unit in rng.sample(range(30), 4)
+        ]
+
+    assert is_unspaced(characters(1))
+    assert found(strangers(rng) + pool(SHARED_TOKENS + 2)) == []
+    assert len(found(strangers(rng) + pool(20))) == 1
+
+
+def test_nothing_meets_in_an_empty_world() -> None:
+    corpus, texts = world([])
+    assert meeting_prompts(corpus, distinct(texts), token_table([]), np.zeros(0, bool)) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=0, max_size=14), min_size=1, max_size=14),
+    st.lists(st.tuples(st.integers(0, 13), st.integers(0, 5)), max_size=30),
+)
+def test_meetings_equal_a_search_by_hand(numbers: list[list[int]], sent: list[tuple[int, int]]) -> None:
+    texts = sorted({" ".join(f"w{number // 2}" for number in each) for each in numbers})
+    rows = np.array([(text % len(texts), unit) for text, unit in sent], np.int64).reshape(len(sent), 2)
+    sent_by = senders(rows[:, 0], rows[:, 1], len(texts))
+    senders_of = {text: set(rows[rows[:, 0] == text, 1].tolist()) for text in range(len(texts))}
+    runs: dict[tuple[str, ...], set[int]] = {}
+    for text, said in enumerate(texts):
+        if senders_of[text]:
+            split = tokens(said)
+            for place in range(len(split) - SHARED_TOKENS + 1):
+                runs.setdefault(tuple(split[place : place + SHARED_TOKENS]), set()).add(text)
+    pairs = {
+        pair for held in runs.values() if 1 < len(held) <= MOST_TEXTS for pair in combinations(sorted(held), 2)
+    }
+    pairs |= {(text, text) for text in senders_of}
+    expected = {
+        (a, b, one if a == first else other, other if a == first else one)
+        for one, other in pairs
+        if len(senders_of[one]) <= MOST_TEXTS and len(senders_of[other]) <= MOST_TEXTS
+        for first in senders_of[one]
+        for second in senders_of[other]
+        if first != second
+        for a, b in [sorted((first, second))]
+    }
+    met = meetings(token_table(texts), sent_by)
+    columns = (met.first, met.second, met.first_text, met.second_text)
+    assert sorted(zip(*(each.tolist() for each in columns), strict=True)) == sorted(expected)
