@@ -16,6 +16,7 @@ from models.view import View
 IntArray = NDArray[np.int64]
 
 UNGROUPED: Final = -1
+DEEP: Final = 2.0  # median events a unit, from which a group is more than a phrase that each says once
 _ABSORBED: Final = 0.5  # share of a whole-text group's events in one group from which it belongs to it
 
 
@@ -60,7 +61,7 @@ def combine(corpus: Corpus, clustered: Sequence[Clustered], min_units: int, min_
     drafts: list[_Draft] = []
     for view in (View.RECURRING, View.SYSTEM):
         if view in by_view:
-            _contest(drafts, _large(corpus, _drafts(by_view[view]), min_units, min_events), events)
+            _contest(corpus, drafts, _large(corpus, _drafts(by_view[view]), min_units, min_events), events)
     if View.WHOLE in by_view:
         _absorb(drafts, _drafts(by_view[View.WHOLE]), events)
     _absorb(drafts, _repeated(corpus, min_units), events)
@@ -93,16 +94,19 @@ def _drafts(clustered: Clustered) -> list[_Draft]:
     return [_Draft(members[label], {texts.view}) for label in sorted(members)]
 
 
-def _contest(drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) -> None:
+def _contest(corpus: Corpus, drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) -> None:
     """Adds each draft with its free prompts, and with those of others that it would miss more than they do.
 
-    Contested prompts go to the side that would lose the larger share of its events: a system prompt under which
-    everybody writes takes nothing from a template, and everyday phrases take nothing from a system prompt. A draft
-    that lies mostly in one other is the same thing seen twice, and takes nothing from it.
+    Contested prompts go to the side whose units sent it again and again, if that of the other did not: what a
+    campaign's accounts ask under its system prompt are everyday phrases to others. Else they go to the side that
+    would lose the larger share of its events: a system prompt under which everybody writes takes nothing from a
+    template. A draft that lies mostly in one other is the same thing seen twice, and takes nothing from it.
     """
     owner = {prompt: place for place, draft in enumerate(drafts) for prompt in draft.prompts}
     sizes = [_events_of(draft.prompts, events) for draft in drafts]
-    for draft in fresh:
+    deep = _deep(corpus, drafts)
+    fresh = list(fresh)
+    for draft, is_deep in zip(fresh, _deep(corpus, fresh), strict=True):
         contested: dict[int, set[int]] = defaultdict(set)
         for prompt in draft.prompts & owner.keys():
             contested[owner[prompt]].add(prompt)
@@ -110,7 +114,8 @@ def _contest(drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) ->
         size, place = _events_of(draft.prompts, events), len(drafts)
         same = max(lost.values(), default=0) >= _ABSORBED * size
         for other, prompts in contested.items():
-            if same or sum(lost.values()) * sizes[other] <= lost[other] * size:
+            loses_more = sum(lost.values()) * sizes[other] <= lost[other] * size
+            if same or (deep[other] > is_deep) or (deep[other] == is_deep and loses_more):
                 draft.prompts -= prompts
             else:
                 drafts[other].prompts -= prompts
@@ -118,7 +123,20 @@ def _contest(drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) ->
         if draft.prompts:
             drafts.append(draft)
             sizes.append(_events_of(draft.prompts, events))
+            deep.append(is_deep)
             owner.update(dict.fromkeys(draft.prompts, place))
+
+
+def _deep(corpus: Corpus, drafts: Sequence[_Draft]) -> list[bool]:
+    """Whether at least half of the units that sent each draft did so DEEP times or more."""
+    order = np.argsort(corpus.event_prompt, kind="stable")
+    units = corpus.events.unit[order]
+    starts = np.searchsorted(corpus.event_prompt[order], np.arange(len(corpus) + 1))
+    found = []
+    for draft in drafts:
+        sent = np.concatenate([units[starts[prompt] : starts[prompt + 1]] for prompt in draft.prompts])
+        found.append(bool(np.median(np.unique(sent, return_counts=True)[1]) >= DEEP))
+    return found
 
 
 def _events_of(prompts: Iterable[int], events: IntArray) -> int:

@@ -14,13 +14,12 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from indexer.corpus import Corpus
-from indexer.groups import UNGROUPED, Groups, merged
+from indexer.groups import DEEP, UNGROUPED, Groups, merged
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
 
 MIN_COMMON_UNITS: Final = 8
-MIN_DEPTH: Final = 2.0  # median events a unit: a viral prompt is no work of a pool
 OVERLAP: Final = 0.2  # Jaccard similarity of the two sets of units
 CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the larger one ...
 LIFT: Final = 3.0  # ... if there are so many times as many common units as their activity explains
@@ -49,9 +48,9 @@ def join_pools(corpus: Corpus, groups: Groups) -> Groups:
     same |= (common >= GREAT_LIFT * expected) & (common >= PARTLY_CONTAINED * smaller)
     same &= common >= OVERLAP * either
     first, second = first[same], second[same]
-    deep = _depths(events) >= MIN_DEPTH
+    deep = _depths(events) >= DEEP
     sure = deep[first] | deep[second]
-    sure[sure] = _depths(events[first[sure]] + events[second[sure]]) >= MIN_DEPTH
+    sure[sure] = _depths(events[first[sure]] + events[second[sure]]) >= DEEP
     varied = _variety(corpus, groups) >= VARIED
     pool = _connected(first[sure], second[sure], len(groups))
     linked = sure | (varied[first] & varied[second])

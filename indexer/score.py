@@ -15,7 +15,7 @@ from indexer.calibration import PRIOR, Calibration, q_values
 from indexer.evidence import Background, Observation, measures
 from models.campaign import Evidence, EvidenceKind, Level
 
-LIKELY: Final = 0.5  # score
+LIKELY: Final = 0.9  # score
 STRONG: Final = 0.95
 LIKELY_RATE: Final = 0.02  # false discoveries among the groups of a generation
 STRONG_RATE: Final = 0.001

@@ -48,7 +48,7 @@ def strands_of(
         for prompt, account in zip(corpus.event_prompt[of_sample], corpus.events.account[of_sample], strict=True):
             senders[int(prompt)].add(int(account))
         stored = store.prompts_by_id(corpus.prompt_ids[sample].tolist())
-        template, *variants = _worded(stored, list(senders.values()), roles)
+        template, *variants = templates_of(stored, list(senders.values()), roles)
         times = corpus.events.timestamp[mine]
         found.append(
             Strand(
@@ -69,7 +69,7 @@ def fixed_text(template: Template, variants: Sequence[Template]) -> str:
     return "\n".join(each.skeleton for each in (template, *variants))
 
 
-def _worded(
+def templates_of(
     prompts: Sequence[StoredPrompt], senders: Sequence[set[int]], roles: Sequence[str]
 ) -> tuple[Template, ...]:
     """The template and its variants in the first role that has fixed text; in the first if none has."""

@@ -233,5 +233,19 @@ def test_a_system_prompt_that_everybody_has_takes_nothing_from_a_template() -> N
     assert contested(template, system) == [0] * 10 + [1] * 10 + [2] * 40
 
 
+def test_what_a_pool_asks_under_its_system_prompt_is_no_everyday_phrase() -> None:
+    """Three accounts with ten prompts each under one system prompt; two of them are what thirty others ask once."""
+    mine = [(prompt, prompt % 3) for prompt in range(30)]
+    others = [(prompt, 100 + prompt) for prompt in range(30, 60)]
+    corpus = corpus_of(60, mine + others)
+    phrase = seen(View.RECURRING, [0] * 2 + [NOISE] * 28 + [0] * 30)
+    system = seen(View.SYSTEM, [0] * 30 + [NOISE] * 30)
+    assert grouped(combine(corpus, [phrase, system], 2, 2)) == [0] * 30 + [1] * 30
+    few = seen(
+        View.RECURRING, [0] * 2 + [NOISE] * 28 + [0] * 3 + [NOISE] * 27
+    )  # two of whose five prompts these are
+    assert grouped(combine(corpus, [few, system], 2, 2)) == [0] * 30 + [1] * 3 + [UNGROUPED] * 27
+
+
 def test_a_template_under_a_system_prompt_of_its_own_is_one_group() -> None:
     assert contested([0] * 9 + [NOISE] * 9, [0] * 10 + [NOISE] * 8) == [0] * 9 + [UNGROUPED] * 9
