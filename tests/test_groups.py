@@ -241,9 +241,7 @@ def test_what_a_pool_asks_under_its_system_prompt_is_no_everyday_phrase() -> Non
     phrase = seen(View.RECURRING, [0] * 2 + [NOISE] * 28 + [0] * 30)
     system = seen(View.SYSTEM, [0] * 30 + [NOISE] * 30)
     assert grouped(combine(corpus, [phrase, system], 2, 2)) == [0] * 30 + [1] * 30
-    few = seen(
-        View.RECURRING, [0] * 2 + [NOISE] * 28 + [0] * 3 + [NOISE] * 27
-    )  # two of whose five prompts these are
+    few = seen(View.RECURRING, [0] * 2 + [NOISE] * 28 + [0] * 3 + [NOISE] * 27)
     assert grouped(combine(corpus, [few, system], 2, 2)) == [0] * 30 + [1] * 3 + [UNGROUPED] * 27
 
 
