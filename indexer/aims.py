@@ -1,8 +1,9 @@
 """What a fixed text asks for, a capability that distillers seek or everyday work, by its nearest examples.
 
 Words alone do not tell ("score", "code" and "step" stand in many an office template), so each sentence of the text
-is held against examples of either kind by the cosine of their embeddings, and what counts is how far the best
-sought sentence leads over the best everyday one. How far ordinary prompts lead tells what is much.
+is held against examples of either kind by the cosine of their embeddings. The half of its words that leads most
+towards sought ones counts: a harmless sentence beside an instruction hides nothing, and a stray one makes nothing
+suspicious. How far ordinary prompts lead tells what is much.
 """
 
 import re
@@ -25,23 +26,25 @@ Encode = Callable[[Sequence[str]], FloatArray]
 EVERYDAY: Final = "everyday"
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?:;])\s+|(?<=[。！？；])|\n+|\{\d+\}")
 _LEAST_TOKENS: Final = 3
-_MOST_SENTENCES: Final = 40  # of one text, evenly spaced
+_MOST_SENTENCES: Final = 200  # of one text, evenly spaced
 _NEAREST: Final = 2  # examples of one aim whose mean cosine counts
 _ORDINARY: Final = 500  # prompts that set the scale
+CLEAR: Final = 1.0  # lead from which a capability is named
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """capability: the sought one whose examples are nearest, "" if ordinary prompts lead as far.
-    lead: of the sought examples over the everyday ones, in standard deviations of what ordinary prompts show, so
-        that every encoder has the same scale; 0 for an ordinary prompt.
+    """lead: of the nearest sought examples over the nearest everyday ones, in the half of the words where it is
+        largest; in standard deviations of what ordinary prompts show, so that every encoder has the same scale; 0
+        for the mean of ordinary prompts; None for a text without words.
+    capability: the sought one of the sentence that leads most, "" if the lead is not clear.
     """
 
     capability: str
-    lead: float
+    lead: float | None
 
 
-NO_AIM: Final = Aim("", 0.0)
+NO_AIM: Final = Aim("", None)
 
 
 @cache
@@ -61,23 +64,36 @@ def aims_of(skeletons: Sequence[str], encode: Encode) -> list[Aim]:
 
     encode: gives unit vectors (n, d) of n canonical texts.
     """
-    ordinary = sorted({text.text for text in load_texts().background})[:_ORDINARY]
+    texts = sorted({text.text for text in load_texts().background})
+    ordinary = [texts[place] for place in np.linspace(0, len(texts) - 1, _ORDINARY).astype(np.int64)]
     cut = [sentences(text) for text in (*skeletons, *ordinary)]
     near = _nearness([each for text in cut for each in text], encode)
-    borders = np.concatenate([[0], np.cumsum([len(text) for text in cut])])
-    best = np.array(
-        [near[a:b].max(axis=0) if b > a else np.zeros(near.shape[1]) for a, b in pairwise(borders.tolist())]
-    )
     names = list(examples())
     sought = np.array([place for place, name in enumerate(names) if name != EVERYDAY])
-    leads = best[:, sought].max(axis=1) - best[:, names.index(EVERYDAY)]
-    usual = leads[len(skeletons) :]
-    scaled = (leads - usual.mean()) / max(1e-6, float(usual.std()))
-    nearest = sought[best[:, sought].argmax(axis=1)]
-    return [
-        Aim(names[nearest[place]] if scaled[place] > 0 else "", float(scaled[place])) if cut[place] else NO_AIM
-        for place in range(len(skeletons))
-    ]
+    leads = near[:, sought].max(axis=1) - near[:, names.index(EVERYDAY)]
+    lengths = np.array([len(tokens(each)) for text in cut for each in text])
+    borders = list(pairwise(np.cumsum([0, *map(len, cut)]).tolist()))
+    halves = [_leading_half(leads[begin:end], lengths[begin:end]) for begin, end in borders]
+    usual = np.array([lead for lead in halves[len(skeletons) :] if lead is not None])
+    found = []
+    for lead, (begin, end) in zip(halves[: len(skeletons)], borders, strict=False):
+        if lead is None:
+            found.append(NO_AIM)
+            continue
+        scaled = float((lead - usual.mean()) / max(1e-6, float(usual.std())))
+        row = near[begin + int(leads[begin:end].argmax())]
+        found.append(Aim(names[sought[row[sought].argmax()]] if scaled >= CLEAR else "", scaled))
+    return found
+
+
+def _leading_half(leads: FloatArray, lengths: NDArray[np.int64]) -> float | None:
+    """Mean lead, by length, of the half of a text's words that leads most; None for no words."""
+    if not lengths.sum():
+        return None
+    order = np.argsort(-leads, kind="stable")
+    before = np.cumsum(lengths[order]) - lengths[order]
+    half = np.clip(lengths.sum() / 2 - before, 0, lengths[order])
+    return float((leads[order] * half).sum() / half.sum())
 
 
 def sentences(text: str) -> list[str]:

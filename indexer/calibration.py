@@ -43,23 +43,16 @@ BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would 
     "shared text": 0.3,
     "system prompt": 1.5,
 }
-_QUANTILES: Final = 33
 
 
 class Component(msgspec.Struct, frozen=True):
     """weight: nats for a step of one on the component's scale, never negative. centre: benign groups' mean value.
-    expected: median observation of benign groups. quantiles: of their values, ascending, evenly spaced.
+    expected: median observation of benign groups.
     """
 
     weight: float
     centre: float
     expected: float
-    quantiles: tuple[float, ...]
-
-    def share_above(self, value: float) -> float:
-        """Share of benign groups with at least this value, in (0, 1]."""
-        below = np.searchsorted(np.asarray(self.quantiles), value, side="left")
-        return float((1 + len(self.quantiles) - below) / (1 + len(self.quantiles)))
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -104,7 +97,7 @@ def load_calibration() -> Calibration:
     return msgspec.json.decode((files("indexer") / "texts" / "calibration.json").read_bytes(), type=Calibration)
 
 
-def q_values(p_values: Sequence[float]) -> DoubleArray:
+def q_values(p_values: Sequence[float] | DoubleArray) -> DoubleArray:
     """Least false discovery rate at which each hypothesis is rejected (Benjamini and Hochberg, 1995)."""
     values = np.asarray(p_values, np.float64)
     order = np.argsort(values, kind="stable")
@@ -143,14 +136,12 @@ def calibrate(
     components = {}
     for place, name in enumerate(names):
         known = [row[place] for row in benign if row[place].observed is not None]
-        quantiles = np.quantile([each.value for each in known] or [0.0], np.linspace(0, 1, _QUANTILES))
         components[name] = Component(
             weight=round(float(weights[place]), 4),
             centre=round(centres[place], 4),
             expected=round(
                 float(np.median([each.observed for each in known if each.observed is not None] or [0.0])), 4
             ),
-            quantiles=tuple(np.round(quantiles, 4).tolist()),
         )
     sums = np.round(values[: len(benign)] @ weights, 4)
     is_wide = np.asarray(units) >= WIDE_UNITS

@@ -169,7 +169,7 @@ def hot_grams(
     that cannot reach `min_texts` (a bucket's count is an upper bound), then the remaining ones are counted
     exactly, in as many parts of the hash space as keep each part's occurrences below `budget`.
     """
-    buckets, shift = _bucket_counts(table)
+    buckets, shift = bucket_counts(table)
     possible = buckets >= min_texts
     occurrences = int(buckets[possible].sum())
     parts = 1 << max(0, int(np.ceil(np.log2(max(1, occurrences) / budget))))
@@ -196,12 +196,13 @@ def _hashes(words: list[str]) -> HashArray:
     return np.array([xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass")) for word in words], np.uint64)
 
 
-def _bucket_counts(table: TokenTable) -> tuple[IntArray, np.uint64]:
+def bucket_counts(table: TokenTable, length: int = GRAM_TOKENS) -> tuple[IntArray, np.uint64]:
+    """Upper bounds on how many texts hold a gram, by bucket of its hash; and by how many bits to shift that."""
     bits = int(np.clip(np.ceil(np.log2(len(table.hashes) + 2)) + 1, 12, 26))
     shift = np.uint64(64 - bits)
     counts = np.zeros(1 << bits, np.int64)
     for first, last in table.chunks():
-        hashes, _ = table.distinct_grams(first, last)
+        hashes, _ = table.distinct_grams(first, last, length)
         counts += np.bincount((hashes >> shift).astype(np.int64), minlength=len(counts))
     return counts, shift
 

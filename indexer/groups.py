@@ -71,10 +71,10 @@ def combine(corpus: Corpus, clustered: Sequence[Clustered], min_units: int, min_
 def with_more(
     corpus: Corpus, groups: Groups, more: Sequence[Set[int]], view: View, min_units: int, min_events: int
 ) -> Groups:
-    """Groups with further ones of prompts that are in none, all found by `view`; small ones are dropped."""
-    drafts = [
-        _Draft(set(np.flatnonzero(groups.of_prompt == n).tolist()), set(v)) for n, v in enumerate(groups.views)
-    ]
+    """Groups with further ones that `view` found, of prompts that are in no other; small ones are dropped."""
+    drafts = [_Draft(set(), set(views)) for views in groups.views]
+    for prompt in np.flatnonzero(groups.of_prompt != UNGROUPED).tolist():
+        drafts[groups.of_prompt[prompt]].prompts.add(prompt)
     drafts += [_Draft(set(prompts), {view}) for prompts in more]
     return _numbered(corpus, drafts, min_units, min_events)
 

@@ -23,6 +23,7 @@ CONTAINED: Final = 0.6  # share of a cluster's typical grams that a text must ho
 MIN_CORE_GRAMS: Final = 3
 REPEATED_SHARE: Final = 0.03  # of a cluster's weight that must hold a gram for it to be one of its wordings ...
 MIN_REPEATED: Final = 3.0  # ... and weight
+OWN_SHARE: Final = 0.25  # ... and of all weight that holds it, that must be in the cluster
 WORDED: Final = 0.5  # share of a text's own grams that must be wordings of a cluster for it to belong to it
 MIN_WORDED_GRAMS: Final = 6
 
@@ -36,7 +37,9 @@ def join_templates(texts: ViewTexts, labels: IntArray) -> IntArray:
     table = token_table(texts.texts)
     joined = _joined(labels, core_grams(table, texts.weights, labels))
     extended = _extended(table, joined, core_grams(table, texts.weights, joined))
-    return _made_of(table, extended, held_grams(table, texts.weights, extended, REPEATED_SHARE, MIN_REPEATED))
+    wordings = held_grams(table, texts.weights, extended, REPEATED_SHARE, MIN_REPEATED)
+    own = _own_grams(table, texts.weights, extended, wordings)
+    return _made_of(table, texts.weights, extended, own)
 
 
 def core_grams(table: TokenTable, weights: IntArray, labels: IntArray) -> dict[int, HashArray]:
@@ -102,14 +105,39 @@ def _extended(table: TokenTable, labels: IntArray, cores: dict[int, HashArray]) 
     return _with_most(labels, found[enough], held[enough])
 
 
-def _made_of(table: TokenTable, labels: IntArray, wordings: dict[int, HashArray]) -> IntArray:
-    """Labels with each noise text in the cluster that most of its own grams come from, if enough do: where each
-    sentence of a template has several wordings, hardly any of them is typical, and no text is like another.
+def _own_grams(
+    table: TokenTable, weights: IntArray, labels: IntArray, grams_of: dict[int, HashArray]
+) -> dict[int, HashArray]:
+    """The grams of each cluster that are its own: at least OWN_SHARE of the weight that holds them is in it. An
+    everyday phrase that a few of its texts were given is not.
+    """
+    hashes, owners = table.distinct_grams(0, len(table))
+    order = np.argsort(hashes, kind="stable")
+    hashes, owners = hashes[order], owners[order]
+    total = np.concatenate([[0], np.cumsum(weights[owners])])
+    found = {}
+    for label, grams in grams_of.items():
+        inside = np.concatenate([[0], np.cumsum(weights[owners] * (labels[owners] == label))])
+        first, last = np.searchsorted(hashes, grams, side="left"), np.searchsorted(hashes, grams, side="right")
+        mine, all_there_is = inside[last] - inside[first], total[last] - total[first]
+        found[label] = grams[mine >= OWN_SHARE * all_there_is]
+    return found
+
+
+def _made_of(table: TokenTable, weights: IntArray, labels: IntArray, wordings: dict[int, HashArray]) -> IntArray:
+    """Labels with each noise text in the cluster that most of its grams come from, if enough do: where each
+    sentence of a template has several wordings, hardly any of them is typical, and no text is like another. A
+    cluster that would more than double takes in none of them.
     """
     found, held = _held_by_noise(table, labels, wordings)
     own = np.bincount(table.distinct_grams(0, len(table))[1], minlength=len(table))
     enough = (held >= WORDED * own[found[:, 0]]) & (held >= MIN_WORDED_GRAMS)
-    return _with_most(labels, found[enough], held[enough])
+    taken = _with_most(labels, found[enough], held[enough])
+    clusters = int(labels.max()) + 1
+    before, after = (
+        np.bincount(each[each != NOISE], weights[each != NOISE], clusters) for each in (labels, taken)
+    )
+    return np.where((after <= 2 * before)[taken], taken, labels)
 
 
 def _held_by_noise(

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from indexer.corpus import Corpus, Distinct
-from indexer.grams import HashArray, Senders, TokenTable
+from indexer.grams import HashArray, Senders, TokenTable, bucket_counts
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -22,11 +22,12 @@ BoolArray = NDArray[np.bool_]
 SHARED_TOKENS: Final = 8  # running tokens that two texts must share to be of one task ...
 SHARED_CHARACTERS: Final = 16  # ... if they write words apart; in a script without spaces a character is a token
 _UNSPACED: Final = 0.3  # share of a text's tokens from which it counts as such
-MOST_TEXTS: Final = 12  # that may share them: what more do is a template or goes round, and other views see it
+MOST_TEXTS: Final = 20  # that may share them: what more do is a group of its own, and other views see it
 MEETINGS: Final = 2  # times that two units must have met, over other texts each time, to know each other ...
-LIFT: Final = 3.0  # ... if that is so many times what chance gives two that meet so many
+LIFT: Final = 3.0  # ... if that is so many times what chance gives two that are so active
 COMMON: Final = 2  # others that two who know each other must both know, or it was chance
 LEAST_POOL: Final = 10  # units
+_CHUNK: Final = 100_000  # pairs whose acquaintances are compared at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +43,25 @@ class Meetings:
 
 
 def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: BoolArray) -> list[frozenset[int]]:
-    """For each pool that keeps meeting, the prompts over which it does, in the order of its first unit.
+    """For each pool that keeps meeting, the prompts over which it does, in the order of its first unit; a prompt
+    of two pools is the first one's.
 
     role: the distinct texts of the corpus in one role; table: their tokens. free: (prompts,) those to look at, as
     a template that others have found would bring all of its senders together.
     """
     text_of_prompt = np.where(free, role.text_of_prompt, -1)
-    sent_by = corpus.senders_of(text_of_prompt, len(role.texts))
-    met = meetings(table, sent_by)
-    units = int(corpus.events.unit.max(initial=-1)) + 1
-    pool = pools(met.first, met.second, met.first_text, met.second_text, units)
+    met = meetings(table, corpus.senders_of(text_of_prompt, len(role.texts)))
+    unit, text = corpus.events.unit, text_of_prompt[corpus.event_prompt]
+    pool = pools(met, np.bincount(unit))
     inside = (pool[met.first] >= 0) & (pool[met.first] == pool[met.second])
-    sent = np.concatenate(
-        [
-            np.stack([pool[met.first[inside]], met.first[inside], met.first_text[inside]], axis=1),
-            np.stack([pool[met.second[inside]], met.second[inside], met.second_text[inside]], axis=1),
-        ]
-    )
+    units = np.concatenate([met.first[inside], met.second[inside]])
+    texts = np.concatenate([met.first_text[inside], met.second_text[inside]])
     span = max(1, len(role.texts))
-    pool_of_sending = {int(unit) * span + int(text): int(number) for number, unit, text in sent}
-    found: list[set[int]] = [set() for _ in range(int(pool.max(initial=-1)) + 1)]
-    text = text_of_prompt[corpus.event_prompt]
-    for prompt, key in zip(corpus.event_prompt.tolist(), (corpus.events.unit * span + text).tolist(), strict=True):
-        if key in pool_of_sending and free[prompt]:
-            found[pool_of_sending[key]].add(prompt)
-    return [frozenset(prompts) for prompts in found]
+    sent = np.flatnonzero((text >= 0) & np.isin(unit * span + text, units * span + texts))
+    rows = np.unique(np.stack([corpus.event_prompt[sent], pool[unit[sent]]], axis=1), axis=0)
+    prompts, first = np.unique(rows[:, 0], return_index=True)
+    of_prompt = rows[first, 1]
+    return [frozenset(prompts[of_prompt == number].tolist()) for number in np.unique(of_prompt)]
 
 
 def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
@@ -74,47 +69,40 @@ def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
     one text that a few units sent. A text that nobody sent does not count.
     """
     counts = np.diff(sent_by.offsets)
-    hashes, owners = _runs(table, counts > 0)
+    hashes, owners = _runs(table, (counts > 0) & (counts <= MOST_TEXTS))
     order = np.argsort(hashes, kind="stable")  # of each run its texts, ascending
     owners = owners[order]
     starts = np.flatnonzero(np.r_[True, np.diff(hashes[order].view(np.int64)) != 0][: len(order)])
     sizes = np.diff(np.append(starts, len(order)))
-    few = (sizes > 1) & (sizes <= MOST_TEXTS)
-    pairs = [np.zeros((0, 2), np.int64)]
+    same = np.flatnonzero((counts > 1) & (counts <= MOST_TEXTS))
+    pairs = [np.stack([same, same], axis=1)]
     for size in range(2, MOST_TEXTS + 1):
-        runs = owners[starts[few & (sizes == size)][:, None] + np.arange(size)]
+        runs = owners[starts[sizes == size][:, None] + np.arange(size)]
         one, other = np.triu_indices(size, 1)
         sharing = np.unique(runs, axis=0)  # a passage that texts share is many runs
         pairs.append(np.stack([sharing[:, one].ravel(), sharing[:, other].ravel()], axis=1))
-    same = np.flatnonzero((counts > 1) & (counts <= MOST_TEXTS))
-    texts = np.unique(np.concatenate([*pairs, np.stack([same, same], axis=1)]), axis=0)
-    texts = texts[(counts[texts] <= MOST_TEXTS).all(axis=1)]
-    return _between_units(texts, sent_by, counts)
+    return _between_units(np.unique(np.concatenate(pairs), axis=0), sent_by, counts)
 
 
-def pools(first: IntArray, second: IntArray, first_text: IntArray, second_text: IntArray, units: int) -> IntArray:
-    """Pool of each unit, (units,), -1 for none.
+def pools(met: Meetings, activity: IntArray) -> IntArray:
+    """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit in the whole traffic.
 
     Two units know each other if they met at least MEETINGS times, over other texts of both, and LIFT times as
-    often as chance would let them, k l / sum for units that met k and l times (Chung and Lu, 2002). A pool is a
-    connected part of the graph of those who know each other and COMMON others together (its truss; Cohen, 2008).
+    often as if each meeting were of two units drawn by activity. A pool is a connected part of the graph of those
+    who know each other and COMMON others together (its truss; Cohen, 2008).
     """
+    units = len(activity)
     pairs, place, times = np.unique(
-        np.stack([first, second], axis=1), axis=0, return_inverse=True, return_counts=True
+        np.stack([met.first, met.second], axis=1), axis=0, return_inverse=True, return_counts=True
     )
     place = place.ravel()
-    apart = np.minimum(_distinct(place, first_text, len(pairs)), _distinct(place, second_text, len(pairs)))
-    degree = np.bincount(first, minlength=units) + np.bincount(second, minlength=units)
-    chance = degree[pairs].prod(axis=1) / max(1, degree.sum())
+    apart = np.minimum(_distinct(place, met.first_text, len(pairs)), _distinct(place, met.second_text, len(pairs)))
+    chance = 2 * len(met.first) * (activity[pairs] / max(1, activity.sum())).prod(axis=1)
     known = pairs[(apart >= MEETINGS) & (times >= LIFT * chance)]
-    graph = csr_array((units, units), dtype=np.int64)
-    while len(known):
-        both = np.concatenate([known, known[:, ::-1]])
-        graph = coo_array((np.ones(len(both), np.int64), (both[:, 0], both[:, 1])), shape=(units, units)).tocsr()
-        kept = (graph @ graph)[known[:, 0], known[:, 1]] >= COMMON
-        if kept.all():
-            break
-        known, graph = known[kept], csr_array((units, units), dtype=np.int64)
+    graph = _graph(known, units)
+    while not (kept := _acquaintances(graph, known) >= COMMON).all():
+        known = known[kept]
+        graph = _graph(known, units)
     component = connected_components(graph, directed=False)[1]
     pooled = np.flatnonzero((np.bincount(component, minlength=units) >= LEAST_POOL)[component])
     pool = np.full(units, -1, np.int64)
@@ -122,14 +110,35 @@ def pools(first: IntArray, second: IntArray, first_text: IntArray, second_text: 
     return pool
 
 
+def _graph(known: IntArray, units: int) -> csr_array:
+    """Symmetric adjacency (units, units) of pairs (m, 2)."""
+    ends = np.concatenate([known, known[:, ::-1]])
+    graph: csr_array = coo_array((np.ones(len(ends), np.int64), tuple(ends.T)), shape=(units, units)).tocsr()
+    return graph
+
+
+def _acquaintances(graph: csr_array, known: IntArray) -> IntArray:
+    """How many others both units of each pair know, (m,)."""
+    found = [np.zeros(0, np.int64)]
+    for start in range(0, len(known), _CHUNK):
+        part = known[start : start + _CHUNK]
+        found.append(graph[part[:, 0]].multiply(graph[part[:, 1]]).sum(axis=1))
+    return np.concatenate(found)
+
+
 def _runs(table: TokenTable, chosen: BoolArray) -> tuple[HashArray, IntArray]:
-    """Running tokens of the chosen texts, long enough to be of one task, once a text: (hashes, text)."""
+    """Running tokens that several of the chosen texts may share, long enough to be of one task, once a text:
+    (hashes, text). Most runs occur once: a counter for each hash bucket rules them out before they are collected.
+    """
     owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
     unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
-    found = []
+    found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
     for length, fitting in ((SHARED_TOKENS, chosen & ~unspaced), (SHARED_CHARACTERS, chosen & unspaced)):
-        hashes, text = table.distinct_grams(0, len(table), length)
-        found.append((hashes[fitting[text]], text[fitting[text]]))
+        counts, shift = bucket_counts(table, length)
+        for first, last in table.chunks():
+            hashes, text = table.distinct_grams(first, last, length)
+            kept = fitting[text] & (counts[(hashes >> shift).astype(np.int64)] > 1)
+            found.append((hashes[kept], text[kept]))
     return np.concatenate([hashes for hashes, _ in found]), np.concatenate([text for _, text in found])
 
 
@@ -141,18 +150,15 @@ def _between_units(texts: IntArray, sent_by: Senders, counts: IntArray) -> Meeti
     one, other = texts[row, 0], texts[row, 1]
     first = sent_by.units[sent_by.offsets[one] + within // counts[other]]
     second = sent_by.units[sent_by.offsets[other] + within % counts[other]]
+    met = np.where(one == other, first < second, first != second)  # over one text each pair comes up twice
+    one, other, first, second = one[met], other[met], first[met], second[met]
     swapped = first > second
-    columns = np.stack(
-        [
-            np.where(swapped, second, first),
-            np.where(swapped, first, second),
-            np.where(swapped, other, one),
-            np.where(swapped, one, other),
-        ],
-        axis=1,
+    return Meetings(
+        np.where(swapped, second, first),
+        np.where(swapped, first, second),
+        np.where(swapped, other, one),
+        np.where(swapped, one, other),
     )
-    rows = np.unique(columns[first != second], axis=0)
-    return Meetings(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3])
 
 
 def _distinct(place: IntArray, values: IntArray, places: int) -> IntArray:

@@ -19,8 +19,8 @@ from indexer.groups import DEEP, UNGROUPED, Groups, merged
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
 
-MIN_COMMON_UNITS: Final = 8
-OVERLAP: Final = 0.2  # Jaccard similarity of the two sets of units
+MIN_COMMON_UNITS: Final = 6
+OVERLAP: Final = 0.15  # Jaccard similarity of the two sets of units
 CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the larger one ...
 LIFT: Final = 3.0  # ... if there are so many times as many common units as their activity explains
 PARTLY_CONTAINED: Final = 0.3  # the same two where chance is out of the question

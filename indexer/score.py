@@ -43,17 +43,15 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
     strong one needs both what is asked and who asks to speak for it.
     """
     evidence = [_evidence(seen, background, calibration) for seen in groups]
-    sums = [PRIOR + sum(each.weight for each in lines) for lines in evidence]
-    p_values = [
-        calibration.p_value(total - PRIOR, len(seen.counts)) for total, seen in zip(sums, groups, strict=True)
-    ]
-    tested = [place for place, seen in enumerate(groups) if is_wide_and_deep(seen)]
+    sums = [sum(each.weight for each in lines) for lines in evidence]
+    p_values = [calibration.p_value(total, len(seen.counts)) for total, seen in zip(sums, groups, strict=True)]
+    tested = np.array([is_wide_and_deep(seen) for seen in groups], bool)
     rates = np.ones(len(groups))
-    rates[tested] = q_values([p_values[place] for place in tested])
+    rates[tested] = q_values(np.asarray(p_values)[tested])
     return [
         Verdict(
-            score=(score := float(1.0 / (1.0 + np.exp(-sums[place])))),
-            level=_level(score, float(rates[place]), evidence[place]) if place in set(tested) else Level.WATCH,
+            score=(score := score_of(sums[place])),
+            level=_level(score, float(rates[place]), evidence[place]) if tested[place] else Level.WATCH,
             capability=seen.aim.capability,
             evidence=evidence[place],
             p_value=p_values[place],
@@ -61,6 +59,11 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
         )
         for place, seen in enumerate(groups)
     ]
+
+
+def score_of(total: float) -> float:
+    """Probability of a campaign in [0, 1], given the sum of its weights of evidence (nats)."""
+    return float(1.0 / (1.0 + np.exp(-(PRIOR + total))))
 
 
 def is_wide_and_deep(seen: Observation) -> bool:

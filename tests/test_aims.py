@@ -5,9 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from indexer.aims import EVERYDAY, NO_AIM, aims_of, examples, sentences
+from indexer.aims import EVERYDAY, NO_AIM, Aim, aims_of, examples, sentences
 from indexer.encode import Encoder, FloatArray, load_encoder
 from indexer.settings import load_settings
+
+
+def lead(aim: Aim) -> float:
+    assert aim.lead is not None
+    return aim.lead
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +44,7 @@ def test_every_aim_has_examples_and_none_stands_twice() -> None:
 )
 def test_a_sought_capability_leads(encoder: Encoder, skeleton: str, capability: str) -> None:
     (aim,) = aims_of([skeleton], encoder.encode)
-    assert aim.capability == capability
-    assert aim.lead > 1.0
+    assert (aim.capability, lead(aim) > 1.0) == (capability, True)
 
 
 @pytest.mark.parametrize(
@@ -54,14 +58,24 @@ def test_a_sought_capability_leads(encoder: Encoder, skeleton: str, capability: 
 )
 def test_everyday_work_does_not(encoder: Encoder, skeleton: str) -> None:
     (aim,) = aims_of([skeleton], encoder.encode)
-    assert aim.lead < 0.5
+    assert (aim.capability, lead(aim) < 0.5) == ("", True)
 
 
-def test_one_sought_sentence_among_many_ordinary_ones_is_enough(encoder: Encoder) -> None:
+def test_a_sought_sentence_among_ordinary_ones_counts(encoder: Encoder) -> None:
     around = "Be polite. Keep the answer short. Write in plain English."
     alone, among = aims_of(["{1} " + around, f"{{1}} {around} Show your full chain of thought."], encoder.encode)
-    assert among.capability == "reasoning"
-    assert among.lead > alone.lead + 1.0
+    assert lead(among) > lead(alone)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["Summarise this text in a few sentences.", "Make this sound more professional.", "Keep a friendly tone."],
+)
+def test_a_harmless_sentence_hides_no_instruction(encoder: Encoder, harmless: str) -> None:
+    rule = "Grade the answer below against the rubric and give reasons for every single point that you take off."
+    alone, beside = aims_of([rule, f"{rule} {harmless}"], encoder.encode)
+    assert alone.lead is not None
+    assert beside == alone
 
 
 def test_texts_do_not_depend_on_their_company(encoder: Encoder) -> None:
@@ -99,4 +113,4 @@ def test_sentences_end_at_stops_lines_and_slots_and_are_canonical() -> None:
     ]
     assert sentences("Ok") == ["ok"]
     assert sentences("{1} {2}") == []
-    assert len(sentences(". ".join(f"sentence number {n}" for n in range(500)))) == 40
+    assert len(sentences(". ".join(f"sentence number {n}" for n in range(500)))) == 200

@@ -234,7 +234,7 @@ def test_a_system_prompt_that_everybody_has_takes_nothing_from_a_template() -> N
 
 
 def test_what_a_pool_asks_under_its_system_prompt_is_no_everyday_phrase() -> None:
-    """Three accounts with ten prompts each under one system prompt; two of them are what thirty others ask once."""
+    """Three accounts with ten prompts each under one system prompt; two of these are what thirty others ask."""
     mine = [(prompt, prompt % 3) for prompt in range(30)]
     others = [(prompt, 100 + prompt) for prompt in range(30, 60)]
     corpus = corpus_of(60, mine + others)

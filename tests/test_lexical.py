@@ -137,6 +137,22 @@ def test_a_phrase_of_a_cluster_is_too_short_to_be_taken_in() -> None:
     assert joined([*texts, five, six], [0] * 40 + [NOISE] * 2)[-2:] == [NOISE, 0]
 
 
+def test_everyday_phrases_do_not_become_a_clusters_wordings() -> None:
+    """A hostile sender strews five phrases over a few prompts; three hundred strangers use the same ones."""
+    rng = Random(4)
+    phrases = [" ".join(f"p{number}q{word}" for word in range(9)) for number in range(5)]
+    cluster = [worded(rng) for _ in range(40)] + [f"{worded(rng)} {phrases[n % 5]}" for n in range(15)]
+    strangers = [phrases[number % 5] for number in range(300)]
+    assert joined(cluster + strangers, [0] * 55 + [NOISE] * 300)[55:] == [NOISE] * 300
+
+
+def test_a_cluster_takes_in_no_more_than_it_has() -> None:
+    rng = Random(5)
+    texts = [worded(rng) for _ in range(100)]
+    assert joined(texts, [0] * 40 + [NOISE] * 60) == [0] * 40 + [NOISE] * 60
+    assert joined(texts[:70], [0] * 40 + [NOISE] * 30) == [0] * 70
+
+
 def test_unrelated_noise_stays_noise() -> None:
     texts = [*wrapped(REASON, 5), payload(5), "", "give the final answer", GRADE]
     assert joined(texts, [0] * 5 + [NOISE] * 4) == [0] * 5 + [NOISE] * 4

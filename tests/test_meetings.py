@@ -65,6 +65,16 @@ def test_a_pool_that_works_off_a_queue_is_found_with_all_its_tasks(seed: int) ->
     assert len(prompts) >= 0.95 * len(pool)
 
 
+@pytest.mark.parametrize(("tasks", "each"), [(240, 4), (800, 4), (120, 8), (120, 12), (60, 18)])
+def test_a_pool_that_works_harder_is_found_as_well(tasks: int, each: int) -> None:
+    rng = Random(7)
+    pool = queue(rng, range(30), tasks, each)
+    for crowd in (strangers(rng, count=3000), [(1000 + unit % 3000, words(rng, 12)) for unit in range(15_000)]):
+        (prompts,) = found(crowd + pool)
+        assert prompts <= {text for _, text in pool}
+        assert len(prompts) >= 0.95 * len(pool)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_two_pools_are_two(seed: int) -> None:
     rng = Random(seed)
@@ -130,6 +140,12 @@ def test_a_character_of_an_unspaced_script_is_not_a_word() -> None:
     assert is_unspaced(characters(1))
     assert found(strangers(rng) + pool(SHARED_TOKENS + 2)) == []
     assert len(found(strangers(rng) + pool(20))) == 1
+
+
+def test_a_prompt_without_words_belongs_to_no_pool() -> None:
+    """Its sender's number comes right behind that of a unit of the pool."""
+    rng = Random(8)
+    assert "" not in {text for prompts in found([*queue(rng, range(30), 120), (30, "")]) for text in prompts}
 
 
 def test_nothing_meets_in_an_empty_world() -> None:

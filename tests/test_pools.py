@@ -42,7 +42,7 @@ def joined(senders: Senders, each: int = 3) -> int:
         ([range(30), range(20, 50)], 2),
         ([range(30), range(100, 130)], 2),
         ([range(30), range(30), range(200, 230), range(200, 230)], 2),
-        ([range(7), range(7)], 2),  # too few to tell
+        ([range(5), range(5)], 2),  # too few to tell
         ([range(30)], 1),
         ([], 0),
     ],
@@ -91,6 +91,8 @@ def test_part_of_a_pool_that_meets_far_more_than_by_chance_is_one_pool() -> None
     senders = [range(100), range(70, 140)]
     assert joined(senders) == 2  # 430 units in all: 30 in common is less than ten times chance
     corpus, groups = world(senders, crowd=3000)
+    assert len(join_pools(corpus, groups)) == 1
+    corpus, groups = world([range(28), range(21, 36)], crowd=3000)  # seven of fifteen that moved on sent both
     assert len(join_pools(corpus, groups)) == 1
 
 

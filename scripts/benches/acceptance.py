@@ -37,6 +37,8 @@ def main() -> int:
     for name, events in _worlds(options, load_texts(options.texts)):
         print(f"== {name}: {len(events)} events", flush=True)
         folder = options.keep / name if options.keep else None
+        if folder and folder.exists():
+            sys.exit(f"{folder} holds another world already")
         with TemporaryDirectory(prefix="stillwatch-bench-") as aside:
             settings = index(events, folder or Path(aside))
             result = judged(events, found_in(events, settings))
@@ -81,7 +83,7 @@ def judged(events: Sequence[SimulatedEvent], found: Found) -> dict[str, Any]:
             benign.append({"kind": mine.most_common(1)[0][0], "events": mine.total(), **_said_of(found, place)})
     benign.sort(key=lambda each: (not each["is_alarm"], each["p_value"], -each["score"]))
     return {
-        "recall": hits / max(1, sum(groups[kind].total() for kind in large)),
+        "recall": hits / sum(groups[kind].total() for kind in large) if large else 1.0,
         "precision": right / max(1, flagged) if flagged else 1.0,
         "campaigns": campaigns,
         "false_alarms": [each for each in benign if each["is_alarm"]],

@@ -40,12 +40,12 @@ from peers.ours import found_in, index  # noqa: E402
 
 from indexer.actors import BACKGROUND, Actor, Form, Script  # noqa: E402
 from indexer.axes import Axes, attacker  # noqa: E402
-from indexer.calibration import PRIOR, load_calibration, q_values  # noqa: E402
+from indexer.calibration import load_calibration, q_values  # noqa: E402
 from indexer.cast import DAILY_PROMPTS  # noqa: E402
 from indexer.cluster import cluster  # noqa: E402
 from indexer.encode import load_encoder  # noqa: E402
 from indexer.sample import Texts, load_texts  # noqa: E402
-from indexer.score import LIKELY_RATE, MIN_ALARM_DEPTH, MIN_ALARM_UNITS  # noqa: E402
+from indexer.score import LIKELY, LIKELY_RATE, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, score_of  # noqa: E402
 from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
@@ -255,7 +255,7 @@ def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Camp
             left = {
                 place
                 for place in _alarmed_without(campaigns, None)
-                if set(campaigns[place].views) - {view, View.EXACT}
+                if (seen := set(campaigns[place].views)) == {View.EXACT} or seen - {view, View.EXACT}
             }
             tallies[f"without the {view} view"].add(events, labels, left)
     return {
@@ -278,7 +278,7 @@ def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int
     return {
         place
         for place, total, rate in zip(tested, totals, rates, strict=True)
-        if total + PRIOR >= 0 and rate <= LIKELY_RATE
+        if score_of(total) >= LIKELY and rate <= LIKELY_RATE
     }
 
 
