@@ -3,7 +3,8 @@
 Words alone do not tell ("score", "code" and "step" stand in many an office template), so each sentence of the text
 is held against examples of either kind by the cosine of their embeddings. The half of its words that leads most
 towards sought ones counts: a harmless sentence beside an instruction hides nothing, and a stray one makes nothing
-suspicious. How far ordinary prompts lead tells what is much.
+suspicious. How far ordinary prompts lead tells what is much. Only English is judged: the encoders know a text of
+another language by its language, and that must not count for or against anybody.
 """
 
 import re
@@ -25,6 +26,13 @@ Encode = Callable[[Sequence[str]], FloatArray]
 
 EVERYDAY: Final = "everyday"
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?:;])\s+|(?<=[。！？；])|\n+|\{\d+\}")
+_ENGLISH: Final = frozenset({
+    "the", "a", "an", "of", "to", "and", "in", "you", "your", "is", "are", "for", "with", "it", "its", "that",
+    "this", "as", "on", "be", "each", "then", "or", "not", "no", "any", "all", "if", "by", "from", "at",
+    "into", "what", "how", "do", "i", "my", "me", "we", "our", "they", "their", "them", "his", "her",
+    "before", "after", "every", "so", "only",
+})  # fmt: skip
+_MOSTLY: Final = 0.5  # share of a text's words that must be in English sentences, for it to be judged
 _LEAST_TOKENS: Final = 3
 _MOST_SENTENCES: Final = 200  # of one text, evenly spaced
 _NEAREST: Final = 2  # examples of one aim whose mean cosine counts
@@ -36,7 +44,7 @@ CLEAR: Final = 1.0  # lead from which a capability is named
 class Aim:
     """lead: of the nearest sought examples over the nearest everyday ones, in the half of the words where it is
         largest; in standard deviations of what ordinary prompts show, so that every encoder has the same scale; 0
-        for the mean of ordinary prompts; None for a text without words.
+        for the mean of ordinary prompts; None for a text without English words.
     capability: the sought one of the sentence that leads most, "" if the lead is not clear.
     """
 
@@ -60,13 +68,13 @@ def examples() -> Mapping[str, tuple[str, ...]]:
 
 
 def aims_of(skeletons: Sequence[str], encode: Encode) -> list[Aim]:
-    """The aim of each fixed text, with {1}, {2} for its slots; NO_AIM for one without words.
+    """The aim of each fixed text, with {1}, {2} for its slots; NO_AIM for one that is mostly not English.
 
     encode: gives unit vectors (n, d) of n canonical texts.
     """
     texts = sorted({text.text for text in load_texts().background})
     ordinary = [texts[place] for place in np.linspace(0, len(texts) - 1, _ORDINARY).astype(np.int64)]
-    cut = [sentences(text) for text in (*skeletons, *ordinary)]
+    cut = [_english(sentences(text)) for text in (*skeletons, *ordinary)]
     near = _nearness([each for text in cut for each in text], encode)
     names = list(examples())
     sought = np.array([place for place, name in enumerate(names) if name != EVERYDAY])
@@ -94,6 +102,13 @@ def _leading_half(leads: FloatArray, lengths: NDArray[np.int64]) -> float | None
     before = np.cumsum(lengths[order]) - lengths[order]
     half = np.clip(lengths.sum() / 2 - before, 0, lengths[order])
     return float((leads[order] * half).sum() / half.sum())
+
+
+def _english(parts: Sequence[str]) -> list[str]:
+    """The sentences with one of the commonest English words, none if other ones have most of the words."""
+    english = [part for part in parts if not _ENGLISH.isdisjoint(tokens(part))]
+    words, all_there_are = (sum(len(tokens(part)) for part in each) for each in (english, parts))
+    return english if words >= _MOSTLY * all_there_are else []
 
 
 def sentences(text: str) -> list[str]:

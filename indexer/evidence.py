@@ -259,7 +259,7 @@ def _meetings(seen: Observation, _: Background) -> Measure:
 def _elicitation(seen: Observation, _: Background) -> Measure:
     if seen.aim.lead is None:
         return Measure(
-            "elicitation", EvidenceKind.CONTENT, None, 0.0, "not available: there is no fixed text", 0.0
+            "elicitation", EvidenceKind.CONTENT, None, 0.0, "not available: no fixed text in English", 0.0
         )
     what = f"sought, by its nearest examples: {seen.aim.capability}" if seen.aim.capability else "everyday work"
     text = f"the fixed text asks for {what}; by how much, in deviations of ordinary prompts"

@@ -11,13 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from indexer.calibration import PRIOR, Calibration, q_values
+from indexer.calibration import PRIOR, WIDE_UNITS, Calibration, q_values
 from indexer.evidence import Background, Observation, measures
 from models.campaign import Evidence, EvidenceKind, Level
 
-LIKELY: Final = 0.9  # score
+LIKELY: Final = 0.75  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.02  # false discoveries among the groups of a generation
+LIKELY_RATE: Final = 0.025  # false discoveries among the groups of a generation
+NARROW_RATE: Final = (
+    0.002  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
+)
 STRONG_RATE: Final = 0.001
 MIN_ALARM_UNITS: Final = 10
 MIN_ALARM_DEPTH: Final = 2.0
@@ -51,7 +54,9 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
     return [
         Verdict(
             score=(score := score_of(sums[place])),
-            level=_level(score, float(rates[place]), evidence[place]) if tested[place] else Level.WATCH,
+            level=_level(score, float(rates[place]), len(seen.counts), evidence[place])
+            if tested[place]
+            else Level.WATCH,
             capability=seen.aim.capability,
             evidence=evidence[place],
             p_value=p_values[place],
@@ -89,8 +94,13 @@ def _evidence(seen: Observation, background: Background, calibration: Calibratio
     )
 
 
-def _level(score: float, rate: float, evidence: Sequence[Evidence]) -> Level:
-    if score < LIKELY or rate > LIKELY_RATE:
+def is_alarm(score: float, rate: float, units: int) -> bool:
+    """Whether a group of this score, false discovery rate and width is alarmed, if it can be a campaign at all."""
+    return score >= LIKELY and rate <= (LIKELY_RATE if units >= WIDE_UNITS else NARROW_RATE)
+
+
+def _level(score: float, rate: float, units: int, evidence: Sequence[Evidence]) -> Level:
+    if not is_alarm(score, rate, units):
         return Level.WATCH
     speaking = {kind: sum(each.weight for each in evidence if each.kind is kind) for kind in EvidenceKind}
     if score >= STRONG and rate <= STRONG_RATE and min(speaking.values()) > 0:

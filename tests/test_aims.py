@@ -78,6 +78,22 @@ def test_a_harmless_sentence_hides_no_instruction(encoder: Encoder, harmless: st
     assert beside == alone
 
 
+@pytest.mark.parametrize(
+    "skeleton",
+    [
+        "请一步一步地思考，写出完整的推理过程，然后给出最终答案。{1}",
+        "Traduis ce texte en anglais et garde le ton: {1}",
+        "Bewerte die Antwort anhand der Kriterien und vergib eine Punktzahl. {1}",
+        "{1} {2}",
+        "???",
+    ],
+)
+def test_what_is_not_english_is_not_judged(encoder: Encoder, skeleton: str) -> None:
+    assert aims_of([skeleton], encoder.encode) == [NO_AIM]
+    rule = "Grade the answer below against the rubric and give the reasons for every point that you take off."
+    assert aims_of([f"{rule} {rule}\n{skeleton}"], encoder.encode)[0].lead is not None
+
+
 def test_texts_do_not_depend_on_their_company(encoder: Encoder) -> None:
     texts = ["Solve {1} step by step.", "", "Tell me a joke about {1}"]
     together = aims_of(texts, encoder.encode)

@@ -15,7 +15,7 @@ from models.campaign import EvidenceKind
 
 SUMS = tuple(np.linspace(-5.0, 0.0, 200).tolist())
 WIDE = tuple(np.linspace(-2.0, -1.0, 100).tolist())
-ONE = Calibration({"depth": Component(2.0, 0.5, 3.0, (0.0, 0.5, 1.0))}, SUMS, WIDE, 200, 10, 3)
+ONE = Calibration({"depth": Component(2.0, 0.5, 3.0)}, SUMS, WIDE, 200, 10, 3)
 
 
 def measure(name: str, value: float) -> Measure:

@@ -45,7 +45,7 @@ from indexer.cast import DAILY_PROMPTS  # noqa: E402
 from indexer.cluster import cluster  # noqa: E402
 from indexer.encode import load_encoder  # noqa: E402
 from indexer.sample import Texts, load_texts  # noqa: E402
-from indexer.score import LIKELY, LIKELY_RATE, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, score_of  # noqa: E402
+from indexer.score import MIN_ALARM_DEPTH, MIN_ALARM_UNITS, is_alarm, score_of  # noqa: E402
 from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
@@ -278,7 +278,7 @@ def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int
     return {
         place
         for place, total, rate in zip(tested, totals, rates, strict=True)
-        if score_of(total) >= LIKELY and rate <= LIKELY_RATE
+        if is_alarm(score_of(total), float(rate), campaigns[place].units)
     }
 
 
