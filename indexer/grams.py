@@ -74,17 +74,16 @@ class TokenTable:
             yield first, last
             first = last
 
-    def distinct_grams(self, first: int, last: int, length: int = GRAM_TOKENS) -> tuple[HashArray, IntArray]:
+    def distinct_grams(self, first: int, last: int) -> tuple[HashArray, IntArray]:
         """Grams of texts first to last, once a text: (hashes, index of the text), both (m,)."""
+        return once(*self.occurrences(first, last, GRAM_TOKENS))
+
+    def occurrences(self, first: int, last: int, length: int) -> tuple[HashArray, IntArray]:
+        """Every run of `length` tokens inside texts first to last: (hashes, index of the text), both (m,)."""
         hashes, inside = self._grams_between(first, last, length)
         lengths = np.diff(self.offsets[first : last + 1])
         owners = np.repeat(np.arange(first, last, dtype=np.int64), lengths)
-        hashes, owners = hashes[inside], owners[inside]
-        order = np.lexsort((hashes, owners))
-        hashes, owners = hashes[order], owners[order]
-        fresh = np.ones(len(hashes), bool)
-        fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-        return hashes[fresh], owners[fresh]
+        return hashes[inside], owners[inside]
 
     def _grams_between(
         self, first: int, last: int, length: int = GRAM_TOKENS
@@ -116,6 +115,15 @@ def token_table(texts: Iterable[str]) -> TokenTable:
         np.concatenate(flags) if flags else np.zeros(0, bool),
         np.cumsum(lengths, dtype=np.int64),
     )
+
+
+def once(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray]:
+    """Each pair of a hash and its text once, by text."""
+    order = np.lexsort((hashes, owners))
+    hashes, owners = hashes[order], owners[order]
+    fresh = np.ones(len(hashes), bool)
+    fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    return hashes[fresh], owners[fresh]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +177,7 @@ def hot_grams(
     that cannot reach `min_texts` (a bucket's count is an upper bound), then the remaining ones are counted
     exactly, in as many parts of the hash space as keep each part's occurrences below `budget`.
     """
-    buckets, shift = bucket_counts(table)
+    buckets, shift = _bucket_counts(table)
     possible = buckets >= min_texts
     occurrences = int(buckets[possible].sum())
     parts = 1 << max(0, int(np.ceil(np.log2(max(1, occurrences) / budget))))
@@ -196,14 +204,22 @@ def _hashes(words: list[str]) -> HashArray:
     return np.array([xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass")) for word in words], np.uint64)
 
 
-def bucket_counts(table: TokenTable, length: int = GRAM_TOKENS) -> tuple[IntArray, np.uint64]:
-    """Upper bounds on how many texts hold a gram, by bucket of its hash; and by how many bits to shift that."""
-    bits = int(np.clip(np.ceil(np.log2(len(table.hashes) + 2)) + 1, 12, 26))
-    shift = np.uint64(64 - bits)
-    counts = np.zeros(1 << bits, np.int64)
+def bucket_shift(tokens: int) -> np.uint64:
+    """By how many bits to shift the hashes of a table of so many tokens, to have a bucket of each."""
+    bits = int(np.clip(np.ceil(np.log2(tokens + 2)) + 1, 12, 26))
+    return np.uint64(64 - bits)
+
+
+def count_buckets(hashes: HashArray, shift: np.uint64) -> IntArray:
+    """How many of the hashes are in each bucket."""
+    return np.bincount((hashes >> shift).astype(np.int64), minlength=1 << (64 - int(shift)))
+
+
+def _bucket_counts(table: TokenTable) -> tuple[IntArray, np.uint64]:
+    shift = bucket_shift(len(table.hashes))
+    counts = np.zeros(1 << (64 - int(shift)), np.int64)
     for first, last in table.chunks():
-        hashes, _ = table.distinct_grams(first, last, length)
-        counts += np.bincount((hashes >> shift).astype(np.int64), minlength=len(counts))
+        counts += count_buckets(table.distinct_grams(first, last)[0], shift)
     return counts, shift
 
 

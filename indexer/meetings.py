@@ -5,6 +5,7 @@ its accounts leaves a text that just these share, and the same accounts meet ove
 once; that two of them meet again is rare, and that a dozen do, each with several others, does not happen.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from indexer.corpus import Corpus, Distinct
-from indexer.grams import HashArray, Senders, TokenTable, bucket_counts
+from indexer.grams import HashArray, Senders, TokenTable, bucket_shift, count_buckets, once
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -132,14 +133,25 @@ def _runs(table: TokenTable, chosen: BoolArray) -> tuple[HashArray, IntArray]:
     """
     owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
     unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
+    shift = bucket_shift(len(table.hashes))
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
     for length, fitting in ((SHARED_TOKENS, chosen & ~unspaced), (SHARED_CHARACTERS, chosen & unspaced)):
-        counts, shift = bucket_counts(table, length)
-        for first, last in table.chunks():
-            hashes, text = table.distinct_grams(first, last, length)
-            kept = fitting[text] & (counts[(hashes >> shift).astype(np.int64)] > 1)
-            found.append((hashes[kept], text[kept]))
+        if not fitting.any():
+            continue
+        counts = count_buckets(np.zeros(0, np.uint64), shift)
+        for hashes, _ in _occurrences(table, length, fitting):
+            counts += count_buckets(hashes, shift)
+        for hashes, text in _occurrences(table, length, fitting):
+            several = counts[(hashes >> shift).astype(np.int64)] > 1
+            found.append(once(hashes[several], text[several]))
     return np.concatenate([hashes for hashes, _ in found]), np.concatenate([text for _, text in found])
+
+
+def _occurrences(table: TokenTable, length: int, fitting: BoolArray) -> Iterator[tuple[HashArray, IntArray]]:
+    """Runs of `length` tokens of the fitting texts, and their texts, a part of the table at a time."""
+    for first, last in table.chunks():
+        hashes, text = table.occurrences(first, last, length)
+        yield hashes[fitting[text]], text[fitting[text]]
 
 
 def _between_units(texts: IntArray, sent_by: Senders, counts: IntArray) -> Meetings:
