@@ -15,7 +15,7 @@ from indexer.calibration import PRIOR, WIDE_UNITS, Calibration, q_values
 from indexer.evidence import Background, Observation, measures
 from models.campaign import Evidence, EvidenceKind, Level
 
-LIKELY: Final = 0.75  # score
+LIKELY: Final = 0.79  # score
 STRONG: Final = 0.95
 LIKELY_RATE: Final = 0.025  # false discoveries among the groups of a generation
 NARROW_RATE: Final = (
