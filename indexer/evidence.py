@@ -261,7 +261,11 @@ def _elicitation(seen: Observation, _: Background) -> Measure:
         return Measure(
             "elicitation", EvidenceKind.CONTENT, None, 0.0, "not available: no fixed text in English", 0.0
         )
-    what = f"sought, by its nearest examples: {seen.aim.capability}" if seen.aim.capability else "everyday work"
+    what = (
+        f"sought, by its nearest examples: {seen.aim.capability}"
+        if seen.aim.capability
+        else "nothing clearly sought"
+    )
     text = f"the fixed text asks for {what}; by how much, in deviations of ordinary prompts"
     return Measure(
         "elicitation", EvidenceKind.CONTENT, seen.aim.lead, _bounded(seen.aim.lead / 2, -1.0, 1.0), text
