@@ -26,6 +26,7 @@ _MODEL_WEIGHTS: Final = tuple(accumulate(MODELS.values()))
 _NETWORKS: Final = tuple(f"AS{64500 + number}" for number in range(400))
 _NETWORK_WEIGHTS: Final = tuple(accumulate(1 / (rank + 2) for rank in range(len(_NETWORKS))))  # Zipf
 _TWO_YEARS_DAYS: Final = 730
+_WAITING: Final = 40  # fillings of a queue that are next
 _EVASION_RATE: Final = 0.5  # chance of each trick of an actor, request by request
 
 
@@ -81,6 +82,7 @@ class Script:
     fillings: what goes into slots; without any, each slot takes an ordinary user's question.
     skeleton: least and greatest share of the words that are fixed; slots are filled up with pasted passages
         until it holds. None leaves each slot with one filling.
+    samples: how many requests get the same filling, whoever sends them: a queue that wants so many answers.
     """
 
     forms: tuple[Form, ...] = ()
@@ -89,6 +91,7 @@ class Script:
     zipf: float = 0.0
     phrasings: tuple[Phrasing, ...] = ()
     place: Place = Place.HEAD
+    samples: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +230,12 @@ def schedule(actor: Actor, pools: tuple[Pool, ...], whole: Window, rng: Random) 
         yield from _pool_schedule(actor, pool, events, whole.at(actor.peak), rng)
 
 
-def compose(actor: Actor, account: Account, pivoted: bool, speech: Speech, rng: Random) -> Request:
-    """What the account sends. pivoted: whether the time of the actor's pivot has come."""
+def compose(
+    actor: Actor, account: Account, pivoted: bool, speech: Speech, queue: list[str], rng: Random
+) -> Request:
+    """What the account sends. pivoted: whether the time of the actor's pivot has come. queue: fillings that wait
+    to be handed out, of a script with `samples`; kept by the caller from one request of the actor to the next.
+    """
     pivot = actor.pivot if pivoted and account.pivots else None
     model = account.model if rng.random() < 0.85 else _draw_model(rng)
     if actor.script is None or rng.random() < actor.mixing:
@@ -237,9 +244,9 @@ def compose(actor: Actor, account: Account, pivoted: bool, speech: Speech, rng: 
     if pivot and pivot.model:
         model = pivot.model
     if script.phrasings:
-        return _worded(actor, script, model, speech, rng)
+        return _worded(actor, script, model, speech, queue, rng)
     form = _draw_form(script, rng)
-    user = _evaded(fill(form, script, speech, rng), actor, speech, rng)
+    user = _evaded(fill(form, script, speech, queue, rng), actor, speech, rng)
     return Request(actor.kind, form.system, user, model)
 
 
@@ -250,13 +257,12 @@ def _evaded(text: str, actor: Actor, speech: Speech, rng: Random) -> str:
     return text
 
 
-def _worded(actor: Actor, script: Script, model: str, speech: Speech, rng: Random) -> Request:
+def _worded(actor: Actor, script: Script, model: str, speech: Speech, queue: list[str], rng: Random) -> Request:
     """A request with an instruction in the words of the moment."""
     phrasing = rng.choice(script.phrasings)
     sentences = phrasing.say(rng)
-    content = _filling(
-        script, _content_words(script, sum(len(each.split()) for each in sentences), rng), speech, rng
-    )
+    words = _content_words(script, sum(len(each.split()) for each in sentences), rng)
+    content = _filling(script, words, speech, queue, rng)
     system, turns = _placed(sentences, content, script.place, phrasing.join, rng)
     said = tuple(_evaded(turn, actor, speech, rng) for turn in turns)
     return Request(actor.kind, system, said[0] if len(said) == 1 else "", model, said if len(said) > 1 else ())
@@ -285,15 +291,15 @@ def _placed(sentences: list[str], content: str, place: Place, join: str, rng: Ra
             return "", [first, content, second]
 
 
-def fill(form: Form, script: Script, speech: Speech, rng: Random) -> str:
-    """The form's user text with every slot filled as the script says."""
+def fill(form: Form, script: Script, speech: Speech, queue: list[str], rng: Random) -> str:
+    """The form's user text with every slot filled as the script says. queue: as in `compose`."""
     slots = len(form.parts) - 1
     if slots == 0:
         return form.parts[0]
     least_words = _content_words(script, sum(len(part.split()) for part in form.parts), rng) // slots
     pieces = [form.parts[0]]
     for part in form.parts[1:]:
-        pieces += [_filling(script, least_words, speech, rng), part]
+        pieces += [_filling(script, least_words, speech, queue, rng), part]
     return "".join(pieces)
 
 
@@ -305,7 +311,16 @@ def _content_words(script: Script, fixed: int, rng: Random) -> int:
     return round(fixed * (1 / share - 1))
 
 
-def _filling(script: Script, least_words: int, speech: Speech, rng: Random) -> str:
+def _filling(script: Script, least_words: int, speech: Speech, queue: list[str], rng: Random) -> str:
+    """The next filling: of a queue, one of the _WAITING next in any order."""
+    if script.samples == 1:
+        return _new_filling(script, least_words, speech, rng)
+    while len(queue) < _WAITING:
+        queue += [_new_filling(script, least_words, speech, rng)] * script.samples
+    return queue.pop(rng.randrange(len(queue)))
+
+
+def _new_filling(script: Script, least_words: int, speech: Speech, rng: Random) -> str:
     text = rng.choice(script.fillings) if script.fillings else speech.question(rng)
     missing = least_words - len(text.split())
     return text if missing <= 0 else f"{text}\n\n{speech.passage(rng, missing)}"

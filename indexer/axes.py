@@ -24,7 +24,7 @@ class Axes:
         request's words that is fixed. paraphrase: 0 to 3, see `phrasing`. reorder, filler: clauses in any order,
         rate of filler words. is_brief: wrappers of 5 to 8 words instead. languages: of further wordings of the
         instruction. place: where it stands. templates: unrelated instructions of the same accounts.
-    fillings: what goes into slots; ordinary questions if empty.
+    fillings: what goes into slots; ordinary questions if empty. samples: how many requests get the same one.
     load, sigma, clock, zone, age, sharing, networks, evasions, swap_at: as in Actor.
     pivot_at: when `pivot_share` of the accounts move to an unrelated template, a new model, or both.
     """
@@ -43,6 +43,7 @@ class Axes:
     place: Place = Place.HEAD
     templates: int = 1
     fillings: tuple[str, ...] = field(default=(), repr=False)
+    samples: int = 1
     load: Load = Load.POISSON
     sigma: float = 1.3
     clock: Clock = Clock.HUMAN
@@ -60,7 +61,9 @@ class Axes:
     def script(self, rng: Random) -> Script:
         """Instructions as these axes want them, worded by `rng`."""
         said = tuple(each for _ in range(self.templates) for each in self._phrasings(rng))
-        return Script(fillings=self.fillings, skeleton=self.skeleton, phrasings=said, place=self.place)
+        return Script(
+            fillings=self.fillings, skeleton=self.skeleton, phrasings=said, place=self.place, samples=self.samples
+        )
 
     def actor(self, rng: Random) -> Actor:
         """A group that acts like this; its `kind` is left to the caller."""
@@ -113,13 +116,14 @@ def attacker(rng: Random, days: float) -> Axes:
         load=rng.choice((Load.ROUND_ROBIN, Load.POISSON, Load.POISSON, Load.HEAVY_TAIL)),
         sigma=rng.uniform(0.3, 1.4),
         clock=rng.choice(
-            (Clock.HUMAN,)
+            (Clock.HUMAN, Clock.DIURNAL)
             if careful
-            else (Clock.ROUND_THE_CLOCK, Clock.ROUND_THE_CLOCK, Clock.BATCHES, Clock.HUMAN)
+            else (Clock.ROUND_THE_CLOCK, Clock.ROUND_THE_CLOCK, Clock.BATCHES, Clock.HUMAN, Clock.DIURNAL)
         ),
         age=rng.choice((Age.AGED, Age.MIXED) if careful else (Age.FRESH, Age.AGED, Age.MIXED, Age.RECENT)),
         sharing=0 if careful else rng.choice((0, 2, 3, 6, 12)),
         networks=0 if careful else rng.choice((0, 4, 12, 40)),
+        samples=rng.choice((1, 1, 1, 2, 4, 8)),
     )
 
 
@@ -129,7 +133,7 @@ def crowd(rng: Random, days: float) -> Axes:
         accounts=_log_int(rng, 20, 500),
         prompts=_log(rng, 1.5, 12) * min(3.0, days**0.5),
         mixing=rng.choice((rng.uniform(0.05, 0.3), rng.uniform(0.3, 0.8))),
-        task=rng.choice((*OFFICE_TASKS, *OFFICE_TASKS, *TASKS)),
+        task=rng.choice((*3 * OFFICE_TASKS, *TASKS)),
         words=rng.choice(((12, 30), (25, 60), (50, 110))),
         skeleton=rng.choice((None, (0.05, 0.3), (0.15, 0.6), (0.5, 0.9))),
         place=rng.choice((Place.HEAD, Place.HEAD, Place.TAIL, Place.SYSTEM)),

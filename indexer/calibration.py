@@ -38,6 +38,7 @@ BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would 
     "networks": 0.5,
     "dedication": 1.0,
     "hand-over": 4.0,
+    "replication": 4.0,
     "meetings": 2.5,
     "elicitation": 2.0,
     "shared text": 0.3,

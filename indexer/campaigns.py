@@ -49,8 +49,12 @@ def campaigns_of(
     generation: str,
     at: datetime,
     encode: Encode,
+    item: IntArray,
 ) -> list[Campaign]:
-    """A campaign for each group, in the order of the groups. encode: gives vectors of whole texts."""
+    """A campaign for each group, in the order of the groups.
+
+    encode: gives vectors of whole texts. item: (prompts,) what each prompt is about, see `indexer.items`.
+    """
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
@@ -65,7 +69,7 @@ def campaigns_of(
     strand_of_event = groups.strand[corpus.event_prompt]
     shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
     shown_by = [
-        observe(corpus, mine, template, aim, seen, totals, handovers(shifted))
+        observe(corpus, mine, template, aim, seen, totals, handovers(shifted), item)
         for mine, template, aim, seen, shifted in zip(events, templates, aims, groups.views, shifts, strict=True)
     ]
     verdicts = judge(shown_by, background, load_calibration())

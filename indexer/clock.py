@@ -8,13 +8,15 @@ from typing import Final
 
 
 class Clock(StrEnum):
-    """The rhythm of an actor. HUMAN and OFFICE follow the local hour and come in sessions; BATCHES are the work of
-    a scheduler that runs in the same hours of every day.
+    """The rhythm of an actor. HUMAN and OFFICE follow the local hour and come in sessions; DIURNAL is a
+    scheduler that keeps people's hours, but asks one thing at a time; BATCHES are the work of one that runs in the
+    same hours of every day.
     """
 
     ROUND_THE_CLOCK = "round_the_clock"
     HUMAN = "human"
     OFFICE = "office"
+    DIURNAL = "diurnal"
     BURST = "burst"
     BATCHES = "batches"
 
@@ -44,8 +46,10 @@ class Window:
 
 
 # Share of an account's activity in each local hour, from midnight on.
+_AWAKE: Final = (3, 2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 8, 8, 9, 9, 9, 8, 8, 9, 10, 10, 8, 5)
 _HOURS: Final[dict[Clock, tuple[int, ...]]] = {
-    Clock.HUMAN: (3, 2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 8, 8, 9, 9, 9, 8, 8, 9, 10, 10, 8, 5),
+    Clock.HUMAN: _AWAKE,
+    Clock.DIURNAL: _AWAKE,
     Clock.OFFICE: (0, 0, 0, 0, 0, 0, 0, 1, 5, 10, 11, 9, 5, 8, 10, 10, 8, 4, 1, 0, 0, 0, 0, 0),
 }
 _CUMULATIVE: Final = {clock: list(accumulate(hours)) for clock, hours in _HOURS.items()}
@@ -68,6 +72,8 @@ def draw_hours(count: int, clock: Clock, zone: float, window: Window, peak: floa
     """
     if not clock.is_local:
         return [_hour(clock, window, peak, rng) for _ in range(count)]
+    if clock is Clock.DIURNAL:
+        return [_local_hour(clock, zone, window, rng) for _ in range(count)]
     sessions = [_local_hour(clock, zone, window, rng) for _ in range(1 + count // _EVENTS_PER_SESSION)]
     return [window.clamp(rng.choice(sessions) + rng.expovariate(1 / _SESSION_HOURS)) for _ in range(count)]
 

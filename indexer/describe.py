@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from indexer.aims import Aim
 from indexer.corpus import Corpus
 from indexer.events import EventTable, Names
-from indexer.evidence import Background, Observation, largest_share_within, same_value
+from indexer.evidence import Background, Observation, largest_share_within, same_value, take_part
+from indexer.replication import replication
 from indexer.rhythm import rhythm, sessions
 from indexer.score import Verdict
 from models.campaign import CampaignAccount, Template, TimelineHour
@@ -97,18 +98,24 @@ def observe(
     views: tuple[View, ...],
     totals: Totals,
     handovers: int,
+    item: IntArray,
 ) -> Observation:
-    """What the group shows whose events are `rows` of the event table (at least one). handovers: pool swaps and
-    pivots found in its traffic.
+    """What the group shows whose events are `rows` of the event table (at least one), passers-by left aside.
+
+    handovers: pool swaps and pivots found in its traffic. item: (prompts,) what each prompt of the corpus is
+    about, -1 for nothing.
     """
     events = corpus.events
-    units, counts = np.unique(events.unit[rows], return_counts=True)
+    units, codes, counts = np.unique(events.unit[rows], return_inverse=True, return_counts=True)
+    part = take_part(counts)
+    rows, units, counts = rows[part[codes]], units[part], counts[part]
     accounts, codes = np.unique(events.account[rows], return_inverse=True)
     created = _known_of(accounts, codes, events.created_at[rows])
     payments = _known_of(accounts, codes, events.payment[rows])
     networks = _known_of(accounts, codes, events.network[rows])
     return Observation(
         counts=counts.astype(np.int64),
+        passers_by=int(np.count_nonzero(~part)),
         hours=np.bincount(hour_of_day(events.timestamp[rows]), minlength=24),
         rhythm=rhythm(events.account[rows], events.timestamp[rows]),
         dedication=counts / totals.of_unit[units],
@@ -116,11 +123,18 @@ def observe(
         payments=payments[payments >= 0],
         networks=networks[networks >= 0],
         sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
+        replication=replication(_units_of_items(item[corpus.event_prompt[rows]], events.unit[rows]), len(units)),
         template=template,
         aim=aim,
         views=views,
         handovers=handovers,
     )
+
+
+def _units_of_items(item: IntArray, unit: IntArray) -> IntArray:
+    """Distinct units of each item, given the item and the unit of each event; events of no item do not count."""
+    pairs = np.unique(np.stack([item, unit], axis=1)[item >= 0], axis=0)
+    return np.unique(pairs[:, 0], return_counts=True)[1].astype(np.int64)
 
 
 def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) -> Portrait:

@@ -12,19 +12,21 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import betainc, gammaln
 
 from indexer.aims import Aim
+from indexer.replication import Replication
 from indexer.rhythm import Rhythm, Sessions
 from models.campaign import EvidenceKind, Template
 from models.view import View, only_system
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 BALANCED: Final = 0.10  # squared variation of the rates behind the counts when a scheduler hands out the work
 ORGANIC: Final = 1.20  # the same for people: a few heavy users, many light ones
-_MUCH_TO_SPREAD: Final = 4.0  # mean events a unit beyond the first, from which evenness counts in full
+_MUCH_TO_SPREAD: Final = 4.0  # mean events a unit beyond the least, from which evenness counts in full
 _HOURS: Final = 24
 _HOURS_EVENTS: Final = 100.0
 _WIDE: Final = 0.7  # logarithm of 2: thirty accounts
@@ -34,6 +36,15 @@ _SOME_UNITS: Final = 20  # from which evenness counts in full
 _MIN_PAIRS: Final = 20
 _MANY_PAIRS: Final = 100.0
 _MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
+_MANY_UNITS: Final = 0.25  # of a group that sent it once are passers-by, if ...
+_FEW_EVENTS: Final = 0.2  # ... they sent no more of it than this
+_DEEP: Final = 2.5  # logarithm to the base 2 of a depth, six, from which more is no evidence
+_RESTLESS: Final = (
+    0.6  # of everybody's keeping of hours, below which accounts are restless; the less, the more ...
+)
+_SURELY_RESTLESS: Final = 1.2  # ... down to this: what is below none at all is chance
+_TAKING_TURNS: Final = 0.5  # of everybody's sessions, below which accounts take turns
+_SURE_GAIN: Final = 12.0  # nats for a queue from which it is hardly in doubt
 _COMPANIES: Final = 2  # payment methods at most that, if they pay for ...
 _OF_COMPANIES: Final = 0.8  # ... this share of accounts, are a company's or two
 _ONE_SITE: Final = 0.8  # share of accounts in one network, from which it is one site
@@ -64,15 +75,17 @@ class Background:
 class Observation:
     """What was measured on one group.
 
-    counts: (units,) events of each unit in the group. hours: (24,) its events by hour of the day (UTC).
+    counts: (units,) events of each unit in the group. passers_by: units left aside, here and below, that sent it
+        once. hours: (24,) its events by hour of the day (UTC).
     rhythm: how far its accounts keep hours of their own.
     dedication: (units,) share of each unit's events that are in the group. created: creation times of its
     accounts (s), empty if unknown. payments, networks: code of each account that has one.
-    sessions: how far its accounts send it in bursts. aim: what the template asks for. handovers: pool swaps and
-    pivots found in its traffic.
+    sessions: how far its accounts send it in bursts. replication: how often its items are handed out.
+    aim: what the template asks for. handovers: pool swaps and pivots found in its traffic.
     """
 
     counts: IntArray
+    passers_by: int
     hours: IntArray
     rhythm: Rhythm
     dedication: DoubleArray
@@ -80,6 +93,7 @@ class Observation:
     payments: IntArray
     networks: IntArray
     sessions: Sessions
+    replication: Replication
     template: Template
     aim: Aim
     views: tuple[View, ...]
@@ -109,11 +123,12 @@ def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
     """Every component, always in the same order.
 
     A class or an office gets the same work, signs up together and sits in one network: the more a group keeps
-    hours of its own, the less its balance, its births and its networks speak for a campaign.
+    hours of its own, and sits down to its work as people do, the less its balance, its births and its networks
+    speak for a campaign.
     """
     found = tuple(component(seen, background) for component in _COMPONENTS)
     hours = next(each for each in found if each.name == "hours")
-    doubt = hours.certainty * hours.value / _OWN_HOURS
+    doubt = hours.certainty * hours.value / _OWN_HOURS * _sits_down(seen, background)
     return tuple(
         replace(each, certainty=each.certainty * (1.0 - doubt))
         if each.name in _COMES_TOGETHER and each.value > 0
@@ -122,8 +137,16 @@ def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
     )
 
 
-def count_log_likelihood(counts: IntArray, variation: float) -> float:
-    """Greatest log-likelihood, over the mean, of counts >= 1 that a zero-truncated negative binomial gave.
+def _sits_down(seen: Observation, background: Background) -> float:
+    """How far its accounts come in sessions, against accounts in general, in [0, 1]; 1 if too few events tell."""
+    if background.sessions.excess <= 0:
+        return 1.0
+    apart = 1 - min(1.0, max(0.0, seen.sessions.excess) / background.sessions.excess)
+    return 1 - _share(seen.sessions.gaps / _MANY_PAIRS) * apart
+
+
+def count_log_likelihood(counts: IntArray, variation: float, least: int = 1) -> float:
+    """Greatest log-likelihood, over the mean, of counts that a negative binomial gave if only those >= least show.
 
     variation: squared coefficient of variation of the gamma-distributed rates; 0 would be Poisson.
     """
@@ -137,44 +160,48 @@ def count_log_likelihood(counts: IntArray, variation: float) -> float:
         + shape * np.log(shape / (shape + means))
         + values * np.log(means / (shape + means))
     )
-    log_positive = np.log1p(-np.exp(shape * np.log(shape / (shape + means))))
-    return float(((log_pmf - log_positive) * multiplicity).sum(axis=1).max())
+    log_shown = np.log(betainc(least, shape, means / (shape + means)))  # of least or more
+    return float(((log_pmf - log_shown) * multiplicity).sum(axis=1).max())
 
 
 def _spread(seen: Observation, _: Background) -> Measure:
     """Enough accounts, or not. Beyond that, width is no evidence: popular extensions have more."""
-    shares = seen.counts / seen.counts.sum()
-    effective = float(np.exp(-(shares * np.log(shares)).sum()))
+    effective = effective_number(seen.counts)
     text = "accounts or organisations that share the load evenly enough to count"
+    if seen.passers_by:
+        text += f"; {seen.passers_by} that sent it once are passers-by and left aside, here and below"
     return _coordination("spread", effective, _bounded(np.log(effective / 15.0), -1.0, _WIDE), text)
 
 
 def _depth(seen: Observation, _: Background) -> Measure:
     depth = float(np.median(seen.counts))
     text = "times that half of them sent it, or more; a viral or published prompt is sent once or twice"
-    return _coordination("depth", depth, _bounded(np.log2(depth), 0.0, 3.5), text)
+    return _coordination("depth", depth, _bounded(np.log2(depth), 0.0, _DEEP), text)
 
 
 def _balance(seen: Observation, _: Background) -> Measure:
     """People who try a published prompt once or twice are as even as a scheduler's accounts: the less there is to
     spread, the less evenness says.
     """
-    mean = float(np.mean(seen.counts))
-    ratio = count_log_likelihood(seen.counts, BALANCED) - count_log_likelihood(seen.counts, ORGANIC)
-    certainty = _share((mean - 1) / _MUCH_TO_SPREAD) * _share(len(seen.counts) / _SOME_UNITS)
+    mean, least = float(np.mean(seen.counts)), 2 if seen.passers_by else 1
+    ratio = count_log_likelihood(seen.counts, BALANCED, least) - count_log_likelihood(seen.counts, ORGANIC, least)
+    certainty = _share((mean - least) / _MUCH_TO_SPREAD) * _share(len(seen.counts) / _SOME_UNITS)
     text = "variance over mean of the counts; near 1 when a scheduler spreads the work, large when people do"
     variation = float(np.var(seen.counts)) / mean
     return _coordination("balance", variation, float(np.tanh(ratio / 8.0)), text, certainty)
 
 
 def _clock(seen: Observation, background: Background) -> Measure:
-    """Accounts that never rest, against accounts that keep hours, each in a time zone of its own."""
+    """Accounts that never rest, against accounts that keep hours, each in a time zone of its own. To keep hours is
+    no evidence against: whoever likes can.
+    """
     observed, expected = seen.rhythm.concentration, background.rhythm.concentration
     if seen.rhythm.pairs < _MIN_PAIRS or expected <= 0:
         return _not_available("clock", "too few events an account to see its hours")
     certainty = _share(seen.rhythm.pairs / _MANY_PAIRS)
     text = "how far each account keeps to hours of its own; 0 when it is awake round the clock"
-    return _coordination("clock", observed, _bounded(0.5 - observed / expected, -0.6, 0.6), text, certainty)
+    value = _bounded(1 - observed / (_RESTLESS * expected), 0.0, _SURELY_RESTLESS)
+    return _coordination("clock", observed, value, text, certainty)
 
 
 def _hours(seen: Observation, background: Background) -> Measure:
@@ -195,11 +222,11 @@ def _hours(seen: Observation, background: Background) -> Measure:
 
 
 def _sessions(seen: Observation, background: Background) -> Measure:
-    """People sit down and ask several things; a scheduler's accounts take turns."""
-    if seen.sessions.gaps < _MIN_PAIRS:
+    """People sit down and ask several things; a scheduler's accounts take turns, unless it knows better."""
+    if seen.sessions.gaps < _MIN_PAIRS or background.sessions.excess <= 0:
         return _not_available("sessions", "too few events an account to see its sessions")
     certainty = _share(seen.sessions.gaps / _MANY_PAIRS)
-    value = _bounded(background.sessions.excess - seen.sessions.excess, -0.5, 0.5)
+    value = _bounded(1 - seen.sessions.excess / (_TAKING_TURNS * background.sessions.excess), 0.0, 1.0)
     text = "how much oftener than chance an account's events follow each other within half an hour"
     return _coordination("sessions", seen.sessions.excess, value, text, certainty)
 
@@ -250,6 +277,16 @@ def _handover(seen: Observation, _: Background) -> Measure:
     return _coordination("hand-over", float(seen.handovers), float(seen.handovers > 0), text)
 
 
+def _replication(seen: Observation, _: Background) -> Measure:
+    text = (
+        f"accounts to each item, whatever stands in the slots; each is handed out {seen.replication.times} times"
+        if seen.replication.times
+        else "accounts to each item, whatever stands in the slots; asked about as people choose"
+    )
+    value = float(np.tanh(seen.replication.gain / _SURE_GAIN))
+    return _coordination("replication", seen.replication.accounts, value, text)
+
+
 def _meetings(seen: Observation, _: Background) -> Measure:
     met = float(View.MEETINGS in seen.views)
     text = "1 if its accounts keep meeting in small groups, over task after task, far more than by chance"
@@ -296,11 +333,34 @@ _COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
     _networks,
     _dedication,
     _handover,
+    _replication,
     _meetings,
     _elicitation,
     _shared_text,
     _role,
 )
+
+
+def take_part(counts: IntArray) -> BoolArray:
+    """Which of the units behind a group's events are no passers-by, given how many each sent.
+
+    A campaign that borrows a published sentence, or that wants to look shallow, has strangers in its group who
+    sent it once: many of its units, but little of what is sent. A viral prompt, which most send once, has none.
+    """
+    once = counts == 1
+    strangers = np.count_nonzero(once)
+    if strangers < _MANY_UNITS * len(counts) or strangers > _FEW_EVENTS * counts.sum():
+        return np.ones(len(counts), bool)
+    part: BoolArray = ~once
+    return part
+
+
+def effective_number(counts: IntArray) -> float:
+    """How many equal senders would be as diverse as these with their counts: exp of the entropy of their shares
+    (Hill's number of order 1), at least 1.
+    """
+    shares = counts / counts.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def same_value(values: IntArray) -> float:

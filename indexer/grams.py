@@ -58,6 +58,13 @@ class TokenTable:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def select(self, texts: IntArray) -> "TokenTable":
+        """Table of these texts, in their order."""
+        lengths = np.diff(self.offsets)[texts]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[texts] - offsets[:-1], lengths)
+        return TokenTable(self.hashes[places], self.unspaced[places], offsets)
+
     def grams(self) -> tuple[HashArray, NDArray[np.bool_]]:
         """Hash of the gram that starts at each token, and whether it ends inside the same text.
 

@@ -5,7 +5,6 @@ its accounts leaves a text that just these share, and the same accounts meet ove
 once; that two of them meet again is rare, and that a dozen do, each with several others, does not happen.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,14 +15,11 @@ from scipy.sparse.csgraph import connected_components
 
 from indexer.corpus import Corpus, Distinct
 from indexer.grams import HashArray, Senders, TokenTable, bucket_shift, count_buckets, once
+from indexer.runs import MOST_TEXTS, runs_of
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-SHARED_TOKENS: Final = 8  # running tokens that two texts must share to be of one task ...
-SHARED_CHARACTERS: Final = 16  # ... if they write words apart; in a script without spaces a character is a token
-_UNSPACED: Final = 0.3  # share of a text's tokens from which it counts as such
-MOST_TEXTS: Final = 20  # that may share them: what more do is a group of its own, and other views see it
 MEETINGS: Final = 2  # times that two units must have met, over other texts each time, to know each other ...
 LIFT: Final = 3.0  # ... if that is so many times what chance gives two that are so active
 COMMON: Final = 2  # others that two who know each other must both know, or it was chance
@@ -66,8 +62,8 @@ def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: Boo
 
 
 def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
-    """All meetings over texts that share SHARED_TOKENS running tokens which no more than MOST_TEXTS have, and over
-    one text that a few units sent. A text that nobody sent does not count.
+    """All meetings over texts that share a run of tokens which at most MOST_TEXTS have, and over one text that a
+    few units sent. A text that nobody sent does not count.
     """
     counts = np.diff(sent_by.offsets)
     hashes, owners = _runs(table, (counts > 0) & (counts <= MOST_TEXTS))
@@ -128,30 +124,19 @@ def _acquaintances(graph: csr_array, known: IntArray) -> IntArray:
 
 
 def _runs(table: TokenTable, chosen: BoolArray) -> tuple[HashArray, IntArray]:
-    """Running tokens that several of the chosen texts may share, long enough to be of one task, once a text:
-    (hashes, text). Most runs occur once: a counter for each hash bucket rules them out before they are collected.
+    """Runs of tokens that several of the chosen texts may share, once a text: (hashes, text).
+
+    Most runs occur once: a counter for each hash bucket rules them out before they are collected.
     """
-    owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
-    unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
     shift = bucket_shift(len(table.hashes))
+    counts = count_buckets(np.zeros(0, np.uint64), shift)
+    for hashes, _ in runs_of(table, chosen):
+        counts += count_buckets(hashes, shift)
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
-    for length, fitting in ((SHARED_TOKENS, chosen & ~unspaced), (SHARED_CHARACTERS, chosen & unspaced)):
-        if not fitting.any():
-            continue
-        counts = count_buckets(np.zeros(0, np.uint64), shift)
-        for hashes, _ in _occurrences(table, length, fitting):
-            counts += count_buckets(hashes, shift)
-        for hashes, text in _occurrences(table, length, fitting):
-            several = counts[(hashes >> shift).astype(np.int64)] > 1
-            found.append(once(hashes[several], text[several]))
+    for hashes, text in runs_of(table, chosen):
+        several = counts[(hashes >> shift).astype(np.int64)] > 1
+        found.append(once(hashes[several], text[several]))
     return np.concatenate([hashes for hashes, _ in found]), np.concatenate([text for _, text in found])
-
-
-def _occurrences(table: TokenTable, length: int, fitting: BoolArray) -> Iterator[tuple[HashArray, IntArray]]:
-    """Runs of `length` tokens of the fitting texts, and their texts, a part of the table at a time."""
-    for first, last in table.chunks():
-        hashes, text = table.occurrences(first, last, length)
-        yield hashes[fitting[text]], text[fitting[text]]
 
 
 def _between_units(texts: IntArray, sent_by: Senders, counts: IntArray) -> Meetings:

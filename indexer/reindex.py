@@ -22,6 +22,7 @@ from indexer.grams import HotGrams
 from indexer.graph import chord
 from indexer.groups import UNGROUPED, Clustered, Groups, combine, with_more
 from indexer.index import VectorIndex
+from indexer.items import prompt_items
 from indexer.lexical import join_templates
 from indexer.lock import exclusive
 from indexer.match import view_encoders
@@ -145,6 +146,7 @@ def _build(
             name,
             created_at,
             lambda texts: whole_texts.encode(texts, encoder, SilentProgress()).vectors,
+            prompt_items(words, groups.of_prompt),
         )
         alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
         reference = background_margins(

@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.calibration import PRIOR, WIDE_UNITS, Calibration, q_values
-from indexer.evidence import Background, Observation, measures
+from indexer.evidence import Background, Observation, effective_number, measures
 from models.campaign import Evidence, EvidenceKind, Level
+
+IntArray = NDArray[np.int64]
 
 LIKELY: Final = 0.79  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.025  # false discoveries among the groups of a generation
+LIKELY_RATE: Final = 0.01  # false discoveries among the groups of a generation
 NARROW_RATE: Final = (
-    0.002  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
+    0.001  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
 )
 STRONG_RATE: Final = 0.001
-MIN_ALARM_UNITS: Final = 10
+MIN_ALARM_UNITS: Final = 10  # effective number
+_ROUNDING: Final = 1e-9
 MIN_ALARM_DEPTH: Final = 2.0
 
 
@@ -48,7 +52,7 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
     evidence = [_evidence(seen, background, calibration) for seen in groups]
     sums = [sum(each.weight for each in lines) for lines in evidence]
     p_values = [calibration.p_value(total, len(seen.counts)) for total, seen in zip(sums, groups, strict=True)]
-    tested = np.array([is_wide_and_deep(seen) for seen in groups], bool)
+    tested = np.array([is_wide_and_deep(seen.counts) for seen in groups], bool)
     rates = np.ones(len(groups))
     rates[tested] = q_values(np.asarray(p_values)[tested])
     return [
@@ -71,13 +75,18 @@ def score_of(total: float) -> float:
     return float(1.0 / (1.0 + np.exp(-(PRIOR + total))))
 
 
-def is_wide_and_deep(seen: Observation) -> bool:
-    """Whether a group can be a campaign at all: a median above one prompt, and enough units that sent more.
+def is_wide_and_deep(counts: IntArray) -> bool:
+    """Whether a group can be a campaign at all, by the events of each of its units that take part: a median above
+    one prompt, and enough units that sent more.
 
-    A unit that sent a single prompt is no part of a pool, and would make a pool of a handful of testers.
+    A unit that sent a single prompt is no part of a pool, and would make a pool of a handful of testers; nor do a
+    few more prompts of others that happen to use what nine testers send all day, so it is the effective number
+    that counts.
     """
-    taking_part = int((seen.counts >= MIN_ALARM_DEPTH).sum())
-    return taking_part >= MIN_ALARM_UNITS and float(np.median(seen.counts)) >= MIN_ALARM_DEPTH
+    more = counts[counts >= MIN_ALARM_DEPTH]
+    if not len(more) or effective_number(more) < MIN_ALARM_UNITS - _ROUNDING:
+        return False
+    return float(np.median(counts)) >= MIN_ALARM_DEPTH
 
 
 def _evidence(seen: Observation, background: Background, calibration: Calibration) -> tuple[Evidence, ...]:

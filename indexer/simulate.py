@@ -133,12 +133,14 @@ def play(
             hours.append(hour)
             senders.append(places[account.account_id])
     rng = Random(f"{seed}/words")
+    queues: list[list[str]] = [[] for _ in actors]
     turns = [actor.pivot.at * window.end if actor.pivot else math.inf for actor in actors]
     order = np.argsort(np.asarray(hours), kind="stable").tolist()
     for serial, index in enumerate(order):
         hour, sender = hours[index], senders[index]
         actor, account = actors[owners[sender]], accounts[sender]
-        request = compose(actor, account, hour >= turns[owners[sender]], speech, rng)
+        pivoted = hour >= turns[owners[sender]]
+        request = compose(actor, account, pivoted, speech, queues[owners[sender]], rng)
         at = start + timedelta(milliseconds=int(hour * 3_600_000))
         yield SimulatedEvent(_row(serial, account, at, request), request.kind)
 

@@ -123,6 +123,11 @@ def _payloads(props: Props, rng: Random) -> tuple[str, ...]:
     return any_of(rng, [props.payloads(*each) for each in (_CODE, _AGENTIC, _MATHS, (TOPICS,), ())])
 
 
+def _some(texts: tuple[str, ...], sizes: tuple[int, int], rng: Random) -> tuple[str, ...]:
+    """A few of them, that many people ask about."""
+    return tuple(rng.sample(texts, min(len(texts), rng.randint(*sizes))))
+
+
 def _campaign(change: Callable[[Axes, Random], Axes]) -> Draw:
     def build(props: Props, rng: Random) -> Actor:
         axes = replace(attacker(rng, props.days), fillings=_payloads(props, rng))
@@ -241,7 +246,8 @@ def _evaluation(props: Props, rng: Random) -> Actor:
     text = rng.choice([each.text for each in props.published if len(each.text) < 600])
     axes = replace(crowd(rng, props.days), accounts=rng.randint(3, 9), prompts=rng.uniform(20, 80))
     actor = replace(axes, load=Load.POISSON, clock=Clock.ROUND_THE_CLOCK, mixing=0.1).actor(rng)
-    return replace(actor, script=Script((Form((f"{text}\n\n", "")),), _payloads(props, rng)))
+    items = _some(_payloads(props, rng), (20, 200), rng)
+    return replace(actor, script=Script((Form((f"{text}\n\n", "")),), items))
 
 
 def _agents(props: Props, rng: Random) -> Actor:
@@ -262,7 +268,7 @@ def _persona(props: Props, rng: Random) -> Actor:
 
 
 def _support(axes: Axes, rng: Random) -> Axes:
-    """Agents of a call centre with six macros, accounts of their own and no organisation."""
+    """Agents of a call centre: six macros, accounts of their own, no organisation, often with even shifts."""
     axes = replace(
         axes,
         accounts=rng.randint(25, 60),
@@ -270,6 +276,7 @@ def _support(axes: Axes, rng: Random) -> Axes:
         templates=6,
         task="office",
         place=Place.HEAD,
+        load=rng.choice((Load.POISSON, Load.HEAVY_TAIL)),
     )
     return office_hours(rng, axes)
 
@@ -288,9 +295,17 @@ def _tutoring(axes: Axes, rng: Random) -> Axes:
     axes = replace(
         axes, accounts=rng.randint(60, 200), prompts=rng.uniform(2, 8), task="reasoning", place=Place.HEAD
     )
+    if axes.fillings and rng.random() < 0.5:
+        axes = replace(axes, fillings=_some(axes.fillings, (8, 60), rng))
     return replace(
         axes, age=Age.RECENT if rng.random() < 0.5 else Age.AGED, zone=rng.choice((None, 1.0, -5.0, 8.0))
     )
+
+
+def _judges(axes: Axes, rng: Random) -> Axes:
+    """People who are paid to judge texts and let the model help; mostly each text is given to several of them."""
+    samples = rng.choice((1, 3, 5))
+    return replace(axes, accounts=rng.randint(30, 150), task="grading", place=Place.HEAD, samples=samples)
 
 
 LOOK_ALIKES_VARIED: Final[dict[str, Draw]] = {
@@ -301,9 +316,7 @@ LOOK_ALIKES_VARIED: Final[dict[str, Draw]] = {
     "support": _people(_support),
     "newcomers": _people(_newcomers),
     "tutoring": _people(_tutoring),
-    "judges": _people(
-        lambda axes, rng: replace(axes, accounts=rng.randint(30, 150), task="grading", place=Place.HEAD)
-    ),
+    "judges": _people(_judges),
     "translators": _people(
         lambda axes, rng: replace(
             axes, accounts=rng.randint(20, 120), task=rng.choice(OFFICE_TASKS), languages=drawn_languages(rng)

@@ -20,7 +20,8 @@ from indexer.describe import (
     totals_of,
 )
 from indexer.events import EventTable, Names
-from indexer.score import Background, judge
+from indexer.evidence import Observation
+from indexer.score import Background, is_wide_and_deep, judge
 from models.campaign import CampaignAccount, Evidence, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -96,12 +97,45 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     mine = events_by_group(corpus, np.array(groups), max(groups) + 1)[0]
     events = corpus.events
     totals = totals_of(events)
-    seen = observe(corpus, mine, TEMPLATE, NO_AIM, (View.WHOLE,), totals, 0)
+    seen = observe(corpus, mine, TEMPLATE, NO_AIM, (View.WHOLE,), totals, 0, np.arange(len(corpus)))
     return portray(corpus, mine, judge([seen], background_of(events), load_calibration())[0], totals)
 
 
 def evidence(found: Portrait, name: str) -> Evidence:
     return next(each for each in found.verdict.evidence if each.name == name)
+
+
+def sent(counts: dict[str, int]) -> tuple[Row, ...]:
+    """Each account's events of one prompt, an hour apart."""
+    names = [name for name, count in counts.items() for _ in range(count)]
+    return tuple(Row(0, name, HOUR * hour) for hour, name in enumerate(names))
+
+
+def observed(rows: tuple[Row, ...]) -> Observation:
+    corpus, events = corpus_of(rows), table(rows)
+    everything = np.arange(len(rows))
+    return observe(
+        corpus, everything, TEMPLATE, NO_AIM, (View.WHOLE,), totals_of(events), 0, np.zeros(1, np.int64)
+    )
+
+
+def test_strangers_who_sent_it_once_do_not_make_a_pool_shallow() -> None:
+    """A published sentence in a campaign's template, or accounts that are there to water it down."""
+    pool, strangers = {f"a{n}": 9 for n in range(12)}, {f"s{n}": 1 for n in range(16)}
+    watered = observed(sent({**pool, **strangers}))
+    assert (watered.counts.tolist(), watered.passers_by) == ([9] * 12, 16)
+    assert len(watered.dedication) == 12
+    assert is_wide_and_deep(watered.counts)
+    many = observed(sent({**pool, **{f"s{n}": 1 for n in range(60)}}))
+    assert (len(many.counts), many.passers_by) == (72, 0)  # more than a fifth of what is sent
+    few = observed(sent({**pool, "s": 1}))
+    assert (len(few.counts), few.passers_by) == (13, 0)  # so few make nothing shallow
+
+
+def test_what_most_people_send_once_has_no_passers_by() -> None:
+    viral = observed(sent({f"a{n}": 1 + (n % 5 == 0) for n in range(60)}))
+    assert (len(viral.counts), viral.passers_by) == (60, 0)
+    assert not is_wide_and_deep(viral.counts)
 
 
 def at(seconds: int) -> datetime:

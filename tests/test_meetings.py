@@ -11,7 +11,8 @@ from test_groups import corpus_of
 
 from indexer.corpus import Corpus, distinct
 from indexer.grams import senders, token_table
-from indexer.meetings import MOST_TEXTS, SHARED_TOKENS, meeting_prompts, meetings
+from indexer.meetings import meeting_prompts, meetings
+from indexer.runs import MOST_TEXTS, SHARED_TOKENS
 from models.text import is_unspaced, tokens
 
 Sent = list[tuple[int, str]]  # unit and text of each event

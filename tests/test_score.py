@@ -21,6 +21,7 @@ from indexer.evidence import (
     measures,
     same_value,
 )
+from indexer.replication import NO_ITEMS, Replication
 from indexer.rhythm import Rhythm, Sessions, rhythm, sessions
 from indexer.score import LIKELY, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, STRONG, Verdict, judge
 from models.campaign import Evidence, EvidenceKind, Level, Template
@@ -45,6 +46,7 @@ def group(**changes: Any) -> Observation:
     """Forty accounts that do as a scheduler bids, round the clock."""
     seen = Observation(
         counts=np.full(40, 25),
+        passers_by=0,
         hours=np.full(24, 42),
         rhythm=Rhythm(0.0, 960),
         dedication=np.full(40, 0.9),
@@ -52,6 +54,7 @@ def group(**changes: Any) -> Observation:
         payments=NONE,
         networks=NONE,
         sessions=Sessions(0.0, 960),
+        replication=NO_ITEMS,
         template=REASONING,
         aim=Aim("reasoning", 2.0),
         handovers=0,
@@ -77,21 +80,25 @@ def score(**changes: Any) -> float:
     return judged(group(**changes)).score
 
 
-def best_by_brute_force(counts: list[int], variation: float) -> float:
-    """Zero-truncated negative binomial: scipy's, over a fine grid of means."""
+def best_by_brute_force(counts: list[int], variation: float, least: int) -> float:
+    """Negative binomial of which counts below `least` are not shown: scipy's, over a fine grid of means."""
     shape = 1.0 / variation
     means = np.geomspace(0.05, max(2.0, 4.0 * float(np.mean(counts))), 2000)
     odds = shape / (shape + means)
-    log_positive = np.log(-np.expm1(nbinom.logpmf(0, shape, odds)))
-    each = [nbinom.logpmf(count, shape, odds) - log_positive for count in counts]
+    log_shown = nbinom.logsf(least - 1, shape, odds)
+    each = [nbinom.logpmf(count, shape, odds) - log_shown for count in counts]
     return float(np.sum(each, axis=0).max())
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.sampled_from([BALANCED, ORGANIC, 0.5, 4.0]))
-def test_the_likelihood_of_counts_equals_scipys(counts: list[int], variation: float) -> None:
-    best = best_by_brute_force(counts, variation)
-    found = count_log_likelihood(np.array(counts), variation)
+@given(
+    st.lists(st.integers(2, 60), min_size=1, max_size=30),
+    st.sampled_from([BALANCED, ORGANIC, 0.5, 4.0]),
+    st.sampled_from([1, 2]),
+)
+def test_the_likelihood_of_counts_equals_scipys(counts: list[int], variation: float, least: int) -> None:
+    best = best_by_brute_force(counts, variation, least)
+    found = count_log_likelihood(np.array(counts), variation, least)
     assert best - 0.02 * len(counts) <= found <= best + 0.001 * len(counts)
 
 
@@ -245,6 +252,30 @@ def test_a_group_that_keeps_office_hours_is_doubted() -> None:
     assert score(hours=office) < score()
 
 
+def test_hours_of_its_own_excuse_a_group_only_if_it_sits_down_as_people_do() -> None:
+    """A scheduler that runs for three hours a day keeps hours, but its accounts take turns within them."""
+    night = np.zeros(24, np.int64)
+    night[1:4] = 300
+    together = np.arange(40) * HOUR
+    people = group(hours=night, created=together, sessions=Sessions(0.5, 960))
+    turns = group(hours=night, created=together, sessions=Sessions(0.0, 960))
+    unknown = group(hours=night, created=together, sessions=Sessions(0.0, 0))
+    for name in ("balance", "births"):
+        certain = [
+            next(each.certainty for each in measures(seen, BACKGROUND) if each.name == name)
+            for seen in (people, unknown, turns)
+        ]
+        assert certain[0] == certain[1] < 0.1 < 0.9 < certain[2]
+
+
+def test_items_handed_out_so_many_times_raise() -> None:
+    queue = Replication(3.9, 4, 60.0)
+    assert score(replication=queue) > score()
+    assert line(group(replication=queue), "replication").observed == 3.9
+    assert "handed out 4 times" in line(group(replication=queue), "replication").explanation
+    assert value(group(replication=NO_ITEMS), "replication") == 0.0
+
+
 def test_content_alone_cannot_alarm() -> None:
     weak = group(counts=np.r_[np.full(12, 2), 60], dedication=np.full(13, 0.02), rhythm=Rhythm(0.5, 500))
     assert judged(weak).level is Level.WATCH
@@ -270,7 +301,7 @@ def test_accounts_that_take_turns_beat_accounts_with_sessions() -> None:
     assert sessions(accounts, turns, day).excess < 0 < 0.99 < sessions(accounts, sitting, day).excess
     assert sessions(accounts, turns, day).gaps == 180
     weights = [value(group(sessions=sessions(accounts, each, day)), "sessions") for each in (turns, sitting)]
-    assert weights == [0.5, -0.5]
+    assert weights == [1.0, 0.0]
     assert sessions(np.arange(5), np.arange(5), day).gaps == 0
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import pytest
@@ -297,6 +297,19 @@ def test_the_first_forms_are_the_popular_ones_under_zipf() -> None:
     assert Counter(users)["form 0"] / len(users) == pytest.approx(0.34, abs=0.05)
 
 
+def test_a_queue_hands_out_each_filling_so_many_times_to_whoever_comes() -> None:
+    script = replace(TEMPLATE, fillings=(), samples=4)
+    events = played(replace(ATTACKER, script=script))
+    counts = Counter(event.prompt.user for _, event in parsed(events))
+    assert len(events) == 1000
+    assert max(counts.values()) == 4
+    assert sum(count == 4 for count in counts.values()) > 200
+    senders = {event.prompt.user: set[str]() for _, event in parsed(events)}
+    for _, event in parsed(events):
+        senders[event.prompt.user].add(event.account_id)
+    assert fmean(map(len, senders.values())) > 3.4
+
+
 def test_a_pool_swap_leaves_no_account_on_both_sides() -> None:
     events = played(replace(ATTACKER, swap_at=0.4, age=Age.FRESH))
     swap = START + timedelta(hours=24 * 0.4)
@@ -365,6 +378,16 @@ def test_people_far_apart_are_awake_at_different_times() -> None:
         return sum(hour < 4 for hour in hours)
 
     assert at_midnight_utc(-5) > 3 * at_midnight_utc(0)
+
+
+def test_a_scheduler_with_peoples_hours_asks_one_thing_at_a_time() -> None:
+    def close(clock: Clock) -> int:
+        hours = sorted(draw_hours(40, clock, 0, Window(0, 24 * 10), 0, Random(1)))
+        return sum(later - earlier < 0.5 for earlier, later in pairwise(hours))
+
+    nights = [h for n in range(500) for h in draw_hours(1, Clock.DIURNAL, 0, Window(0, 24), 0, Random(n)) if h < 6]
+    assert len(nights) < 60
+    assert close(Clock.DIURNAL) < 12 < 25 < close(Clock.HUMAN)
 
 
 def test_a_burst_is_near_its_peak() -> None:

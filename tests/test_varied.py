@@ -30,8 +30,8 @@ def world(seed: int, **changes: object) -> list[SimulatedEvent]:
 def said(axes: Axes, count: int = 60) -> list[tuple[str, list[str]]]:
     """System text and the user's messages of requests of one such group."""
     actor: Actor = replace(axes.actor(Random(1)), kind="campaign:x", mixing=0.0)
-    rng = Random(2)
-    sent = [compose(actor, SOMEBODY, False, SPEECH, rng) for _ in range(count)]
+    rng, queue = Random(2), list[str]()
+    sent = [compose(actor, SOMEBODY, False, SPEECH, queue, rng) for _ in range(count)]
     return [(each.system, list(each.turns) or [each.user]) for each in sent]
 
 
@@ -170,5 +170,5 @@ def test_attackers_differ_from_seed_to_seed() -> None:
     drawn = [attacker(Random(seed), 1.0) for seed in range(200)]
     assert min(each.accounts for each in drawn) < 45
     assert max(each.accounts for each in drawn) > 300
-    assert {each.clock for each in drawn} == {Clock.ROUND_THE_CLOCK, Clock.BATCHES, Clock.HUMAN}
+    assert {each.clock for each in drawn} == {Clock.ROUND_THE_CLOCK, Clock.BATCHES, Clock.HUMAN, Clock.DIURNAL}
     assert len({each.load for each in drawn}) == 3

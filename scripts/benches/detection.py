@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -44,8 +45,9 @@ from indexer.calibration import load_calibration, q_values  # noqa: E402
 from indexer.cast import DAILY_PROMPTS  # noqa: E402
 from indexer.cluster import cluster  # noqa: E402
 from indexer.encode import load_encoder  # noqa: E402
+from indexer.evidence import take_part  # noqa: E402
 from indexer.sample import Texts, load_texts  # noqa: E402
-from indexer.score import MIN_ALARM_DEPTH, MIN_ALARM_UNITS, is_alarm, score_of  # noqa: E402
+from indexer.score import is_alarm, is_wide_and_deep, score_of  # noqa: E402
 from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
@@ -263,22 +265,26 @@ def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Camp
     }
 
 
+def _events_of_units(campaign: Campaign) -> NDArray[np.int64]:
+    """Events of each unit of spread: an organisation, or an account without one."""
+    counts: Counter[str] = Counter()
+    for member in campaign.members:
+        counts[member.org_id or f"account {member.account_id}"] += member.events
+    return np.array(list(counts.values()), np.int64)
+
+
 def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int]:
     calibration = load_calibration()
-    tested = [
-        place
-        for place, each in enumerate(campaigns)
-        if sum(member.events >= MIN_ALARM_DEPTH for member in each.members) >= MIN_ALARM_UNITS
-        and each.depth >= MIN_ALARM_DEPTH
-    ]
+    units = [counts[take_part(counts)] for counts in map(_events_of_units, campaigns)]
+    tested = [place for place, counts in enumerate(units) if is_wide_and_deep(counts)]
     totals = [sum(line.weight for line in campaigns[place].evidence if line.name != name) for place in tested]
     rates = q_values(
-        [calibration.p_value(total, campaigns[place].units) for place, total in zip(tested, totals, strict=True)]
+        [calibration.p_value(total, len(units[place])) for place, total in zip(tested, totals, strict=True)]
     )
     return {
         place
         for place, total, rate in zip(tested, totals, rates, strict=True)
-        if is_alarm(score_of(total), float(rate), campaigns[place].units)
+        if is_alarm(score_of(total), float(rate), len(units[place]))
     }
 
 

@@ -1,0 +1,31 @@
+"""Runs of tokens that are long enough to be of one task when two texts share them."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.grams import HashArray, TokenTable
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+SHARED_TOKENS: Final = 8  # running tokens that two texts must share to be of one task ...
+SHARED_CHARACTERS: Final = 16  # ... if they write words apart; in a script without spaces a character is a token
+MOST_TEXTS: Final = 20  # that share them at most: what more do is a template, not a task
+_UNSPACED: Final = 0.3  # share of a text's tokens from which it counts as such
+
+
+def runs_of(table: TokenTable, chosen: BoolArray) -> Iterator[tuple[HashArray, IntArray]]:
+    """Every run of the chosen (n,) texts, long enough to be of one task: (hashes, text), as often as it stands
+    there, a part of the table at a time.
+    """
+    owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
+    unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
+    for length, fitting in ((SHARED_TOKENS, chosen & ~unspaced), (SHARED_CHARACTERS, chosen & unspaced)):
+        if not fitting.any():
+            continue
+        for first, last in table.chunks():
+            hashes, text = table.occurrences(first, last, length)
+            yield hashes[fitting[text]], text[fitting[text]]
