@@ -39,7 +39,7 @@ from peers.operating import (  # noqa: E402
 )
 from peers.ours import found_in, index  # noqa: E402
 
-from indexer.actors import BACKGROUND, Actor, Form, Script  # noqa: E402
+from indexer.actors import BACKGROUND, Actor, Form, Place, Script  # noqa: E402
 from indexer.axes import Axes, attacker  # noqa: E402
 from indexer.calibration import load_calibration, q_values  # noqa: E402
 from indexer.cast import DAILY_PROMPTS  # noqa: E402
@@ -80,7 +80,7 @@ def sweeps() -> list[Sweep]:
     """The planes."""
     accounts, prompts = (8, 12, 30, 100, 300), (2, 4, 8, 16)
     shares, levels = (0.02, 0.05, 0.1, 0.3), (0, 1, 2, 3)
-    mixing = (0.0, 0.3, 0.6, 0.8, 0.95)
+    mixing, places = (0.0, 0.3, 0.6, 0.8, 0.95), (Place.HEAD, Place.MIDDLE, Place.TAIL)
     usual = {"accounts": 60, "prompts": 10.0}
 
     def near(share: float) -> tuple[float, float]:
@@ -111,11 +111,17 @@ def sweeps() -> list[Sweep]:
         ),
         Sweep(
             "mixing",
-            "fixed",
+            "place of the fixed text",
             "share of other prompts",
-            ("0.05-0.15",),
+            places,
             mixing,
-            ({(0, x): {**usual, "mixing": each, "skeleton": (0.05, 0.15)} for x, each in enumerate(mixing)},),
+            tuple(
+                {
+                    (y, x): {**usual, "mixing": each, "skeleton": (0.05, 0.15), "place": place}
+                    for x, each in enumerate(mixing)
+                }
+                for y, place in enumerate(places)
+            ),
         ),
     ]
 
