@@ -12,7 +12,7 @@ from indexer.aims import Aim
 from indexer.corpus import Corpus
 from indexer.events import EventTable, Names
 from indexer.evidence import Background, Observation, largest_share_within, same_value, take_part
-from indexer.replication import replication
+from indexer.replication import Replication, replication
 from indexer.rhythm import rhythm, sessions
 from indexer.score import Verdict
 from models.campaign import CampaignAccount, Template, TimelineHour
@@ -123,7 +123,7 @@ def observe(
         payments=payments[payments >= 0],
         networks=networks[networks >= 0],
         sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
-        replication=replication(_units_of_items(item[corpus.event_prompt[rows]], events.unit[rows]), len(units)),
+        replication=_replication(item[corpus.event_prompt[rows]], events.unit[rows]),
         template=template,
         aim=aim,
         views=views,
@@ -131,10 +131,9 @@ def observe(
     )
 
 
-def _units_of_items(item: IntArray, unit: IntArray) -> IntArray:
-    """Distinct units of each item, given the item and the unit of each event; events of no item do not count."""
-    pairs = np.unique(np.stack([item, unit], axis=1)[item >= 0], axis=0)
-    return np.unique(pairs[:, 0], return_counts=True)[1].astype(np.int64)
+def _replication(item: IntArray, unit: IntArray) -> Replication:
+    """Of events that are about something; item, unit: of each event."""
+    return replication(item[item >= 0], unit[item >= 0])
 
 
 def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) -> Portrait:

@@ -45,6 +45,7 @@ _RESTLESS: Final = (
 _SURELY_RESTLESS: Final = 1.2  # ... down to this: what is below none at all is chance
 _TAKING_TURNS: Final = 0.5  # of everybody's sessions, below which accounts take turns
 _SURE_GAIN: Final = 12.0  # nats for a queue from which it is hardly in doubt
+ONE_COMPANY: Final = -1.0  # value of payments or networks that are one company's
 _COMPANIES: Final = 2  # payment methods at most that, if they pay for ...
 _OF_COMPANIES: Final = 0.8  # ... this share of accounts, are a company's or two
 _ONE_SITE: Final = 0.8  # share of accounts in one network, from which it is one site
@@ -123,12 +124,14 @@ def measures(seen: Observation, background: Background) -> tuple[Measure, ...]:
     """Every component, always in the same order.
 
     A class or an office gets the same work, signs up together and sits in one network: the more a group keeps
-    hours of its own, and sits down to its work as people do, the less its balance, its births and its networks
-    speak for a campaign.
+    hours of its own, or if it is one company's, and it sits down to its work as people do, the less its balance,
+    its births and its networks speak for a campaign.
     """
     found = tuple(component(seen, background) for component in _COMPONENTS)
-    hours = next(each for each in found if each.name == "hours")
-    doubt = hours.certainty * hours.value / _OWN_HOURS * _sits_down(seen, background)
+    named = {each.name: each for each in found}
+    one_company = ONE_COMPANY in (named["payments"].value, named["networks"].value)
+    own_hours = named["hours"].certainty * named["hours"].value / _OWN_HOURS
+    doubt = (1.0 if one_company else own_hours) * _sits_down(seen, background)
     return tuple(
         replace(each, certainty=each.certainty * (1.0 - doubt))
         if each.name in _COMES_TOGETHER and each.value > 0
@@ -169,7 +172,9 @@ def _spread(seen: Observation, _: Background) -> Measure:
     effective = effective_number(seen.counts)
     text = "accounts or organisations that share the load evenly enough to count"
     if seen.passers_by:
-        text += f"; {seen.passers_by} that sent it once are passers-by and left aside, here and below"
+        text += (
+            f"; {seen.passers_by} that sent it once are passers-by, left aside in all that is counted of accounts"
+        )
     return _coordination("spread", effective, _bounded(np.log(effective / 15.0), -1.0, _WIDE), text)
 
 
@@ -253,7 +258,9 @@ def _payments(seen: Observation, _: Background) -> Measure:
     text = (
         "accounts to a payment method; one or two for all are companies that pay for their staff, a few are a pool"
     )
-    return _coordination("payments", each, -1.0 if of_companies else _bounded(np.log2(each), 0.0, 2.5), text)
+    return _coordination(
+        "payments", each, ONE_COMPANY if of_companies else _bounded(np.log2(each), 0.0, 2.5), text
+    )
 
 
 def _networks(seen: Observation, background: Background) -> Measure:
@@ -263,7 +270,9 @@ def _networks(seen: Observation, background: Background) -> Measure:
     lift = same_value(seen.networks) / background.same_network
     one = counts.max() >= _ONE_SITE * len(seen.networks)
     text = "times as often as in general that two of its accounts share a network; one network for all is one site"
-    return _coordination("networks", lift, -1.0 if one else _bounded(np.log2(max(lift, 1.0) / 2), 0.0, 2.5), text)
+    return _coordination(
+        "networks", lift, ONE_COMPANY if one else _bounded(np.log2(max(lift, 1.0) / 2), 0.0, 2.5), text
+    )
 
 
 def _dedication(seen: Observation, _: Background) -> Measure:
@@ -356,11 +365,14 @@ def take_part(counts: IntArray) -> BoolArray:
 
 
 def effective_number(counts: IntArray) -> float:
-    """How many equal senders would be as diverse as these with their counts: exp of the entropy of their shares
-    (Hill's number of order 1), at least 1.
+    """How many equal senders would be as diverse as these (at least one) with their counts (at least 1).
+
+    The exponential of the entropy of their shares (Hill, 1973), without as many of the heaviest as makes it
+    largest: an account that sends more than all others together takes nothing from them.
     """
-    shares = counts / counts.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    ascending = np.sort(counts).astype(np.float64)
+    totals, logs = np.cumsum(ascending), np.cumsum(ascending * np.log(ascending))
+    return float(np.exp((np.log(totals) - logs / totals).max()))
 
 
 def same_value(values: IntArray) -> float:

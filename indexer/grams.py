@@ -65,6 +65,11 @@ class TokenTable:
         places = np.arange(offsets[-1]) + np.repeat(self.offsets[texts] - offsets[:-1], lengths)
         return TokenTable(self.hashes[places], self.unspaced[places], offsets)
 
+    def keep(self, tokens: NDArray[np.bool_]) -> "TokenTable":
+        """Table of the same texts with only these tokens; what stood apart is then side by side."""
+        offsets = np.concatenate([[0], np.cumsum(tokens)])[self.offsets].astype(np.int64)
+        return TokenTable(self.hashes[tokens], self.unspaced[tokens], offsets)
+
     def grams(self) -> tuple[HashArray, NDArray[np.bool_]]:
         """Hash of the gram that starts at each token, and whether it ends inside the same text.
 
@@ -91,6 +96,14 @@ class TokenTable:
         lengths = np.diff(self.offsets[first : last + 1])
         owners = np.repeat(np.arange(first, last, dtype=np.int64), lengths)
         return hashes[inside], owners[inside]
+
+    def runs(self, length: int, texts: NDArray[np.bool_]) -> Iterator[tuple[HashArray, IntArray]]:
+        """Every run of `length` tokens inside the chosen (n,) texts, a part of the table at a time: (hashes, index
+        of the text).
+        """
+        for first, last in self.chunks():
+            hashes, text = self.occurrences(first, last, length)
+            yield hashes[texts[text]], text[texts[text]]
 
     def _grams_between(
         self, first: int, last: int, length: int = GRAM_TOKENS

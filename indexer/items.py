@@ -1,10 +1,10 @@
 """What a group's prompts are about: the items that its template is put round, whatever the words round them.
 
-Two prompts of a group are about one item if they share most of what few others of the group say.
+The words that many texts of the group share are its template; what is left is an item, and whatever chatter stands
+beside it. Two prompts are about one item if they share much of what is left.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -12,97 +12,98 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from indexer.grams import HashArray, TokenTable, once
-from indexer.runs import MOST_TEXTS, runs_of
+from indexer.grams import HashArray, TokenTable, bucket_shift, count_buckets, once
+from indexer.recurring import covered
+from indexer.runs import MOST_TEXTS, SHARED_CHARACTERS, run_lengths, runs_of
 from indexer.views import Words
 
 IntArray = NDArray[np.int64]
 
-SAME: Final = 0.5  # of the shorter text's own runs that the other must have, to be about the same
-_BUDGET: Final = 8_000_000
+SAME: Final = 0.2  # of the runs of the text that has fewer, that the other must have, to be about the same
+SAMPLED_RUNS: Final = 32  # of each text, those of least hash, so that texts which share many share sampled ones
 _MIX: Final = np.uint64(0xD6E8FEB86659FD93)
 
 
 def prompt_items(words: Words, group_of_prompt: IntArray) -> IntArray:
-    """Item of each prompt, (prompts,), -1 for one without text in this role. A text that stands in prompts of two
-    groups is compared in one of them.
+    """Item of each prompt, (prompts,), -1 for one of no group or without words of its own in this role. A text
+    that stands in prompts of two groups is compared in one of them.
     """
     text = words.role.text_of_prompt
+    grouped = (text >= 0) & (group_of_prompt >= 0)
     group = np.full(len(words.table), -1, np.int64)
-    group[text[text >= 0]] = group_of_prompt[text >= 0]
-    return np.where(text >= 0, np.append(items_of(words.table, group), -1)[text], -1)
+    group[text[grouped]] = group_of_prompt[grouped]
+    return np.where(grouped, np.append(items_of(words.table, group), -1)[text], -1)
 
 
-def items_of(table: TokenTable, group: IntArray, budget: int = _BUDGET) -> IntArray:
-    """Item of each of n texts, (n,), numbered from 0. group: (n,) of each text, negative for none; only texts of
-    one group are compared, and a text of none is an item of its own.
-
-    A run that more than MOST_TEXTS texts of the group have is its template's. The others are a text's own.
-    budget: tokens that are held at a time.
+def items_of(table: TokenTable, group: IntArray) -> IntArray:
+    """Item of each of n texts, (n,): -1 for a text of no group, and for one that is all template. group: (n,) of
+    each text, negative for none; only texts of one group are compared.
     """
-    order = np.argsort(group, kind="stable")
-    order = order[group[order] >= 0]
-    links = [np.zeros((0, 2), np.int64)]
-    for first, last in _batches(group[order], np.diff(table.offsets)[order], budget):
-        texts = order[first:last]
-        links.append(texts[_linked(table.select(texts), group[texts], budget)])
-    linked = np.concatenate(links)
-    graph = coo_array((np.ones(len(linked), bool), tuple(linked.T)), shape=(len(table), len(table)))
-    found: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
+    texts = np.flatnonzero(group >= 0)
+    own = _own_words(table.select(texts), group[texts])
+    hashes, owners = _sampled_runs(own, group[texts])
+    pairs, shared = _sharing(hashes, owners, len(texts))
+    linked = pairs[shared >= SAME * np.bincount(owners, minlength=len(texts))[pairs].min(axis=1)]
+    graph = coo_array((np.ones(len(linked), bool), tuple(linked.T)), shape=(len(texts), len(texts)))
+    found = np.full(len(table), -1, np.int64)
+    found[texts] = np.where(np.diff(own.offsets) > 0, connected_components(graph, directed=False)[1], -1)
     return found
 
 
-def _batches(group: IntArray, lengths: IntArray, budget: int) -> Iterator[tuple[int, int]]:
-    """Ranges of texts, given in the order of their groups, of whole groups with at most `budget` tokens together;
-    a larger group has one to itself.
-    """
-    borders = [*np.unique(group, return_index=True)[1].tolist(), len(group)]
-    tokens = np.concatenate([[0], np.cumsum(lengths)])
-    first = 0
-    for begin, end in pairwise(borders):
-        if begin > first and tokens[end] - tokens[first] > budget:
-            yield first, begin
-            first = begin
-    if first < len(group):
-        yield first, len(group)
+def _own_words(table: TokenTable, group: IntArray) -> TokenTable:
+    """The table without the grams that more than MOST_TEXTS texts of a group have."""
+    hashes, inside = table.grams()
+    mixed = hashes ^ _salt(group)[np.repeat(np.arange(len(table)), np.diff(table.offsets))]
+    shift = bucket_shift(len(mixed))
+    common = count_buckets(mixed[inside], shift)[(mixed >> shift).astype(np.int64)] > MOST_TEXTS
+    return table.keep(~covered(common & inside))
 
 
-def _linked(table: TokenTable, group: IntArray, budget: int) -> IntArray:
-    """Pairs of texts, (m, 2), that are about the same. group: (n,) of each text."""
-    hashes, owners = _own_runs(table, group, budget)
-    own = np.bincount(owners, minlength=len(table))
-    pairs, shared = _sharing(hashes, owners, len(table))
-    linked: IntArray = pairs[shared >= SAME * own[pairs].min(axis=1)]
-    return linked
-
-
-def _own_runs(table: TokenTable, group: IntArray, budget: int) -> tuple[HashArray, IntArray]:
-    """Runs that at most MOST_TEXTS texts of a group have, once a text: (hashes, text) by hash. Of more tokens than
-    the budget every second, third, ... run, by its hash, so that texts of one item keep the same ones.
-    """
-    parts = np.uint64(1 + len(table.hashes) // budget)
+def _sampled_runs(table: TokenTable, group: IntArray) -> tuple[HashArray, IntArray]:
+    """SAMPLED_RUNS of each text's runs that at most MOST_TEXTS of its group have: (hashes, text), by hash."""
+    salt, shift = _salt(group), bucket_shift(len(table.hashes))
+    counts = count_buckets(np.zeros(0, np.uint64), shift)
+    for hashes, text in _runs(table):
+        counts += count_buckets(once(hashes ^ salt[text], text)[0], shift)
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
-    for hashes, text in runs_of(table, np.ones(len(table), bool)):
-        kept = hashes % parts == 0
-        mixed = hashes ^ (group[text].astype(np.uint64) * _MIX)  # the same words in two groups are two runs
-        found.append(once(mixed[kept], text[kept]))
+    for hashes, text in _runs(table):
+        mixed, owner = once(hashes ^ salt[text], text)
+        few = counts[(mixed >> shift).astype(np.int64)] <= MOST_TEXTS
+        mixed, owner = mixed[few], owner[few]
+        rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        found.append((mixed[rank < SAMPLED_RUNS], owner[rank < SAMPLED_RUNS]))
     hashes = np.concatenate([each for each, _ in found])
     owners = np.concatenate([each for _, each in found])
     order = np.argsort(hashes, kind="stable")
-    hashes, owners = hashes[order], owners[order]
-    _, place, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
-    few = sizes[place] <= MOST_TEXTS
-    return hashes[few], owners[few]
+    return hashes[order], owners[order]
+
+
+def _runs(table: TokenTable) -> Iterator[tuple[HashArray, IntArray]]:
+    """Runs of all texts; a text too short for one has one of all its tokens."""
+    yield from runs_of(table, np.ones(len(table), bool))
+    lengths = np.diff(table.offsets)
+    short = lengths < run_lengths(table)
+    for length in range(1, SHARED_CHARACTERS):
+        if (fitting := short & (lengths == length)).any():
+            yield from table.runs(length, fitting)
+
+
+def _salt(group: IntArray) -> HashArray:
+    """So that the same words in two groups are two runs."""
+    return group.astype(np.uint64) * _MIX
 
 
 def _sharing(hashes: HashArray, owners: IntArray, texts: int) -> tuple[IntArray, IntArray]:
     """Pairs of texts that share runs, (m, 2), and how many, (m,). hashes: ascending."""
     starts = np.flatnonzero(np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)])
     sizes = np.diff(np.append(starts, len(hashes)))
-    keys = [np.zeros(0, np.int64)]
+    keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for size in range(2, MOST_TEXTS + 1):
         members = owners[starts[sizes == size][:, None] + np.arange(size)]
         one, other = np.triu_indices(size, 1)
-        keys.append((members[:, one] * texts + members[:, other]).ravel())
-    distinct, shared = np.unique(np.concatenate(keys), return_counts=True)
-    return np.stack([distinct // texts, distinct % texts], axis=1), shared
+        of_size = np.unique((members[:, one] * texts + members[:, other]).ravel(), return_counts=True)
+        keys.append(of_size[0])
+        counts.append(of_size[1])
+    distinct, place = np.unique(np.concatenate(keys), return_inverse=True)
+    shared = np.bincount(place, np.concatenate(counts), len(distinct))
+    return np.stack([distinct // texts, distinct % texts], axis=1), shared.astype(np.int64)

@@ -44,10 +44,10 @@ def kept_tokens(table: TokenTable, hot: HotGrams) -> NDArray[np.bool_]:
     hashes, inside = table.grams()
     known, deep = found_in(hot, hashes)
     weight = np.where(table.unspaced, UNSPACED_WORDS, 1.0)
-    lasting = _covered(deep & inside)
+    lasting = covered(deep & inside)
     run = _run_numbers(_bridged(lasting, table.offsets), table.offsets)
     lasting &= np.bincount(run, weight * lasting)[run] >= MIN_DEEP_WORDS
-    usual = _covered(known & inside)
+    usual = covered(known & inside)
     run = _run_numbers(usual, table.offsets)
     usual &= np.bincount(run, weight * usual)[run] >= MIN_RUN_WORDS
     text = np.repeat(np.arange(len(table)), np.diff(table.offsets))
@@ -55,8 +55,8 @@ def kept_tokens(table: TokenTable, hot: HotGrams) -> NDArray[np.bool_]:
     return kept
 
 
-def _covered(starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tokens inside a gram, given where grams start."""
+def covered(starts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which tokens are inside a gram, (tokens,), given where grams start."""
     covered = starts.copy()
     for offset in range(1, GRAM_TOKENS):
         covered[offset:] |= starts[:-offset]

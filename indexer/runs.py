@@ -17,15 +17,18 @@ MOST_TEXTS: Final = 20  # that share them at most: what more do is a template, n
 _UNSPACED: Final = 0.3  # share of a text's tokens from which it counts as such
 
 
+def run_lengths(table: TokenTable) -> IntArray:
+    """How many tokens of each text make a run, (n,)."""
+    owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
+    unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
+    return np.where(unspaced, SHARED_CHARACTERS, SHARED_TOKENS)
+
+
 def runs_of(table: TokenTable, chosen: BoolArray) -> Iterator[tuple[HashArray, IntArray]]:
     """Every run of the chosen (n,) texts, long enough to be of one task: (hashes, text), as often as it stands
     there, a part of the table at a time.
     """
-    owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
-    unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
-    for length, fitting in ((SHARED_TOKENS, chosen & ~unspaced), (SHARED_CHARACTERS, chosen & unspaced)):
-        if not fitting.any():
-            continue
-        for first, last in table.chunks():
-            hashes, text = table.occurrences(first, last, length)
-            yield hashes[fitting[text]], text[fitting[text]]
+    lengths = run_lengths(table)
+    for length in (SHARED_TOKENS, SHARED_CHARACTERS):
+        if (fitting := chosen & (lengths == length)).any():
+            yield from table.runs(length, fitting)

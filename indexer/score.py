@@ -20,9 +20,9 @@ IntArray = NDArray[np.int64]
 
 LIKELY: Final = 0.79  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.01  # false discoveries among the groups of a generation
+LIKELY_RATE: Final = 0.04  # false discoveries among the groups of a generation
 NARROW_RATE: Final = (
-    0.001  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
+    0.002  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
 )
 STRONG_RATE: Final = 0.001
 MIN_ALARM_UNITS: Final = 10  # effective number
@@ -76,17 +76,17 @@ def score_of(total: float) -> float:
 
 
 def is_wide_and_deep(counts: IntArray) -> bool:
-    """Whether a group can be a campaign at all, by the events of each of its units that take part: a median above
-    one prompt, and enough units that sent more.
+    """Whether a group can be a campaign at all, by the events of each of its units: half of them or more are of
+    units that sent several, and enough such units share the work.
 
     A unit that sent a single prompt is no part of a pool, and would make a pool of a handful of testers; nor do a
     few more prompts of others that happen to use what nine testers send all day, so it is the effective number
-    that counts.
+    that counts. Depth is asked of the events, as strangers are cheaper than work.
     """
-    more = counts[counts >= MIN_ALARM_DEPTH]
-    if not len(more) or effective_number(more) < MIN_ALARM_UNITS - _ROUNDING:
+    several = counts[counts >= MIN_ALARM_DEPTH]
+    if 2 * several.sum() < counts.sum():
         return False
-    return float(np.median(counts)) >= MIN_ALARM_DEPTH
+    return effective_number(several) >= MIN_ALARM_UNITS - _ROUNDING
 
 
 def _evidence(seen: Observation, background: Background, calibration: Calibration) -> tuple[Evidence, ...]:

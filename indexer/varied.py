@@ -277,6 +277,7 @@ def _support(axes: Axes, rng: Random) -> Axes:
         task="office",
         place=Place.HEAD,
         load=rng.choice((Load.POISSON, Load.HEAVY_TAIL)),
+        networks=rng.choice((0, 1)),
     )
     return office_hours(rng, axes)
 

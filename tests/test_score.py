@@ -17,13 +17,14 @@ from indexer.evidence import (
     Background,
     Observation,
     count_log_likelihood,
+    effective_number,
     largest_share_within,
     measures,
     same_value,
 )
 from indexer.replication import NO_ITEMS, Replication
 from indexer.rhythm import Rhythm, Sessions, rhythm, sessions
-from indexer.score import LIKELY, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, STRONG, Verdict, judge
+from indexer.score import LIKELY, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, STRONG, Verdict, is_wide_and_deep, judge
 from models.campaign import Evidence, EvidenceKind, Level, Template
 from models.view import View
 
@@ -146,6 +147,24 @@ def test_an_alarm_needs_width_and_depth(
     assert found.level.is_alarm == alarm
 
 
+def test_width_is_of_those_who_share_the_work() -> None:
+    """Nine testers are no campaign whoever else tries their prompt; one heavy sender hides no campaign."""
+    testers = [300] * (MIN_ALARM_UNITS - 1)
+    assert not is_wide_and_deep(np.array([*testers, 2, 2, 2, 2, 2]))
+    assert not is_wide_and_deep(np.array([*testers, *[1] * 500]))
+    assert is_wide_and_deep(np.array([300] * MIN_ALARM_UNITS))
+    assert is_wide_and_deep(np.array([*[25] * 40, 100_000]))
+    assert effective_number(np.array([*[25] * 40, 100_000])) == pytest.approx(40)
+    assert effective_number(np.array([7])) == pytest.approx(1)
+
+
+def test_depth_is_of_what_is_sent_so_strangers_hide_no_campaign() -> None:
+    pool = [25] * 40
+    assert is_wide_and_deep(np.array([*pool, *[1] * 900]))
+    assert not is_wide_and_deep(np.array([*pool, *[1] * 1100]))
+    assert not is_wide_and_deep(np.array([1] * 600 + [2] * 100))  # a viral prompt
+
+
 def test_a_passer_by_does_not_make_a_pool_of_a_few_testers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.score.PRIOR", 50.0)  # sure otherwise
     counts = np.array([40] * (MIN_ALARM_UNITS - 1) + [1])
@@ -252,6 +271,16 @@ def test_a_group_that_keeps_office_hours_is_doubted() -> None:
     assert score(hours=office) < score()
 
 
+def test_one_company_excuses_a_group_only_if_it_sits_down_as_people_do() -> None:
+    site = np.zeros(40, np.int64)
+    people, turns = (group(networks=site, sessions=Sessions(excess, 960)) for excess in (0.5, 0.0))
+    certain = [
+        next(each.certainty for each in measures(seen, BACKGROUND) if each.name == "balance")
+        for seen in (people, turns)
+    ]
+    assert certain == [0.0, 1.0]
+
+
 def test_hours_of_its_own_excuse_a_group_only_if_it_sits_down_as_people_do() -> None:
     """A scheduler that runs for three hours a day keeps hours, but its accounts take turns within them."""
     night = np.zeros(24, np.int64)
@@ -277,7 +306,15 @@ def test_items_handed_out_so_many_times_raise() -> None:
 
 
 def test_content_alone_cannot_alarm() -> None:
-    weak = group(counts=np.r_[np.full(12, 2), 60], dedication=np.full(13, 0.02), rhythm=Rhythm(0.5, 500))
+    heavy_and_light = np.r_[np.full(25, 2), np.full(6, 20)]
+    weak = group(
+        counts=heavy_and_light,
+        dedication=np.full(31, 0.02),
+        rhythm=Rhythm(0.5, 500),
+        sessions=Sessions(0.5, 500),
+        aim=Aim("reasoning", 5.0),
+    )
+    assert is_wide_and_deep(heavy_and_light)
     assert judged(weak).level is Level.WATCH
 
 
