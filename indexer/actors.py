@@ -26,7 +26,7 @@ _MODEL_WEIGHTS: Final = tuple(accumulate(MODELS.values()))
 _NETWORKS: Final = tuple(f"AS{64500 + number}" for number in range(400))
 _NETWORK_WEIGHTS: Final = tuple(accumulate(1 / (rank + 2) for rank in range(len(_NETWORKS))))  # Zipf
 _TWO_YEARS_DAYS: Final = 730
-_WAITING: Final = 40  # fillings of a queue that are next
+_WAITING: Final = 40  # requests for which a queue has a filling ready
 _EVASION_RATE: Final = 0.5  # chance of each trick of an actor, request by request
 
 
@@ -82,7 +82,8 @@ class Script:
     fillings: what goes into slots; without any, each slot takes an ordinary user's question.
     skeleton: least and greatest share of the words that are fixed; slots are filled up with pasted passages
         until it holds. None leaves each slot with one filling.
-    samples: how many requests get the same filling, whoever sends them: a queue that wants so many answers.
+    samples: how many requests get the same filling, pasted passages and all, whoever sends them: a queue that wants
+        so many answers.
     """
 
     forms: tuple[Form, ...] = ()

@@ -60,16 +60,16 @@ def _own_words(table: TokenTable, group: IntArray) -> TokenTable:
 
 
 def _sampled_runs(table: TokenTable, group: IntArray) -> tuple[HashArray, IntArray]:
-    """SAMPLED_RUNS of each text's runs that at most MOST_TEXTS of its group have: (hashes, text), by hash."""
+    """SAMPLED_RUNS of each text's runs that its group has at most MOST_TEXTS times: (hashes, text), by hash."""
     salt, shift = _salt(group), bucket_shift(len(table.hashes))
     counts = count_buckets(np.zeros(0, np.uint64), shift)
     for hashes, text in _runs(table):
-        counts += count_buckets(once(hashes ^ salt[text], text)[0], shift)
+        counts += count_buckets(hashes ^ salt[text], shift)
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
     for hashes, text in _runs(table):
-        mixed, owner = once(hashes ^ salt[text], text)
+        mixed = hashes ^ salt[text]
         few = counts[(mixed >> shift).astype(np.int64)] <= MOST_TEXTS
-        mixed, owner = mixed[few], owner[few]
+        mixed, owner = once(mixed[few], text[few])
         rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
         found.append((mixed[rank < SAMPLED_RUNS], owner[rank < SAMPLED_RUNS]))
     hashes = np.concatenate([each for each, _ in found])
@@ -82,10 +82,11 @@ def _runs(table: TokenTable) -> Iterator[tuple[HashArray, IntArray]]:
     """Runs of all texts; a text too short for one has one of all its tokens."""
     yield from runs_of(table, np.ones(len(table), bool))
     lengths = np.diff(table.offsets)
-    short = lengths < run_lengths(table)
+    short = np.flatnonzero(lengths < run_lengths(table))
+    few = table.select(short)
     for length in range(1, SHARED_CHARACTERS):
-        if (fitting := short & (lengths == length)).any():
-            yield from table.runs(length, fitting)
+        for hashes, text in few.runs(length, lengths[short] == length):
+            yield hashes, short[text]
 
 
 def _salt(group: IntArray) -> HashArray:
