@@ -82,8 +82,8 @@ class Script:
     fillings: what goes into slots; without any, each slot takes an ordinary user's question.
     skeleton: least and greatest share of the words that are fixed; slots are filled up with pasted passages
         until it holds. None leaves each slot with one filling.
-    samples: how many requests get the same filling, pasted passages and all, whoever sends them: a queue that wants
-        so many answers.
+    samples: how many requests get the same filling, pasted passages and all, whoever sends them: a queue that
+        wants so many answers.
     """
 
     forms: tuple[Form, ...] = ()
