@@ -49,7 +49,7 @@ def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: Boo
     text_of_prompt = np.where(free, role.text_of_prompt, -1)
     met = meetings(table, corpus.senders_of(text_of_prompt, len(role.texts)))
     unit, text = corpus.events.unit, text_of_prompt[corpus.event_prompt]
-    pool = pools(met, np.bincount(unit))
+    pool = pools(met, np.bincount(unit[text >= 0], minlength=int(unit.max(initial=-1)) + 1))
     inside = (pool[met.first] >= 0) & (pool[met.first] == pool[met.second])
     units = np.concatenate([met.first[inside], met.second[inside]])
     texts = np.concatenate([met.first_text[inside], met.second_text[inside]])
@@ -82,7 +82,8 @@ def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
 
 
 def pools(met: Meetings, activity: IntArray) -> IntArray:
-    """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit in the whole traffic.
+    """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit among those
+    that are looked at.
 
     Two units know each other if they met at least MEETINGS times, over other texts of both, and LIFT times as
     often as if each meeting were of two units drawn by activity. A pool is a connected part of the graph of those
