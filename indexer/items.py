@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from indexer.grams import HashArray, TokenTable, bucket_shift, count_buckets, once
 from indexer.recurring import covered
-from indexer.runs import MOST_TEXTS, SHARED_CHARACTERS, run_lengths, runs_of
+from indexer.runs import MOST_TEXTS, SHARED_CHARACTERS, held_together, run_lengths, runs_of
 from indexer.views import Words
 
 IntArray = NDArray[np.int64]
@@ -60,7 +60,7 @@ def _own_words(table: TokenTable, group: IntArray) -> TokenTable:
 
 
 def _sampled_runs(table: TokenTable, group: IntArray) -> tuple[HashArray, IntArray]:
-    """SAMPLED_RUNS of each text's runs that its group has at most MOST_TEXTS times: (hashes, text), by hash."""
+    """SAMPLED_RUNS of each text's runs that its group has at most MOST_TEXTS times: (hashes, text)."""
     salt, shift = _salt(group), bucket_shift(len(table.hashes))
     counts = count_buckets(np.zeros(0, np.uint64), shift)
     for hashes, text in _runs(table):
@@ -74,8 +74,7 @@ def _sampled_runs(table: TokenTable, group: IntArray) -> tuple[HashArray, IntArr
         found.append((mixed[rank < SAMPLED_RUNS], owner[rank < SAMPLED_RUNS]))
     hashes = np.concatenate([each for each, _ in found])
     owners = np.concatenate([each for _, each in found])
-    order = np.argsort(hashes, kind="stable")
-    return hashes[order], owners[order]
+    return hashes, owners
 
 
 def _runs(table: TokenTable) -> Iterator[tuple[HashArray, IntArray]]:
@@ -95,13 +94,10 @@ def _salt(group: IntArray) -> HashArray:
 
 
 def _sharing(hashes: HashArray, owners: IntArray, texts: int) -> tuple[IntArray, IntArray]:
-    """Pairs of texts that share runs, (m, 2), and how many, (m,). hashes: ascending."""
-    starts = np.flatnonzero(np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)])
-    sizes = np.diff(np.append(starts, len(hashes)))
+    """Pairs of texts that share runs, (m, 2), and how many, (m,). hashes, owners: a row for each text of a run."""
     keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for size in range(2, MOST_TEXTS + 1):
-        members = owners[starts[sizes == size][:, None] + np.arange(size)]
-        one, other = np.triu_indices(size, 1)
+    for members in held_together(hashes, owners, MOST_TEXTS):
+        one, other = np.triu_indices(members.shape[1], 1)
         of_size = np.unique((members[:, one] * texts + members[:, other]).ravel(), return_counts=True)
         keys.append(of_size[0])
         counts.append(of_size[1])

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from indexer.corpus import Corpus, Distinct
 from indexer.grams import HashArray, Senders, TokenTable, bucket_shift, count_buckets, once
-from indexer.runs import MOST_TEXTS, runs_of
+from indexer.runs import MOST_TEXTS, held_together, runs_of
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -67,16 +67,11 @@ def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
     """
     counts = np.diff(sent_by.offsets)
     hashes, owners = _runs(table, (counts > 0) & (counts <= MOST_TEXTS))
-    order = np.argsort(hashes, kind="stable")  # of each run its texts, ascending
-    owners = owners[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(hashes[order].view(np.int64)) != 0][: len(order)])
-    sizes = np.diff(np.append(starts, len(order)))
     same = np.flatnonzero((counts > 1) & (counts <= MOST_TEXTS))
     pairs = [np.stack([same, same], axis=1)]
-    for size in range(2, MOST_TEXTS + 1):
-        runs = owners[starts[sizes == size][:, None] + np.arange(size)]
-        one, other = np.triu_indices(size, 1)
-        sharing = np.unique(runs, axis=0)  # a passage that texts share is many runs
+    for texts in held_together(hashes, owners, MOST_TEXTS):
+        sharing = np.unique(texts, axis=0)  # a passage that texts share is many runs
+        one, other = np.triu_indices(texts.shape[1], 1)
         pairs.append(np.stack([sharing[:, one].ravel(), sharing[:, other].ravel()], axis=1))
     return _between_units(np.unique(np.concatenate(pairs), axis=0), sent_by, counts)
 

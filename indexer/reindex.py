@@ -172,13 +172,7 @@ def _build(
                 watermark=watermark,
                 spaces={view: each.space for view, each in encoders.items()},
                 parameters=_parameters(settings),
-                counts={
-                    "events": len(corpus.events),
-                    "prompts": len(corpus),
-                    "accounts": len(corpus.events.account_names.values),
-                    "campaigns": len(campaigns),
-                    "alarms": sum(campaign.level.is_alarm for campaign in campaigns),
-                },
+                counts=_counts(corpus, campaigns),
                 files=(),
             )
         )
@@ -226,6 +220,16 @@ def _write(
     whole = next(each for each in views if each.texts.view is View.WHOLE)
     writer.index(layout.WHOLE_INDEX, VectorIndex.build(whole.vectors[whole.texts.points]))
     writer.array(layout.WHOLE_PROMPT, whole.texts.prompts)
+
+
+def _counts(corpus: Corpus, campaigns: Sequence[Campaign]) -> dict[str, int]:
+    return {
+        "events": len(corpus.events),
+        "prompts": len(corpus),
+        "accounts": len(corpus.events.account_names.values),
+        "campaigns": len(campaigns),
+        "alarms": sum(campaign.level.is_alarm for campaign in campaigns),
+    }
 
 
 def _current(settings: Settings) -> Generation | None:

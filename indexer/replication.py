@@ -1,8 +1,8 @@
 """Whether a group's items are handed out a fixed number of times, as by a queue that wants so many answers each.
 
 People ask what they like: most things once, popular ones often, a class the same few things all of them. However
-popularity is spread, how many accounts ask about an item then varies more than by a Poisson law; a queue's numbers
-vary less.
+popularity is spread, how many accounts ask about an item then varies as by a Poisson law or more. What a queue does
+varies less, and each item goes to other accounts than the one before.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import gammaln
 
 from indexer.grams import expected_units
+from indexer.runs import held_together
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
@@ -57,11 +58,10 @@ def replication(item: IntArray, unit: IntArray) -> Replication:
     if not len(item):
         return NO_ITEMS
     pairs = np.unique(np.stack([item, unit], axis=1), axis=0)
-    _, place, counts = np.unique(pairs[:, 0], return_inverse=True, return_counts=True)
+    counts = np.unique(pairs[:, 0], return_counts=True)[1]
     gain, times = _queue(counts)
     if times:
-        few = counts[place] <= MOST_TIMES
-        gain *= _dealt_anew(place[few], pairs[few, 1], times)
+        gain *= _dealt_anew(pairs[:, 0], pairs[:, 1], times)
     return Replication(float(counts.mean()), times if gain > 0 else 0, gain)
 
 
@@ -91,18 +91,14 @@ def _queue(counts: IntArray) -> tuple[float, int]:
 def _dealt_anew(item: IntArray, unit: IntArray, times: int) -> float:
     """How far each item goes to other units than the one before, in [0, 1]: 0 if they form circles.
 
-    item, unit: (m,) distinct pairs, the item a number from 0. What is compared is how many others a unit shares
+    item, unit: (m,) distinct pairs. What is compared is how many others a unit shares
     items with: `times` - 1 in a circle, and what its number of meetings gives if each is with anybody.
     """
-    order = np.argsort(item, kind="stable")
-    item, unit = item[order], np.unique(unit[order], return_inverse=True)[1]
-    sizes = np.bincount(item)
-    starts = np.cumsum(sizes) - sizes
+    unit = np.unique(unit, return_inverse=True)[1]
     met = [np.zeros(0, np.int64)]
     units = int(unit.max(initial=-1)) + 1
-    for size in range(2, MOST_TIMES + 1):
-        members = unit[starts[sizes == size][:, None] + np.arange(size)]
-        one, other = np.nonzero(~np.eye(size, dtype=bool))
+    for members in held_together(item, unit, MOST_TIMES):
+        one, other = np.nonzero(~np.eye(members.shape[1], dtype=bool))
         met.append((members[:, one] * units + members[:, other]).ravel())
     meetings = np.concatenate(met)
     if not len(meetings):

@@ -1,7 +1,7 @@
-"""Runs of tokens that are long enough to be of one task when two texts share them."""
+"""Runs of tokens that are long enough to be of one task when two texts share them, and who shares what."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,3 +32,16 @@ def runs_of(table: TokenTable, chosen: BoolArray) -> Iterator[tuple[HashArray, I
     for length in (SHARED_TOKENS, SHARED_CHARACTERS):
         if (fitting := chosen & (lengths == length)).any():
             yield from table.runs(length, fitting)
+
+
+def held_together(keys: NDArray[Any], owners: IntArray, most: int) -> Iterator[IntArray]:
+    """The owners of each key that 2 to `most` have, by how many they are: (keys, owners of each), in their order.
+
+    keys, owners: (m,), a row for each owner of each key.
+    """
+    order = np.argsort(keys, kind="stable")
+    keys, owners = keys[order], owners[order]
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]][: len(keys)])
+    sizes = np.diff(np.append(starts, len(keys)))
+    for size in range(2, most + 1):
+        yield owners[starts[sizes == size][:, None] + np.arange(size)]

@@ -42,7 +42,7 @@ def family(root: type[errors.StillwatchError]) -> Iterator[type[errors.Stillwatc
         yield from family(child)
 
 
-def is_error(answer: httpx.Response, status: int, error: str) -> dict[str, str]:
+def assert_error(answer: httpx.Response, status: int, error: str) -> dict[str, str]:
     """The body, after checking that it has the one shape."""
     body: dict[str, str] = answer.json()
     assert (answer.status_code, body["error"]) == (status, error), body
@@ -65,7 +65,7 @@ async def test_each_error_of_the_engine_becomes_its_answer(kind: type[errors.Sti
 
     async with client_of(make_app(Raising())) as api:
         answer = await api.post("/v1/match", json={"prompt": "a"})
-    assert is_error(answer, STATUS[kind], code_of(kind()))["detail"] == "what went wrong"
+    assert assert_error(answer, STATUS[kind], code_of(kind()))["detail"] == "what went wrong"
     assert answer.headers.get("retry-after") == ("5" if STATUS[kind] == 503 else None)
 
 
@@ -78,13 +78,13 @@ async def test_an_error_derived_elsewhere_is_answered_as_its_parent() -> None:
             raise Fuller("soon")
 
     async with client_of(make_app(Raising())) as api:
-        is_error(await api.post("/v1/match", json={"prompt": "a"}), 503, "fuller")
+        assert_error(await api.post("/v1/match", json={"prompt": "a"}), 503, "fuller")
 
 
 async def test_unknown_routes_and_methods(small: httpx.AsyncClient) -> None:
-    is_error(await small.get("/v1/nothing"), 404, "not_found")
+    assert_error(await small.get("/v1/nothing"), 404, "not_found")
     answer = await small.delete("/v1/match")
-    is_error(answer, 405, "method_not_allowed")
+    assert_error(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
 
 
@@ -100,23 +100,23 @@ async def test_unknown_routes_and_methods(small: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_body_that_is_not_json(small: httpx.AsyncClient, body: bytes, status: int, error: str) -> None:
-    is_error(await small.post("/v1/match", content=body, headers=JSON), status, error)
+    assert_error(await small.post("/v1/match", content=body, headers=JSON), status, error)
 
 
 async def test_a_body_nested_too_deep_is_the_callers_error() -> None:
     async with client_of(make_app(MemoryEngine())) as api:
         answer = await api.post("/v1/match", content=b'{"messages": ' + b"[" * 200_000, headers=JSON)
-    is_error(answer, 400, "bad_request")
+    assert_error(answer, 400, "bad_request")
 
 
 async def test_a_body_of_another_type_is_refused(small: httpx.AsyncClient) -> None:
     answer = await small.post("/v1/match", content=b'{"prompt": "a"}', headers={"content-type": "text/plain"})
-    is_error(answer, 422, "invalid_request")
+    assert_error(answer, 422, "invalid_request")
 
 
 async def test_many_problems_are_cut_short(small: httpx.AsyncClient) -> None:
     answer = await small.post("/v1/match", json=dict.fromkeys("abcdefg", 1))
-    assert is_error(answer, 422, "invalid_request")["detail"].endswith(
+    assert assert_error(answer, 422, "invalid_request")["detail"].endswith(
         "body.e: Extra inputs are not permitted; and 2 more"
     )
 
@@ -162,7 +162,7 @@ async def test_a_declared_length_over_the_limit_is_refused_unread(small: httpx.A
         yield b""
 
     answer = await small.post(path, content=never_read(), headers={**JSON, "content-length": "101"})
-    is_error(answer, 413, "body_too_large")
+    assert_error(answer, 413, "body_too_large")
     assert answer.headers["connection"] == "close"
 
 
@@ -175,13 +175,13 @@ async def test_an_undeclared_body_is_read_only_up_to_the_limit(small: httpx.Asyn
             yield b" " * 60
 
     answer = await small.post("/v1/events", content=endless(), headers=JSON)
-    is_error(answer, 413, "body_too_large")
+    assert_error(answer, 413, "body_too_large")
     assert read == [60, 60]
 
 
 async def test_a_length_that_understates_the_body_does_not_help(small: httpx.AsyncClient) -> None:
     answer = await small.post("/v1/match", content=chunks(b" " * 101), headers={**JSON, "content-length": "5"})
-    is_error(answer, 413, "body_too_large")
+    assert_error(answer, 413, "body_too_large")
 
 
 async def test_a_body_that_does_not_arrive_is_408(small: httpx.AsyncClient) -> None:
@@ -189,7 +189,7 @@ async def test_a_body_that_does_not_arrive_is_408(small: httpx.AsyncClient) -> N
         yield b"{"
         await anyio.sleep(30)
 
-    is_error(await small.post("/v1/match", content=stuck(), headers=JSON), 408, "body_timeout")
+    assert_error(await small.post("/v1/match", content=stuck(), headers=JSON), 408, "body_timeout")
 
 
 # The unforeseen
@@ -206,7 +206,7 @@ async def test_an_unforeseen_error_is_500_and_says_nothing() -> None:
             answer = await api.post("/v1/match", json=question, headers={"x-request-id": "r-9"})
     finally:
         root.handlers, root.level = handlers, level
-    detail = is_error(answer, 500, "internal_error")["detail"]
+    detail = assert_error(answer, 500, "internal_error")["detail"]
     assert detail == "unexpected error; the server's log has this request id"
     assert "zanzibar" not in stream.getvalue()
     trouble, request = [json.loads(line) for line in stream.getvalue().splitlines()]

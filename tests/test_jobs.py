@@ -165,6 +165,8 @@ def test_close_without_a_job_and_twice_is_harmless() -> None:
     jobs = jobs_running("print('{}')")
     jobs.close()
     jobs.close()
+    with pytest.raises(Busy, match="the server is stopping"):
+        jobs.start(full=False)
 
 
 def test_only_the_last_jobs_are_kept() -> None:
