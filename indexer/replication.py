@@ -1,8 +1,8 @@
 """Whether a group's items are handed out a fixed number of times, as by a queue that wants so many answers each.
 
 People ask what they like: most things once, popular ones often, a class the same few things all of them. However
-popularity is spread, how many accounts ask about an item then varies as by a Poisson law or more. What a queue does
-varies less, and each item goes to other accounts than the one before.
+popularity is spread, how many accounts ask about an item then varies as by a Poisson law or more. What a queue
+does varies less, and each item goes to other accounts than the one before.
 """
 
 from dataclasses import dataclass
