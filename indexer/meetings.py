@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
+from scipy.special import gammainc
 
 from indexer.corpus import Corpus, Distinct
 from indexer.grams import HashArray, Senders, TokenTable, bucket_shift, count_buckets, once
@@ -21,7 +22,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 MEETINGS: Final = 2  # times that two units must have met, over other texts each time, to know each other ...
-LIFT: Final = 3.0  # ... if that is so many times what chance gives two that are so active
+CHANCE_COMMON: Final = 0.2  # ... so much oftener than chance that it gives two so many common acquaintances
 COMMON: Final = 2  # others that two who know each other must both know, or it was chance
 LEAST_POOL: Final = 10  # units
 _CHUNK: Final = 100_000  # pairs whose acquaintances are compared at a time
@@ -80,18 +81,19 @@ def pools(met: Meetings, activity: IntArray) -> IntArray:
     """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit among those
     that are looked at.
 
-    Two units know each other if they met at least MEETINGS times, over other texts of both, and LIFT times as
-    often as if each meeting were of two units drawn by activity. A pool is a connected part of the graph of those
-    who know each other and COMMON others together (its truss; Cohen, 2008).
+    Chance draws both units of each meeting by activity, so heavy senders share popular prompts again and again.
+    Two units know each other if they met at least MEETINGS times, over other texts of both, and chance gives as
+    many with a probability p at most (Poisson), where n p^2 = CHANCE_COMMON for n active units. A pool is a
+    connected part, LEAST_POOL units or more, of the graph of those who know each other and COMMON others together
+    (its truss; Cohen, 2008).
     """
     units = len(activity)
-    pairs, place, times = np.unique(
-        np.stack([met.first, met.second], axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    place = place.ravel()
-    apart = np.minimum(_distinct(place, met.first_text, len(pairs)), _distinct(place, met.second_text, len(pairs)))
-    chance = 2 * len(met.first) * (activity[pairs] / max(1, activity.sum())).prod(axis=1)
-    known = pairs[(apart >= MEETINGS) & (times >= LIFT * chance)]
+    pairs, place = np.unique(np.stack([met.first, met.second], axis=1), axis=0, return_inverse=True)
+    apart = _times_apart(met, place.ravel(), len(pairs))
+    share = activity / max(1, activity.sum())
+    chance = 2 * len(met.first) * share[pairs].prod(axis=1)
+    unlikely = (CHANCE_COMMON / max(1, int(np.count_nonzero(activity)))) ** 0.5
+    known = pairs[(apart >= MEETINGS) & (gammainc(np.maximum(1, apart), chance) <= unlikely)]
     graph = _graph(known, units)
     while not (kept := _acquaintances(graph, known) >= COMMON).all():
         known = known[kept]
@@ -154,7 +156,10 @@ def _between_units(texts: IntArray, sent_by: Senders, counts: IntArray) -> Meeti
     )
 
 
-def _distinct(place: IntArray, values: IntArray, places: int) -> IntArray:
-    """How many different values each place has, (places,)."""
-    rows = np.unique(np.stack([place, values], axis=1), axis=0)
-    return np.bincount(rows[:, 0], minlength=places).astype(np.int64)
+def _times_apart(met: Meetings, place: IntArray, places: int) -> IntArray:
+    """Meetings of each pair that were over other texts of both, (places,). place: the pair of each meeting."""
+    first, second = (
+        np.bincount(np.unique(np.stack([place, texts], axis=1), axis=0)[:, 0], minlength=places)
+        for texts in (met.first_text, met.second_text)
+    )
+    return np.minimum(first, second)

@@ -1,6 +1,6 @@
 """Pools without a template are seen by who keeps meeting whom; strangers and audiences are not."""
 
-from itertools import combinations
+from itertools import accumulate, combinations
 from random import Random
 
 import numpy as np
@@ -102,6 +102,20 @@ def test_an_audience_of_one_text_is_no_pool() -> None:
     rng = Random(2)
     text = words(rng, 200)
     assert found(strangers(rng) + [(unit, f"{text} {words(rng, 4)}") for unit in range(10)]) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_heavy_senders_of_popular_prompts_are_no_pool(seed: int) -> None:
+    """Eighty who send fifteen times what others do share prompts again and again, as they would by chance."""
+    rng = Random(seed)
+    popular = [words(rng, 9) for _ in range(4000)]
+    liked = list(accumulate((place + 3) ** -0.8 for place in range(len(popular))))
+    sent = [
+        (unit, rng.choices(popular, cum_weights=liked)[0] if rng.random() < 0.5 else words(rng, 9))
+        for unit, count in enumerate([100] * 80 + [7] * 3000)
+        for _ in range(count)
+    ]
+    assert found(sent) == []
 
 
 def test_what_goes_round_among_many_is_no_meeting() -> None:
