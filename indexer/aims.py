@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.sample import load_texts
+from indexer.spacing import spaced
 from models.text import canonical, tokens
 
 FloatArray = NDArray[np.float32]
@@ -73,7 +74,7 @@ def aims_of(skeletons: Sequence[str], encode: Encode) -> list[Aim]:
     encode: gives unit vectors (n, d) of n canonical texts.
     """
     texts = sorted({text.text for text in load_texts().background})
-    ordinary = [texts[place] for place in np.linspace(0, len(texts) - 1, _ORDINARY).astype(np.int64)]
+    ordinary = [texts[place] for place in spaced(len(texts), _ORDINARY)]
     cut = [_english(sentences(text)) for text in (*skeletons, *ordinary)]
     near = _nearness([each for text in cut for each in text], encode)
     names = list(examples())
@@ -115,8 +116,7 @@ def sentences(text: str) -> list[str]:
     """Canonical sentences of a text, slots being borders; those of hardly a word only if there are no others."""
     parts = [canonical(part) for part in _SENTENCE_END.split(text) if part.strip()]
     long = [part for part in parts if len(tokens(part)) >= _LEAST_TOKENS] or [part for part in parts if part]
-    places = np.unique(np.linspace(0, len(long) - 1, min(_MOST_SENTENCES, len(long))).astype(np.int64))
-    return [long[place] for place in places]
+    return [long[place] for place in spaced(len(long), _MOST_SENTENCES)]
 
 
 def _nearness(texts: Sequence[str], encode: Encode) -> FloatArray:

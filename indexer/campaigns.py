@@ -16,8 +16,9 @@ from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups
 from indexer.lineage import Descent, descents, former_ids
 from indexer.score import judge
+from indexer.spacing import spaced
 from indexer.store import Store, StoredPrompt
-from indexer.strands import fixed_text, handovers, shifts_of, spaced, strands_of, with_shifts
+from indexer.strands import fixed_text, handovers, shifts_of, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
 from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, ViewThreshold
 from models.text import clean
@@ -147,8 +148,9 @@ def _shown(
         if len(points):
             behind = np.flatnonzero(np.isin(view.texts.points, points) & np.isin(view.texts.prompts, mine))
             _, first = np.unique(view.texts.points[behind], return_index=True)
-            return spaced(view.texts.prompts[behind[first]], _SHOWN_EXEMPLARS)
-    return spaced(mine, _SHOWN_EXEMPLARS)
+            mine = view.texts.prompts[behind[first]]
+            break
+    return mine[spaced(len(mine), _SHOWN_EXEMPLARS)]
 
 
 def _history(

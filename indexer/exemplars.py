@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.confidence import FALSE_POSITIVE_RATE
 from indexer.encode import FloatArray, normalise
+from indexer.spacing import spaced
 from models.campaign import ViewThreshold
 from models.view import View
 
@@ -49,7 +50,7 @@ def choose_exemplars(vectors: FloatArray, limit: int) -> IntArray:
     Farthest-first traversal (Gonzalez, 1985) from the medoid, over at most 2,000 points without the outermost
     two per cent, until `limit` rows or until every point has an exemplar close by.
     """
-    rows = np.unique(np.linspace(0, len(vectors) - 1, min(len(vectors), _CANDIDATES)).astype(np.int64))
+    rows = spaced(len(vectors), _CANDIDATES)
     middle = normalise(vectors[rows].mean(axis=0, keepdims=True))[0]
     closeness = vectors[rows] @ middle
     order = np.argsort(-closeness, kind="stable")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, hypergeom
 
+from indexer.spacing import spaced
 from models.campaign import ShiftKind
 
 IntArray = NDArray[np.int64]
@@ -177,7 +178,7 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     _, accounts = np.unique(group.accounts[given], return_inverse=True)
     times, accounts, chosen, others = _visits(group.times[given], accounts, kinds[given] == new, kinds[given])
     arrivals = np.unique(times[chosen])
-    tried = arrivals[np.unique(np.linspace(0, len(arrivals) - 1, _MOMENTS).astype(np.int64))]
+    tried = arrivals[spaced(len(arrivals), _MOMENTS)]
     best, moment = 1.0, -1
     for each in tried:
         judged, moved, chance = _moves(accounts, times < each, chosen)

@@ -14,6 +14,7 @@ from indexer.events import EventTable
 from indexer.groups import Groups
 from indexer.shifts import FoundShift, Traffic, shifts
 from indexer.skeleton import extract_variants
+from indexer.spacing import spaced
 from indexer.store import Store, StoredPrompt
 from models.campaign import HistoryEntry, Shift, ShiftKind, Side, Strand, Template
 from models.text import clean
@@ -42,7 +43,8 @@ def strands_of(
     found = []
     for number in np.sort(kept):
         mine = rows[groups.strand[prompts] == number]
-        sample = spaced(np.unique(corpus.event_prompt[mine]), _TEMPLATE_SAMPLE)
+        sent = np.unique(corpus.event_prompt[mine])
+        sample = sent[spaced(len(sent), _TEMPLATE_SAMPLE)]
         senders: dict[int, set[int]] = {prompt: set() for prompt in sample.tolist()}
         of_sample = mine[np.isin(corpus.event_prompt[mine], sample)]
         for prompt, account in zip(corpus.event_prompt[of_sample], corpus.events.account[of_sample], strict=True):
@@ -122,11 +124,6 @@ def with_shifts(
             told.append(shift)
             fresh.append(replace(now, event=shift.kind.value, detail=_in_words(shift), others=(), shift=shift))
     return (*history, *fresh)
-
-
-def spaced(rows: IntArray, size: int) -> IntArray:
-    """At most `size` of the rows, evenly spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64))]
 
 
 def _named(found: FoundShift, events: EventTable) -> Shift:

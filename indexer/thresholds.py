@@ -18,6 +18,7 @@ from indexer.exemplars import (
 )
 from indexer.groups import UNGROUPED, Groups
 from indexer.settings import Detection
+from indexer.spacing import spaced
 from indexer.views import ViewTexts
 from models.campaign import ViewThreshold
 from models.view import View
@@ -84,10 +85,8 @@ def _view_exemplars(
 
 
 def _sample(rows: IntArray, size: int) -> IntArray:
-    """At most `size` of the rows, evenly spaced: in the order of fingerprints that is as good as random, and
-    the same every time.
-    """
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(size, len(rows))).astype(np.int64))]
+    """At most `size` of the rows, in the order of fingerprints."""
+    return rows[spaced(len(rows), size)]
 
 
 def _nearest(view: ViewVectors, exemplars: ViewExemplars, prompts: IntArray, groups: int) -> FloatArray:
