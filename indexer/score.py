@@ -18,9 +18,9 @@ from models.campaign import Evidence, EvidenceKind, Level
 
 IntArray = NDArray[np.int64]
 
-LIKELY: Final = 0.79  # score
+LIKELY: Final = 0.85  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.04  # false discoveries among the groups of a generation
+LIKELY_RATE: Final = 0.06  # false discoveries among the groups of a generation
 NARROW_RATE: Final = (
     0.002  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
 )
