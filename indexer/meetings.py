@@ -81,17 +81,20 @@ def pools(met: Meetings, activity: IntArray) -> IntArray:
     """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit among those
     that are looked at.
 
-    Chance draws both units of each meeting by activity, so heavy senders share popular prompts again and again.
+    Chance draws both units of each meeting by activity, so heavy senders share popular prompts again and again. Of
+    each pair MEETINGS count: a few that flood the traffic with meetings of their own do not make others' usual.
     Two units know each other if they met at least MEETINGS times, over other texts of both, and chance gives as
     many with a probability p at most (Poisson), where n p^2 = CHANCE_COMMON for n active units. A pool is a
     connected part, LEAST_POOL units or more, of the graph of those who know each other and COMMON others together
     (its truss; Cohen, 2008).
     """
     units = len(activity)
-    pairs, place = np.unique(np.stack([met.first, met.second], axis=1), axis=0, return_inverse=True)
+    pairs, place, times = np.unique(
+        np.stack([met.first, met.second], axis=1), axis=0, return_inverse=True, return_counts=True
+    )
     apart = _times_apart(met, place.ravel(), len(pairs))
     share = activity / max(1, activity.sum())
-    chance = 2 * len(met.first) * share[pairs].prod(axis=1)
+    chance = 2 * np.minimum(times, MEETINGS).sum() * share[pairs].prod(axis=1)
     unlikely = (CHANCE_COMMON / max(1, int(np.count_nonzero(activity)))) ** 0.5
     known = pairs[(apart >= MEETINGS) & (gammainc(np.maximum(1, apart), chance) <= unlikely)]
     graph = _graph(known, units)

@@ -118,6 +118,19 @@ def test_heavy_senders_of_popular_prompts_are_no_pool(seed: int) -> None:
     assert found(sent) == []
 
 
+def test_a_few_that_meet_all_day_do_not_hide_others() -> None:
+    """Nine accounts send sixty texts, twenty of one passage: more meetings than all others have."""
+    rng = Random(1)
+    pool = queue(rng, range(30), 120)
+    decoy = []
+    for _ in range(3):
+        passage = words(rng, 12)
+        for text in (f"{words(rng, 3)} {passage} {words(rng, 3)}" for _ in range(20)):
+            decoy += [(5000 + account, text) for account in range(9)]
+    (prompts,) = found(strangers(rng) + pool + decoy)
+    assert len(prompts & {text for _, text in pool}) >= 0.95 * len(pool)
+
+
 def test_what_goes_round_among_many_is_no_meeting() -> None:
     rng = Random(3)
     footers = [words(rng, 10) for _ in range(4)]
