@@ -53,18 +53,20 @@ def items_of(table: TokenTable, group: IntArray) -> IntArray:
 def _own_words(table: TokenTable, group: IntArray) -> TokenTable:
     """The table without the grams that more than MOST_TEXTS texts of a group have."""
     hashes, inside = table.grams()
-    mixed = hashes ^ _salt(group)[np.repeat(np.arange(len(table)), np.diff(table.offsets))]
+    owner = np.repeat(np.arange(len(table)), np.diff(table.offsets))
+    mixed = hashes ^ _salt(group)[owner]
     shift = bucket_shift(len(mixed))
-    common = count_buckets(mixed[inside], shift)[(mixed >> shift).astype(np.int64)] > MOST_TEXTS
+    texts = count_buckets(once(mixed[inside], owner[inside])[0], shift)
+    common = texts[(mixed >> shift).astype(np.int64)] > MOST_TEXTS
     return table.keep(~covered(common & inside))
 
 
 def _sampled_runs(table: TokenTable, group: IntArray) -> tuple[HashArray, IntArray]:
-    """SAMPLED_RUNS of each text's runs that its group has at most MOST_TEXTS times: (hashes, text)."""
+    """SAMPLED_RUNS of each text's runs that at most MOST_TEXTS texts of its group have: (hashes, text)."""
     salt, shift = _salt(group), bucket_shift(len(table.hashes))
     counts = count_buckets(np.zeros(0, np.uint64), shift)
     for hashes, text in _runs(table):
-        counts += count_buckets(hashes ^ salt[text], shift)
+        counts += count_buckets(once(hashes ^ salt[text], text)[0], shift)
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
     for hashes, text in _runs(table):
         mixed = hashes ^ salt[text]

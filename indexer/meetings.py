@@ -6,10 +6,12 @@ once; that two of them meet again is rare, and that a dozen do, each with severa
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import gammainc
@@ -24,8 +26,9 @@ BoolArray = NDArray[np.bool_]
 MEETINGS: Final = 2  # times that two units must have met, over other texts each time, to know each other ...
 CHANCE_COMMON: Final = 0.2  # ... so much oftener than chance that it gives two so many common acquaintances
 COMMON: Final = 2  # others that two who know each other must both know, or it was chance
+HUB: Final = 10  # times as many acquaintances as half of a pool has: of one who sends all there is
 LEAST_POOL: Final = 10  # units
-_CHUNK: Final = 100_000  # pairs whose acquaintances are compared at a time
+_CHUNK: Final = 1 << 20  # acquaintances that are looked at at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Meetings:
 
 
 def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: BoolArray) -> list[frozenset[int]]:
-    """For each pool that keeps meeting, the prompts over which it does, in the order of its first unit; a prompt
-    of two pools is the first one's.
+    """For each pool that keeps meeting, the prompts over which it does, in the order of its first prompt; a prompt
+    of two pools belongs to the one that sent it oftener.
 
     role: the distinct texts of the corpus in one role; table: their tokens. free: (prompts,) those to look at, as
     a template that others have found would bring all of its senders together.
@@ -56,10 +59,19 @@ def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: Boo
     texts = np.concatenate([met.first_text[inside], met.second_text[inside]])
     span = max(1, len(role.texts))
     sent = np.flatnonzero((text >= 0) & np.isin(unit * span + text, units * span + texts))
-    rows = np.unique(np.stack([corpus.event_prompt[sent], pool[unit[sent]]], axis=1), axis=0)
-    prompts, first = np.unique(rows[:, 0], return_index=True)
-    of_prompt = rows[first, 1]
-    return [frozenset(prompts[of_prompt == number].tolist()) for number in np.unique(of_prompt)]
+    rows, events = np.unique(
+        np.stack([corpus.event_prompt[sent], pool[unit[sent]]], axis=1), axis=0, return_counts=True
+    )
+    numbers, first = np.unique(rows[:, 1], return_index=True)
+    earliest = dict(zip(numbers.tolist(), rows[first, 0].tolist(), strict=True))
+    rank = np.array([earliest[number] for number in rows[:, 1].tolist()], np.int64)
+    rows = rows[np.lexsort([rank, -events, rows[:, 0]])]
+    prompts, place = np.unique(rows[:, 0], return_index=True)
+    of_prompt = rows[place, 1]
+    found = [
+        frozenset(prompts[of_prompt == number].tolist()) for number in sorted(earliest, key=earliest.__getitem__)
+    ]
+    return [each for each in found if each]
 
 
 def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
@@ -78,30 +90,34 @@ def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
 
 
 def pools(met: Meetings, activity: IntArray) -> IntArray:
-    """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit among those
-    that are looked at.
+    """Pool of each unit, (units,), -1 for none. activity: (units,) events of each unit among those that are
+    looked at.
 
-    Chance draws both units of each meeting by activity, so heavy senders share popular prompts again and again. Of
-    each pair MEETINGS count: a few that flood the traffic with meetings of their own do not make others' usual.
+    Chance draws both units of each meeting by activity, as heavy senders share popular prompts again and again.
+    But two do not meet oftener by chance than either meets anybody, and of each pair MEETINGS count: whoever
+    floods the traffic with meetings does not make those of others usual.
+
     Two units know each other if they met at least MEETINGS times, over other texts of both, and chance gives as
     many with a probability p at most (Poisson), where n p^2 = CHANCE_COMMON for n active units. A pool is a
     connected part, LEAST_POOL units or more, of the graph of those who know each other and COMMON others together
-    (its truss; Cohen, 2008).
+    (its truss; Cohen, 2008), without those who know HUB times as many as half of it do: a few who send all that
+    goes round would make acquaintances of strangers.
     """
     units = len(activity)
     pairs, place, times = np.unique(
         np.stack([met.first, met.second], axis=1), axis=0, return_inverse=True, return_counts=True
     )
     apart = _times_apart(met, place.ravel(), len(pairs))
-    share = activity / max(1, activity.sum())
-    chance = 2 * np.minimum(times, MEETINGS).sum() * share[pairs].prod(axis=1)
+    share, counted = activity / max(1, activity.sum()), np.minimum(times, MEETINGS)
+    mine = np.bincount(pairs.ravel(), np.repeat(counted, 2), units)
+    one, two = pairs.T
+    chance = np.minimum(
+        2 * counted.sum() * share[one] * share[two], np.maximum(mine[one] * share[two], mine[two] * share[one])
+    )
     unlikely = (CHANCE_COMMON / max(1, int(np.count_nonzero(activity)))) ** 0.5
-    known = pairs[(apart >= MEETINGS) & (gammainc(np.maximum(1, apart), chance) <= unlikely)]
-    graph = _graph(known, units)
-    while not (kept := _acquaintances(graph, known) >= COMMON).all():
-        known = known[kept]
-        graph = _graph(known, units)
-    component = connected_components(graph, directed=False)[1]
+    known = _truss(pairs[(apart >= MEETINGS) & (gammainc(np.maximum(1, apart), chance) <= unlikely)], units)
+    known = _truss(known[~_hubs(known, units)[known].any(axis=1)], units)
+    component = connected_components(_graph(known, units), directed=False)[1]
     pooled = np.flatnonzero((np.bincount(component, minlength=units) >= LEAST_POOL)[component])
     pool = np.full(units, -1, np.int64)
     pool[pooled] = np.unique(component[pooled], return_inverse=True)[1]
@@ -115,12 +131,46 @@ def _graph(known: IntArray, units: int) -> csr_array:
     return graph
 
 
-def _acquaintances(graph: csr_array, known: IntArray) -> IntArray:
-    """How many others both units of each pair know, (m,)."""
+def _hubs(known: IntArray, units: int) -> BoolArray:
+    """Whether each unit knows more than HUB times as many as half of those it hangs together with, (units,)."""
+    degree = np.bincount(known.ravel(), minlength=units)
+    component = connected_components(_graph(known, units), directed=False)[1]
+    usual = median(degree, component, component) if units else degree
+    hubs: BoolArray = degree > HUB * usual
+    return hubs
+
+
+def _truss(known: IntArray, units: int) -> IntArray:
+    """The pairs (m, 2) that are left when all that do not know COMMON others together are taken away, again and
+    again.
+    """
+    while not (kept := acquaintances(known, units) >= COMMON).all():
+        known = known[kept]
+    return known
+
+
+def acquaintances(known: IntArray, units: int) -> IntArray:
+    """How many others both units of each pair (m, 2) know, (m,).
+
+    Of those that one of the two knows, the one who knows fewer, it looks which the other knows. So time grows with
+    m^1.5 at most, though somebody knows everybody.
+    """
+    graph = _graph(known, units)
+    degree = np.diff(graph.indptr).astype(np.int64)
+    fewer = np.argmin(degree[known], axis=1)[:, None]
+    one, other = (np.take_along_axis(known, each, axis=1).ravel() for each in (fewer, 1 - fewer))
+    edges = np.sort(np.concatenate([known, known[:, ::-1]]) @ np.array([units, 1]))
     found = [np.zeros(0, np.int64)]
-    for start in range(0, len(known), _CHUNK):
-        part = known[start : start + _CHUNK]
-        found.append(graph[part[:, 0]].multiply(graph[part[:, 1]]).sum(axis=1))
+    looks = np.cumsum(degree[one])
+    bounds = np.searchsorted(looks, np.arange(0, looks[-1] + _CHUNK if len(looks) else 0, _CHUNK))
+    for start, stop in pairwise(np.unique(np.append(bounds, len(known)))):
+        each = degree[one[start:stop]]
+        row = np.repeat(np.arange(stop - start), each)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
+        third = graph.indices[graph.indptr[one[start:stop]][row] + within]
+        wanted = other[start:stop][row] * units + third
+        place = np.minimum(np.searchsorted(edges, wanted), len(edges) - 1)
+        found.append(np.bincount(row[edges[place] == wanted], minlength=stop - start).astype(np.int64))
     return np.concatenate(found)
 
 

@@ -39,6 +39,14 @@ def test_what_is_handed_out_several_times_is_one_item_whatever_chatter_is_round_
     assert parts(dealt(Random(1), 30, 4, chatter=12)) == whole(30, 4)
 
 
+def test_a_text_that_says_an_item_again_and_again_counts_once() -> None:
+    rng = Random(9)
+    said = [words(rng, 20) for _ in range(30)]
+    texts = [f"{TEMPLATE} {item}" for item in said for _ in range(4)]
+    again = [" ".join([item] * (MOST_TEXTS + 1)) for item in said]
+    assert parts(texts + again) == {frozenset([*range(4 * item, 4 * item + 4), 120 + item]) for item in range(30)}
+
+
 def test_words_of_the_template_make_no_item_however_they_are_put() -> None:
     """Two wordings of each sentence: every combination is rare, but none of its parts."""
     rng = Random(2)

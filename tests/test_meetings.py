@@ -11,7 +11,7 @@ from test_groups import corpus_of
 
 from indexer.corpus import Corpus, distinct
 from indexer.grams import senders, token_table
-from indexer.meetings import meeting_prompts, meetings
+from indexer.meetings import acquaintances, meeting_prompts, meetings
 from indexer.runs import MOST_TEXTS, SHARED_TOKENS
 from models.text import is_unspaced, tokens
 
@@ -80,7 +80,7 @@ def test_a_pool_that_works_harder_is_found_as_well(tasks: int, each: int) -> Non
 def test_two_pools_are_two(seed: int) -> None:
     rng = Random(seed)
     one, other = queue(rng, range(30), 120), queue(rng, range(50, 70), 80)
-    first, second = found(strangers(rng) + other + one)
+    first, second = sorted(found(strangers(rng) + other + one), key=len, reverse=True)
     assert first <= {text for _, text in one}
     assert second <= {text for _, text in other}
     assert len(first | second) >= 0.95 * (len(one) + len(other))
@@ -131,6 +131,43 @@ def test_a_few_that_meet_all_day_do_not_hide_others() -> None:
     assert len(prompts & {text for _, text in pool}) >= 0.95 * len(pool)
 
 
+@pytest.mark.parametrize("accounts", [100, 400])
+def test_a_pool_does_not_hide_another(accounts: int) -> None:
+    rng = Random(1)
+    pool = queue(rng, range(30), 120)
+    decoy = [
+        (5000 + each, text)
+        for text in (words(rng, 12) for _ in range(3 * accounts // 5))
+        for each in rng.sample(range(accounts), 20)
+    ]
+    mine = {text for _, text in pool}
+    assert max(len(prompts & mine) for prompts in found(strangers(rng) + pool + decoy)) >= 0.95 * len(mine)
+
+
+@pytest.mark.parametrize("puppets", [3, 8])
+def test_a_few_who_send_all_there_is_make_no_pool_of_those_who_send_some_of_it(puppets: int) -> None:
+    rng = Random(2)
+    library = [words(rng, 12) for _ in range(500)]
+    readers = [(unit, text) for unit in range(150) for text in rng.sample(library, 3)]
+    everything = [(9000 + puppet, text) for puppet in range(puppets) for text in library]
+    assert found(strangers(rng, count=2000) + readers + everything) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_common_acquaintances_equal_those_counted_one_by_one(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    units = int(dice.integers(3, 60))
+    every = np.array(list(combinations(range(units), 2)))
+    known = every[dice.random(len(every)) < dice.random()]
+    friends = [set(known[(known == unit).any(axis=1)].ravel().tolist()) - {unit} for unit in range(units)]
+    assert acquaintances(known, units).tolist() == [len(friends[a] & friends[b]) for a, b in known.tolist()]
+
+
+def test_whoever_knows_everybody_costs_no_more_than_the_pairs() -> None:
+    star = np.stack([np.zeros(200_000, np.int64), np.arange(1, 200_001)], axis=1)
+    assert not acquaintances(star, 200_001).any()
+
+
 def test_what_goes_round_among_many_is_no_meeting() -> None:
     rng = Random(3)
     footers = [words(rng, 10) for _ in range(4)]
@@ -173,7 +210,9 @@ def test_a_character_of_an_unspaced_script_is_not_a_word() -> None:
 def test_a_prompt_without_words_belongs_to_no_pool() -> None:
     """Its sender's number comes right behind that of a unit of the pool."""
     rng = Random(8)
-    assert "" not in {text for prompts in found([*queue(rng, range(30), 120), (30, "")]) for text in prompts}
+    pool = queue(rng, range(30), 120)
+    (prompts,) = found([*strangers(rng), *pool, (30, "")])
+    assert prompts <= {text for _, text in pool}
 
 
 def test_nothing_meets_in_an_empty_world() -> None:

@@ -263,7 +263,8 @@ def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Camp
             left = {
                 place
                 for place in _alarmed_without(campaigns, None)
-                if (seen := set(campaigns[place].views)) == {View.EXACT} or seen - {view, View.EXACT}
+                if (seen := set(campaigns[place].views)) - {view, View.EXACT}
+                or (seen == {View.EXACT} and view is not View.EXACT)
             }
             tallies[f"without the {view} view"].add(events, labels, left)
     return {
