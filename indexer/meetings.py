@@ -62,16 +62,14 @@ def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: Boo
     rows, events = np.unique(
         np.stack([corpus.event_prompt[sent], pool[unit[sent]]], axis=1), axis=0, return_counts=True
     )
-    numbers, first = np.unique(rows[:, 1], return_index=True)
-    earliest = dict(zip(numbers.tolist(), rows[first, 0].tolist(), strict=True))
-    rank = np.array([earliest[number] for number in rows[:, 1].tolist()], np.int64)
-    rows = rows[np.lexsort([rank, -events, rows[:, 0]])]
-    prompts, place = np.unique(rows[:, 0], return_index=True)
-    of_prompt = rows[place, 1]
-    found = [
-        frozenset(prompts[of_prompt == number].tolist()) for number in sorted(earliest, key=earliest.__getitem__)
-    ]
-    return [each for each in found if each]
+    _, first, place = np.unique(rows[:, 1], return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))[
+        place
+    ]  # of pools by their first prompt, not by who happened to come first
+    order = np.lexsort([number, -events, rows[:, 0]])
+    prompts, oftenest = np.unique(rows[order, 0], return_index=True)
+    of_prompt = number[order][oftenest]
+    return [frozenset(prompts[of_prompt == each].tolist()) for each in np.unique(of_prompt)]
 
 
 def meetings(table: TokenTable, sent_by: Senders) -> Meetings:

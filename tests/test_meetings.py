@@ -86,6 +86,17 @@ def test_two_pools_are_two(seed: int) -> None:
     assert len(first | second) >= 0.95 * (len(one) + len(other))
 
 
+def test_a_prompt_of_two_pools_belongs_to_the_one_that_sent_it_oftener_whoever_came_first() -> None:
+    rng = Random(11)
+    crowd, one, other = strangers(rng), queue(rng, range(30), 120), queue(rng, range(50, 70), 80)
+    contested = words(rng, 9)
+    both = [(unit, contested) for unit in (0, 1, 2, 50, 51)]
+    sent = crowd + one + other + both
+    pools = found(sent)
+    assert [contested in prompts for prompts in sorted(pools, key=len)] == [False, True]
+    assert found([(5000 - unit, text) for unit, text in sent]) == pools
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_strangers_are_no_pool(seed: int) -> None:
     assert found(strangers(Random(seed))) == []
