@@ -100,7 +100,8 @@ def observe(
     handovers: int,
     item: IntArray,
 ) -> Observation:
-    """What the group shows whose events are `rows` of the event table (at least one), passers-by left aside.
+    """What the group shows whose events are `rows` of the event table (at least one), units left aside that do
+    not share its work.
 
     handovers: pool swaps and pivots found in its traffic. item: (prompts,) what each prompt of the corpus is
     about, -1 for nothing.
@@ -108,6 +109,7 @@ def observe(
     events = corpus.events
     units, codes, counts = np.unique(events.unit[rows], return_inverse=True, return_counts=True)
     part = take_part(counts)
+    aside = counts[~part]
     rows, units, counts = rows[part[codes]], units[part], counts[part]
     accounts, codes = np.unique(events.account[rows], return_inverse=True)
     created = _known_of(accounts, codes, events.created_at[rows])
@@ -115,7 +117,8 @@ def observe(
     networks = _known_of(accounts, codes, events.network[rows])
     return Observation(
         counts=counts.astype(np.int64),
-        passers_by=int(np.count_nonzero(~part)),
+        passers_by=int(np.count_nonzero(aside == 1)),
+        dominant=int(np.count_nonzero(aside > 1)),
         hours=np.bincount(hour_of_day(events.timestamp[rows]), minlength=24),
         rhythm=rhythm(events.account[rows], events.timestamp[rows]),
         dedication=counts / totals.of_unit[units],

@@ -37,7 +37,11 @@ _MIN_PAIRS: Final = 20
 _MANY_PAIRS: Final = 100.0
 _MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
 _MANY_UNITS: Final = 0.25  # of a group that sent it once are passers-by, if ...
-_FEW_EVENTS: Final = 0.2  # ... they sent no more of it than this
+_FEW_EVENTS: Final = 0.2  # ... they sent no more of it than this, or ...
+_HALF_OF_EVENTS: Final = 0.5  # ... no more than this, and ...
+_OFTEN: Final = 5.0  # ... half of the others sent it so often
+_LARGE_PART: Final = 0.2  # of what a unit and all lighter ones sent: it does not share the work, if there are ...
+_ENOUGH_LIGHTER: Final = 25  # ... so many lighter ones: a dozen users have a heavy one now and then
 _DEEP: Final = 2.5  # logarithm to the base 2 of a depth, six, from which more is no evidence
 _RESTLESS: Final = (
     0.6  # of everybody's keeping of hours, below which accounts are restless; the less, the more ...
@@ -76,8 +80,8 @@ class Background:
 class Observation:
     """What was measured on one group.
 
-    counts: (units,) events of each unit in the group. passers_by: units left aside, here and below, that sent it
-        once. hours: (24,) its events by hour of the day (UTC).
+    counts: (units,) events of each unit in the group. passers_by, dominant: units left aside, here and below, that
+        sent it once, and that sent a large part of it. hours: (24,) its events by hour of the day (UTC).
     rhythm: how far its accounts keep hours of their own.
     dedication: (units,) share of each unit's events that are in the group. created: creation times of its
     accounts (s), empty if unknown. payments, networks: code of each account that has one.
@@ -87,6 +91,7 @@ class Observation:
 
     counts: IntArray
     passers_by: int
+    dominant: int
     hours: IntArray
     rhythm: Rhythm
     dedication: DoubleArray
@@ -171,10 +176,10 @@ def _spread(seen: Observation, _: Background) -> Measure:
     """Enough accounts, or not. Beyond that, width is no evidence: popular extensions have more."""
     effective = effective_number(seen.counts)
     text = "accounts or organisations that share the load evenly enough to count"
-    if seen.passers_by:
-        text += (
-            f"; {seen.passers_by} that sent it once are passers-by, left aside in all that is counted of accounts"
-        )
+    aside = [f"{seen.passers_by} that sent it once"] if seen.passers_by else []
+    aside += [f"{seen.dominant} that sent a large part of it"] if seen.dominant else []
+    if aside:
+        text += f"; {' and '.join(aside)} do not share it and are left aside in all that is counted of accounts"
     return _coordination("spread", effective, _bounded(np.log(effective / 15.0), -1.0, _WIDE), text)
 
 
@@ -351,17 +356,31 @@ _COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
 
 
 def take_part(counts: IntArray) -> BoolArray:
-    """Which of the units behind a group's events are no passers-by, given how many each sent.
+    """Which of the units behind a group's events share its work, given how many each sent (at least 1).
 
     A campaign that borrows a published sentence, or that wants to look shallow, has strangers in its group who
-    sent it once: many of its units, but little of what is sent. A viral prompt, which most send once, has none.
+    sent it once: many of its units, but not most of what is sent. A viral prompt, which most send once, has none.
+    Nor do a few share the work that send a large part of it, and only lend their manner to the others.
     """
-    once = counts == 1
+    working = ~_dominant(counts)
+    once = working & (counts == 1)
+    part: BoolArray = working & ~once
     strangers = np.count_nonzero(once)
-    if strangers < _MANY_UNITS * len(counts) or strangers > _FEW_EVENTS * counts.sum():
-        return np.ones(len(counts), bool)
-    part: BoolArray = ~once
-    return part
+    if strangers < _MANY_UNITS * np.count_nonzero(working) or not part.any():
+        return working
+    few = _HALF_OF_EVENTS if np.median(counts[part]) >= _OFTEN else _FEW_EVENTS
+    return part if strangers <= few * counts[working].sum() else working
+
+
+def _dominant(counts: IntArray) -> BoolArray:
+    """The heaviest of those that the effective number leaves out, from the lightest that sends a large part on."""
+    ascending = np.sort(counts)
+    lighter = np.arange(len(counts))
+    left_out = lighter > int(np.argmax(_diversity(ascending)))
+    large = ascending > _LARGE_PART * np.cumsum(ascending)
+    found = ascending[left_out & large & (lighter >= _ENOUGH_LIGHTER)]
+    dominant: BoolArray = counts >= found[0] if len(found) else np.zeros(len(counts), bool)
+    return dominant
 
 
 def effective_number(counts: IntArray) -> float:
@@ -370,9 +389,14 @@ def effective_number(counts: IntArray) -> float:
     The exponential of the entropy of their shares (Hill, 1973), without as many of the heaviest as makes it
     largest: an account that sends more than all others together takes nothing from them.
     """
-    ascending = np.sort(counts).astype(np.float64)
+    return float(np.exp(_diversity(np.sort(counts)).max()))
+
+
+def _diversity(ascending: IntArray) -> DoubleArray:
+    """Entropy (nats) of the shares of the lightest 1, 2, 3 ... of these counts."""
     totals, logs = np.cumsum(ascending), np.cumsum(ascending * np.log(ascending))
-    return float(np.exp((np.log(totals) - logs / totals).max()))
+    entropies: DoubleArray = np.log(totals) - logs / totals
+    return entropies
 
 
 def same_value(values: IntArray) -> float:

@@ -126,10 +126,37 @@ def test_strangers_who_sent_it_once_do_not_make_a_pool_shallow() -> None:
     assert (watered.counts.tolist(), watered.passers_by) == ([9] * 12, 16)
     assert len(watered.dedication) == 12
     assert is_wide_and_deep(watered.counts)
-    many = observed(sent({**pool, **{f"s{n}": 1 for n in range(60)}}))
-    assert (len(many.counts), many.passers_by) == (72, 0)  # more than a fifth of what is sent
+    many = observed(sent({**pool, **{f"s{n}": 1 for n in range(108)}}))
+    assert (many.counts.tolist(), many.passers_by) == ([9] * 12, 108)  # up to half of what is sent
+    most = observed(sent({**pool, **{f"s{n}": 1 for n in range(109)}}))
+    assert (len(most.counts), most.passers_by) == (121, 0)
     few = observed(sent({**pool, "s": 1}))
     assert (len(few.counts), few.passers_by) == (13, 0)  # so few make nothing shallow
+
+
+def test_where_people_send_it_a_few_times_those_who_sent_it_once_are_people_too() -> None:
+    core = {f"a{n}": 4 for n in range(12)}
+    some = observed(sent({**core, **{f"s{n}": 1 for n in range(12)}}))
+    assert (some.counts.tolist(), some.passers_by) == ([4] * 12, 12)  # a fifth of what is sent
+    more = observed(sent({**core, **{f"s{n}": 1 for n in range(13)}}))
+    assert (len(more.counts), more.passers_by) == (25, 0)
+
+
+def test_who_sends_a_large_part_does_not_speak_for_the_others() -> None:
+    """Whoever runs a pool could else pay a few who work as people do, to make all look like people."""
+    pool = {f"a{n}": 9 for n in range(30)}
+    covered = observed(sent({**pool, "boss": 300, "clerk": 100, **{f"s{n}": 1 for n in range(40)}}))
+    assert (covered.counts.tolist(), covered.passers_by, covered.dominant) == ([9] * 30, 40, 2)
+    assert len(covered.dedication) == 30
+    line = evidence(portrait(sent({**pool, "boss": 300}), [0]), "spread")
+    assert "1 that sent a large part of it do not share it" in line.explanation
+
+
+def test_a_heavy_one_beside_many_or_among_few_is_a_user_like_others() -> None:
+    many = observed(sent({**{f"a{n}": 9 for n in range(30)}, "heavy": 50}))
+    assert (len(many.counts), many.dominant) == (31, 0)  # less than a fifth
+    few = observed(sent({**{f"a{n}": 9 for n in range(24)}, "heavy": 300}))
+    assert (len(few.counts), few.dominant) == (25, 0)
 
 
 def test_what_most_people_send_once_has_no_passers_by() -> None:

@@ -48,6 +48,7 @@ def group(**changes: Any) -> Observation:
     seen = Observation(
         counts=np.full(40, 25),
         passers_by=0,
+        dominant=0,
         hours=np.full(24, 42),
         rhythm=Rhythm(0.0, 960),
         dedication=np.full(40, 0.9),
