@@ -38,10 +38,10 @@ _MANY_PAIRS: Final = 100.0
 _MIN_ACCOUNTS: Final = 8  # that must have a field before the group is judged by it
 _MANY_UNITS: Final = 0.25  # of a group that sent it once are passers-by, if ...
 _FEW_EVENTS: Final = 0.2  # ... they sent no more of it than this, or ...
-_HALF_OF_EVENTS: Final = 0.5  # ... no more than this, and ...
-_OFTEN: Final = 5.0  # ... half of the others sent it so often
-_LARGE_PART: Final = 0.2  # of what a unit and all lighter ones sent: it does not share the work, if there are ...
-_ENOUGH_LIGHTER: Final = 25  # ... so many lighter ones: a dozen users have a heavy one now and then
+_HALF_OF_EVENTS: Final = 0.5  # ... no more than this, and half of many others sent it ...
+_OFTEN: Final = 5.0  # ... so often
+_LARGE_PART: Final = 0.2  # of what a unit and all lighter ones sent: it does not share the work of many others
+_MANY_OTHERS: Final = 25  # a dozen users have a heavy one, or many light ones, now and then
 _DEEP: Final = 2.5  # logarithm to the base 2 of a depth, six, from which more is no evidence
 _RESTLESS: Final = (
     0.6  # of everybody's keeping of hours, below which accounts are restless; the less, the more ...
@@ -368,8 +368,9 @@ def take_part(counts: IntArray) -> BoolArray:
     strangers = np.count_nonzero(once)
     if strangers < _MANY_UNITS * np.count_nonzero(working) or not part.any():
         return working
-    few = _HALF_OF_EVENTS if np.median(counts[part]) >= _OFTEN else _FEW_EVENTS
-    return part if strangers <= few * counts[working].sum() else working
+    is_pool = np.count_nonzero(part) >= _MANY_OTHERS and np.median(counts[part]) >= _OFTEN
+    most = (_HALF_OF_EVENTS if is_pool else _FEW_EVENTS) * counts[working].sum()
+    return part if strangers <= most else working
 
 
 def _dominant(counts: IntArray) -> BoolArray:
@@ -378,7 +379,7 @@ def _dominant(counts: IntArray) -> BoolArray:
     lighter = np.arange(len(counts))
     left_out = lighter > int(np.argmax(_diversity(ascending)))
     large = ascending > _LARGE_PART * np.cumsum(ascending)
-    found = ascending[left_out & large & (lighter >= _ENOUGH_LIGHTER)]
+    found = ascending[left_out & large & (lighter >= _MANY_OTHERS)]
     dominant: BoolArray = counts >= found[0] if len(found) else np.zeros(len(counts), bool)
     return dominant
 

@@ -221,7 +221,9 @@ def test_a_watched_look_alike_that_is_nearer_hides_no_alarm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_of(tmp_path)
-    store_rows(settings, [*campaign_rows(0), *campaign_rows(1000, OTHER_TEMPLATE), *background_rows(5000, 300)])
+    store_rows(
+        settings, [*campaign_rows(0), *campaign_rows(1000, OTHER_TEMPLATE, 40, 8), *background_rows(5000, 300)]
+    )
     run_reindex(settings)
     engine = Engine.open(settings, lambda: NOW)
     first, second = engine.match(FRESH).campaign_id, engine.match(Prompt("", OTHER_TEMPLATE)).campaign_id
@@ -261,7 +263,7 @@ def test_a_new_generation_is_taken_up_and_the_labels_follow(engine: Engine, sett
     label(engine, Label.CONFIRMED)
     before = engine.campaigns()[0].campaign_id
     assert not engine.refresh()
-    store_rows(settings, campaign_rows(9000, OTHER_TEMPLATE))
+    store_rows(settings, campaign_rows(9000, OTHER_TEMPLATE, 40, 8))
     run_reindex(settings)
     assert engine.refresh()
     assert {each.campaign_id for each in engine.campaigns()} > {before}

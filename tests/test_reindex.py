@@ -46,7 +46,8 @@ def groups(settings: Settings) -> dict[str, str | None]:
 
 @pytest.fixture(scope="module")
 def traffic() -> list[dict[str, Any]]:
-    return [*campaign_rows(0), *campaign_rows(1000, OTHER_TEMPLATE), *background_rows(5000, 300)]
+    pools = campaign_rows(0, TEMPLATE, 30, 4), campaign_rows(1000, OTHER_TEMPLATE, 30, 4)
+    return [*pools[0], *pools[1], *background_rows(5000, 300)]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_campaign_shows_its_template_and_its_spread(indexed: Settings) -> None
         OTHER_TEMPLATE.format("{1}"),
     ]
     for each in campaigns:
-        assert (each.events, each.prompts, each.accounts, each.units, each.depth) == (120, 120, 24, 24, 5.0)
+        assert (each.events, each.prompts, each.accounts, each.units, each.depth) == (120, 120, 30, 30, 4.0)
         assert View.RECURRING in each.views
         assert each.level is not Level.WATCH
         assert [entry.event for entry in each.history] == ["born"]
@@ -126,7 +127,7 @@ def test_ids_survive_growth_and_a_new_pool_of_accounts(tmp_path: Path, traffic: 
     assert report.published
     assert {skeleton: each.campaign_id for skeleton, each in after.items()} == before
     grown = after[TEMPLATE.format("{1}")]
-    assert (grown.accounts, [entry.event for entry in grown.history]) == (64, ["born", "grew"])
+    assert (grown.accounts, [entry.event for entry in grown.history]) == (70, ["born", "grew"])
 
 
 def test_only_new_texts_are_encoded(tmp_path: Path) -> None:
