@@ -70,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _server(settings: Settings, host: str, port: int) -> _Server:
     jobs = Jobs(partial(reindex_command, settings.data), now_utc)
-    app = create_app(Engine.open(settings), jobs, limits=Limits(body_bytes=settings.max_body_bytes))
+    limits = Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars)
+    app = create_app(Engine.open(settings), jobs, limits=limits, mode=settings.mode)
     config = uvicorn.Config(
         app,
         host=host,

@@ -21,12 +21,15 @@ from app.schemas import (
     HitList,
     LabelFilter,
     LabelRequest,
+    ModeAnswer,
+    ModeRequest,
     Timeline,
     Verdict,
 )
 from app.state import Engine, Use
 from models.campaign import Campaign, CampaignLabel, Level
 from models.deadline import in_future
+from models.mode import CampaignMode
 
 router = APIRouter(tags=["campaigns"], prefix="/v1/campaigns", responses=DOCUMENTED)
 
@@ -53,8 +56,7 @@ async def campaigns(
 async def campaign(campaign_id: CampaignId, request: Request, use: Use) -> CampaignDetail:
     """One campaign: evidence, template with slots, exemplars, thresholds."""
     note(request, campaign_id=campaign_id)
-    found, labels = await use.run(_one, use.engine, campaign_id)
-    return _detail(found, labels)
+    return await use.run(_detail, use.engine, campaign_id)
 
 
 @router.get("/{campaign_id}/accounts", responses=NOT_FOUND)
@@ -112,17 +114,26 @@ async def put_label(campaign_id: CampaignId, question: LabelRequest, request: Re
     return Verdict.model_validate(await use.run(_put, use.engine, label))
 
 
+@router.put("/{campaign_id}/mode", responses=NOT_FOUND)
+async def put_mode(campaign_id: CampaignId, question: ModeRequest, request: Request, use: Use) -> ModeAnswer:
+    """Set the most that may be done about a campaign's prompts, from the next match call on."""
+    note(request, campaign_id=campaign_id, mode=question.mode)
+    mode = CampaignMode(campaign_id, question.mode, question.author, use.clock())
+    return ModeAnswer.model_validate(await use.run(_put_mode, use.engine, mode))
+
+
 def _all(engine: Engine) -> tuple[tuple[Campaign, ...], Labels]:
     return engine.campaigns(), engine.labels()
-
-
-def _one(engine: Engine, campaign_id: str) -> tuple[Campaign, Labels]:
-    return engine.campaign(campaign_id), engine.labels()
 
 
 def _put(engine: Engine, label: CampaignLabel) -> CampaignLabel:
     found = engine.campaign(label.campaign_id)  # an unknown one is refused here
     return engine.put_label(replace(label, campaign_id=found.campaign_id))
+
+
+def _put_mode(engine: Engine, mode: CampaignMode) -> CampaignMode:
+    found = engine.campaign(mode.campaign_id)
+    return engine.put_campaign_mode(replace(mode, campaign_id=found.campaign_id))
 
 
 def _passes(
@@ -143,7 +154,9 @@ def _row(one: Campaign, labels: Labels) -> CampaignRow:
     return CampaignRow.model_validate({**_head(one, labels), "template": one.template.skeleton})
 
 
-def _detail(one: Campaign, labels: Labels) -> CampaignDetail:
+def _detail(engine: Engine, campaign_id: str) -> CampaignDetail:
+    one, labels, modes = engine.campaign(campaign_id), engine.labels(), engine.campaign_modes()
     parts = ("views", "template", "evidence", "exemplars", "thresholds", "strands", "variants", "formerly")
     rest = {name: getattr(one, name) for name in parts}
-    return CampaignDetail.model_validate({**_head(one, labels), **rest, "verdict": labels.get(one.campaign_id)})
+    said = {"verdict": labels.get(one.campaign_id), "mode": modes.get(one.campaign_id)}
+    return CampaignDetail.model_validate({**_head(one, labels), **rest, **said})

@@ -67,6 +67,10 @@ BUSY: Final[dict[int | str, dict[str, Any]]] = {
     409: {"model": ErrorAnswer, "description": "Another job is running."}
 }
 
+# Paths of `app.litellm` and so on. Gateways call them on behalf of somebody else.
+GATEWAY_PATHS: Final = ("/beta/litellm_basic_guardrail_api", "/v1/authz/", "/v1/gateways/", "/v1/moderations")
+_FAULTS: Final = frozenset({400, 408, 409, 413, 415, 422, 429, 500})
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}")
 _SHOWN_PROBLEMS: Final = 5
 
@@ -74,7 +78,13 @@ _SHOWN_PROBLEMS: Final = 5
 def error_answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """The one shape of all errors; with Retry-After if the status is 503."""
+    """The one shape of all errors; with Retry-After if the status is 503.
+
+    To gateways it is 503 whatever the fault, so that they fail the way they are set up to: an answer below 500 is
+    a verdict on the sender to Envoy, and an error without a way round it to LiteLLM.
+    """
+    if status in _FAULTS and request.url.path.startswith(GATEWAY_PATHS):
+        status = 503
     retry = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}
     answer = ErrorAnswer(error=error, detail=detail, request_id=exchange_of(request).request_id)
     return JSONResponse(answer.model_dump(), status, headers={**retry, **(headers or {})})

@@ -10,11 +10,24 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi.telemetry import TelemetryConfig
 
-from app import allowances, campaigns, ingesting, matching, operations, searching
+from app import (
+    allowances,
+    authz,
+    campaigns,
+    ingesting,
+    kgateway,
+    litellm,
+    matching,
+    moderations,
+    operations,
+    portkey,
+    searching,
+)
 from app.edge import Edge
 from app.errors import install
 from app.state import DEFAULT_LIMITS, Engine, Limits, Services
 from indexer.jobs import Jobs
+from models.mode import Mode
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +51,13 @@ def create_app(
     clock: Callable[[], datetime] = now_utc,
     limits: Limits = DEFAULT_LIMITS,
     poll_s: float = 1.0,
+    mode: Mode = Mode.AUDIT,
 ) -> FastAPI:
     """The application over an open engine. It owns engine and jobs: both are closed when it shuts down.
 
-    poll_s: seconds between looks for a newly published generation.
+    poll_s: seconds between looks for a newly published generation. mode: for questions that name none.
     """
-    services = Services(engine, jobs, clock, limits)
+    services = Services(engine, jobs, clock, limits, mode)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +79,8 @@ def create_app(
     )
     app.state.services = services
     install(app)
-    for part in (matching, ingesting, campaigns, allowances, searching, operations):
+    gateways = (litellm, authz, moderations, portkey, kgateway)
+    for part in (matching, ingesting, campaigns, allowances, searching, operations, *gateways):
         app.include_router(part.router)
     return app
 

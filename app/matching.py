@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 
 from app.errors import DOCUMENTED
 from app.exchange import exchange_of, note
+from app.inquiry import Inquiry, examine
 from app.schemas import BatchAnswer, BatchRequest, MatchAnswer, MatchItem, MatchRequest
 from app.state import Use
 from models.errors import BadPrompt
@@ -16,21 +17,9 @@ router = APIRouter(tags=["match"], responses=DOCUMENTED)
 @router.post("/v1/match")
 async def match(question: MatchRequest, request: Request, use: Use) -> MatchAnswer:
     """Compare one prompt with the campaigns of the current generation."""
-    prompt = question.to_prompt()
-    with use.metrics.match_seconds.time():
-        found = await use.run_match(use.engine.match, prompt, question.mode, question.top_k)
-    use.metrics.count_match(found)
-    note(
-        request,
-        caller_request_id=question.request_id,
-        decision=found.decision,
-        block=found.block,
-        campaign_id=found.campaign_id,
-        campaign_level=found.level,
-        similarity=found.similarity,
-        threshold=found.threshold,
-        generation=found.generation,
-    )
+    note(request, caller_request_id=question.request_id)
+    inquiry = Inquiry(question.to_prompt(), question.mode, question.account_id, question.model, question.top_k)
+    found = await examine(request, use, inquiry)
     return _answer(found, question, request)
 
 
@@ -38,7 +27,7 @@ async def match(question: MatchRequest, request: Request, use: Use) -> MatchAnsw
 async def match_batch(question: BatchRequest, request: Request, use: Use) -> BatchAnswer:
     """Compare up to 256 prompts, all with the same generation. One bad prompt refuses the batch."""
     prompts = _prompts(question.items)
-    found = await use.run_match(use.engine.match_batch, prompts, question.mode, question.top_k)
+    found = await use.run_match(use.engine.match_batch, prompts, question.mode or use.mode, question.top_k)
     for one in found:
         use.metrics.count_match(one)
     note(request, items=len(found), blocked=sum(one.block for one in found))

@@ -26,7 +26,13 @@ class Metrics:
             registry=registry,
         )
         self.decisions = Counter(
-            "stillwatch_decisions", "Prompts matched.", ("mode", "decision", "level", "block"), registry=registry
+            "stillwatch_decisions",
+            "Prompts matched.",
+            ("mode", "decision", "level", "would_block", "block"),
+            registry=registry,
+        )
+        self.unexamined = Counter(
+            "stillwatch_unexamined", "Gateways' questions without a text to examine.", registry=registry
         )
         self.age = Gauge(
             "stillwatch_generation_age_seconds", "Age of the loaded generation; NaN if none is.", registry=registry
@@ -40,8 +46,8 @@ class Metrics:
     def count_match(self, match: Match) -> None:
         """Count one answer about one prompt."""
         level = match.level.value if match.level else "none"
-        block = "true" if match.block else "false"
-        self.decisions.labels(match.mode.value, match.decision.value, level, block).inc()
+        blocks = (str(match.would_block).lower(), str(match.block).lower())
+        self.decisions.labels(match.mode.value, match.decision.value, level, *blocks).inc()
 
     def render(self, status: Status) -> bytes:
         """The exposition, with the gauges set from `status`."""

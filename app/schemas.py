@@ -11,7 +11,8 @@ from models.allowance import AllowanceKind
 from models.campaign import EvidenceKind, Label, Level, ShiftKind
 from models.event import MAX_ID_CHARACTERS
 from models.job import JobState
-from models.match import Decision, Mode
+from models.match import Decision, Ground
+from models.mode import Mode
 from models.prompt import Prompt, prompt_from_messages
 from models.status import Health
 from models.view import View
@@ -127,7 +128,10 @@ class MatchRequest(MatchItem):
         }
     )
 
-    mode: Mode = Field(Mode.AUDIT, description="off: do not examine; audit: never block; enforce: may block.")
+    mode: Mode | None = Field(
+        None,
+        description="off: do not examine; audit: never block; enforce: may block. Null: as the server is set.",
+    )
     top_k: int = Field(5, ge=1, le=MAX_TOP_K, description="Nearest campaigns to list.")
 
 
@@ -148,7 +152,7 @@ class BatchRequest(Question):
     )
 
     items: list[MatchItem] = Field(min_length=1, max_length=MAX_BATCH)
-    mode: Mode = Mode.AUDIT
+    mode: Mode | None = None
     top_k: int = Field(5, ge=1, le=MAX_TOP_K)
 
 
@@ -198,6 +202,8 @@ class MatchAnswer(Answer):
     generation: str
     encoder: str
     truncated: bool = Field(description="Whether a part of the prompt was not examined.")
+    grounds: list[Ground] = Field(description="What speaks for a match; two are needed to block.")
+    would_block: bool = Field(description="Whether mode enforce blocks it.")
     request_id: str = Field(description="The caller's, or else the id of this HTTP request.")
 
 
@@ -324,10 +330,20 @@ class Verdict(Answer):
     until: datetime | None
 
 
+class ModeAnswer(Answer):
+    """The most that may be done about a campaign's prompts, whatever a request asks for."""
+
+    campaign_id: str
+    mode: Mode
+    author: str
+    at: datetime
+
+
 class CampaignDetail(CampaignHead):
     """A campaign with its evidence. Accounts, prompts, timeline and history have addresses of their own."""
 
     verdict: Verdict | None
+    mode: ModeAnswer | None = Field(description="The most that may be done about its prompts; null for enforce.")
     formerly: list[str] = Field(description="Ids of campaigns that merged into this one; they lead here.")
     views: list[View]
     template: TemplateAnswer
@@ -426,6 +442,15 @@ class LabelRequest(Question):
         if (self.label is Label.IGNORE_UNTIL) != (self.until is not None):
             raise ValueError("until is needed for ignore_until and for no other label")
         return self
+
+
+class ModeRequest(Question):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "audit", "author": "mira"}]})
+
+    mode: Mode = Field(
+        description="off: its prompts match no more; audit: never blocked; enforce: blocked where asked for."
+    )
+    author: Annotated[Id, Field(max_length=128)]
 
 
 # The allow-list

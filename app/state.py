@@ -13,7 +13,8 @@ from app.metrics import Metrics
 from indexer.jobs import Jobs
 from models.allowance import Allowance
 from models.campaign import Campaign, CampaignLabel
-from models.match import Match, Mode
+from models.match import Match
+from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchPage, SearchQuery
@@ -37,6 +38,8 @@ class Engine(Protocol):
     def campaign_prompts(self, campaign_id: str, limit: int, offset: int) -> SearchPage: ...
     def labels(self) -> dict[str, CampaignLabel]: ...
     def put_label(self, label: CampaignLabel) -> CampaignLabel: ...
+    def campaign_modes(self) -> dict[str, CampaignMode]: ...
+    def put_campaign_mode(self, mode: CampaignMode) -> CampaignMode: ...
     def allowances(self) -> list[Allowance]: ...
     def allow(self, rule: Allowance) -> Allowance: ...
     def disallow(self, rule_id: int, author: str) -> None: ...
@@ -49,12 +52,14 @@ class Limits:
     """How much one caller, and all together, may ask for.
 
     body_bytes: longest body of a request. body_timeout_s: time in which it must have arrived.
+    prompt_chars: longest prompt that the engine takes; of a longer one gateways' questions examine both ends.
     match_threads: matches computed at once. other_threads: everything else, so that a big ingest or a search
         never stands in the way of a match.
     """
 
     body_bytes: int = 8 << 20
     body_timeout_s: float = 30.0
+    prompt_chars: int = 1 << 20
     match_threads: int = max(2, os.cpu_count() or 2)
     other_threads: int = 4
 
@@ -65,11 +70,15 @@ DEFAULT_LIMITS: Final = Limits()
 class Services:
     """One per application. Engine calls go through `run_match` or `run`, never on the event loop."""
 
-    def __init__(self, engine: Engine, jobs: Jobs, clock: Callable[[], datetime], limits: Limits) -> None:
+    def __init__(
+        self, engine: Engine, jobs: Jobs, clock: Callable[[], datetime], limits: Limits, mode: Mode = Mode.AUDIT
+    ) -> None:
+        """mode: for questions that name none."""
         self.engine = engine
         self.jobs = jobs
         self.clock = clock
         self.limits = limits
+        self.mode = mode
         self.metrics = Metrics()
         self._matching = CapacityLimiter(limits.match_threads)
         self._other = CapacityLimiter(limits.other_threads)

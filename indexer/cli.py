@@ -34,7 +34,7 @@ from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.deadline import in_future
 from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
 from models.event import parse_time
-from models.match import Mode
+from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.search import SearchQuery
 
@@ -128,8 +128,24 @@ def label(
         raise BadInput("--until goes with ignore_until, and only with that")
     done = CampaignLabel(_one(settings, campaign_id).campaign_id, verdict, note, author, now, end)
     with _store(settings) as store:
-        store.put_label(done)
+        store.verdicts.put_label(done)
     _print(done, as_json, lambda: [Table(f"{done.campaign_id}: {verdict}")])
+
+
+@app.command()
+def mode(
+    campaign_id: str,
+    mode: Annotated[Mode, typer.Argument(help="The most that may be done about its prompts.")],
+    author: Annotated[str, typer.Option(help="Who says so.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set the most that may be done about a campaign's prompts: off, audit, or enforce. It counts at once."""
+    settings = _settings(data)
+    done = CampaignMode(_one(settings, campaign_id).campaign_id, mode, author, _now())
+    with _store(settings) as store:
+        store.verdicts.put_mode(done)
+    _print(done, as_json, lambda: [Table(f"{done.campaign_id}: {mode}")])
 
 
 @app.command()
@@ -146,7 +162,7 @@ def allow(
     now = _now()
     rule = new_rule(kind, _text(value), note, author, now, _future(until, now))
     with _store(_settings(data)) as store:
-        done = store.allow(rule)
+        done = store.verdicts.allow(rule)
     _print(done, as_json, lambda: [report.allowances_table([done])])
 
 
@@ -154,7 +170,7 @@ def allow(
 def allowed(data: Data = None, as_json: AsJson = False) -> None:
     """List the allow-list rules, and who made each of them."""
     with _store(_settings(data)) as store:
-        found = store.allowances()
+        found = store.verdicts.allowances()
     _print(found, as_json, lambda: [report.allowances_table(found)])
 
 
@@ -167,7 +183,7 @@ def disallow(
 ) -> None:
     """Take an allow-list rule back; who did it, and when, is kept."""
     with _store(_settings(data)) as store:
-        store.disallow(rule_id, author, _now())
+        store.verdicts.disallow(rule_id, author, _now())
     _print({"removed": rule_id}, as_json, lambda: [Table(f"rule {rule_id} is taken back")])
 
 
@@ -340,7 +356,7 @@ def _one(settings: Settings, campaign_id: str) -> Campaign:
 
 
 def _labels(store: Store, campaigns: Sequence[Campaign]) -> dict[str, CampaignLabel]:
-    return labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances()), _now())
+    return labels_now(store.verdicts.labels(), allowed_campaigns(campaigns, store.verdicts.allowances()), _now())
 
 
 def _level_now(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from indexer.encode import Encoder, load_encoder
-from indexer.feedback import allowed_campaigns, labels_now
+from indexer.feedback import Verdicts, allowed_campaigns, labels_now
 from indexer.generation import Generation, current_id, first_good
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
@@ -19,7 +19,8 @@ from models.allowance import Allowance
 from models.campaign import Campaign, CampaignLabel
 from models.errors import GenerationDamaged, NotReady, PromptTooLarge, UnknownCampaign
 from models.generation import Manifest
-from models.match import Match, Mode
+from models.match import Match
+from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchPage, SearchQuery
@@ -99,7 +100,8 @@ class Engine:
         self._loaded: _Loaded | None = None
         self._tried: str | None = None
         self._trouble = ""
-        self._labels: dict[str, CampaignLabel] = store.labels()
+        self._labels: dict[str, CampaignLabel] = store.verdicts.labels()
+        self._modes: dict[str, CampaignMode] = store.verdicts.modes()
         self._allowed: dict[str, Allowance] = {}
         self._applied: tuple[tuple[Allowance, ...], _Loaded | None] = ((), None)
 
@@ -116,13 +118,13 @@ class Engine:
         self._store.close()
 
     def refresh(self) -> bool:
-        """Loads the generation that is current now, if it is another one; labels and rules are read again as well.
+        """Loads the generation that is current now, if it is another one; verdicts are read again as well.
 
         Gives whether a new generation was loaded. If the new one is damaged, the one in memory goes on
         serving; without one in memory the newest good one is taken.
         """
         with self._refreshing:
-            self._labels = self._store.labels()
+            self._labels, self._modes = self._store.verdicts.labels(), self._store.verdicts.modes()
             try:
                 return self._refreshed()
             finally:
@@ -147,7 +149,7 @@ class Engine:
 
     def _apply_rules(self) -> None:
         """Finds out anew which campaigns the rules explain, if either has changed."""
-        rules, loaded = tuple(self._store.allowances()), self._loaded
+        rules, loaded = tuple(self._store.verdicts.allowances()), self._loaded
         if (rules, loaded) != self._applied:
             self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
             self._applied = (rules, loaded)
@@ -161,13 +163,13 @@ class Engine:
         return self.match_batch([prompt], mode, top_k)[0]
 
     def match_batch(self, prompts: Sequence[Prompt], mode: Mode = Mode.AUDIT, top_k: int = 5) -> list[Match]:
-        """`match` of each prompt, all by one generation and the same labels."""
+        """`match` of each prompt, all by one generation and the same verdicts."""
         limit = self._settings.max_prompt_chars
         for size in (len(prompt.system) + len(prompt.user) for prompt in prompts):
             if size > limit:
                 raise PromptTooLarge(f"the prompt has {size} characters, more than {limit}")
-        matcher, labels = self._current().matcher, self._active_labels()
-        return [matcher.match(prompt, mode, top_k, labels) for prompt in prompts]
+        matcher, verdicts = self._current().matcher, Verdicts(self._active_labels(), self._modes)
+        return [matcher.match(prompt, mode, top_k, verdicts) for prompt in prompts]
 
     def search(self, query: SearchQuery) -> SearchPage:
         """Related prompts, nearest first. Raises NotReady or BadPrompt."""
@@ -201,23 +203,33 @@ class Engine:
 
     def put_label(self, label: CampaignLabel) -> CampaignLabel:
         """Stores a label; the next match call reads it."""
-        self._store.put_label(label)
+        self._store.verdicts.put_label(label)
         self._labels = {**self._labels, label.campaign_id: label}
         return label
 
+    def campaign_modes(self) -> dict[str, CampaignMode]:
+        """The most that may be done about campaigns, by their ids; enforce for those that are not named."""
+        return dict(self._modes)
+
+    def put_campaign_mode(self, mode: CampaignMode) -> CampaignMode:
+        """Stores the mode of a campaign; the next match call heeds it."""
+        self._store.verdicts.put_mode(mode)
+        self._modes = {**self._modes, mode.campaign_id: mode}
+        return mode
+
     def allowances(self) -> list[Allowance]:
         """The allow-list rules that were not taken back, oldest first."""
-        return self._store.allowances()
+        return self._store.verdicts.allowances()
 
     def allow(self, rule: Allowance) -> Allowance:
         """Stores an allow-list rule; the next match call heeds it."""
-        stored = self._store.allow(rule)
+        stored = self._store.verdicts.allow(rule)
         self._apply_rules()
         return stored
 
     def disallow(self, rule_id: int, author: str) -> None:
         """Takes a rule back. Raises UnknownAllowance."""
-        self._store.disallow(rule_id, author, self._clock())
+        self._store.verdicts.disallow(rule_id, author, self._clock())
         self._apply_rules()
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:

@@ -36,7 +36,7 @@ def assignments(generation: Generation, store: Store, now: datetime) -> Iterator
     """
     events = store.event_table(generation.manifest.watermark)
     campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
-    labels = labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances()), now)
+    labels = labels_now(store.verdicts.labels(), allowed_campaigns(campaigns, store.verdicts.allowances()), now)
     levels = [_level(each, labels) for each in campaigns]
     prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
     order = np.argsort(prompt_ids)

@@ -3,18 +3,47 @@
 Nothing here is read when a generation is built, so no verdict ever moves a threshold or a weight.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from indexer.coverage import covered_share, templates_of
 from models.allowance import Allowance, AllowanceKind
-from models.campaign import Campaign, CampaignLabel, Label, Template
-from models.text import canonical, tokens
+from models.campaign import Campaign, CampaignLabel, Label, level_now
+from models.mode import CampaignMode, Mode
 
 COVERED: Final = 0.9  # of a campaign's events, or of its template's words, that allowances must explain
-_GRAM: Final = 4
-_SLOT: Final = re.compile(r"\{\{?[^{}]*\}\}?")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What analysts said that holds now, by campaign id. modes: the most that may be done; enforce for others."""
+
+    labels: Mapping[str, CampaignLabel]
+    modes: Mapping[str, CampaignMode]
+
+    def label(self, campaign: Campaign) -> Label | None:
+        """The label of a campaign, None if it has none."""
+        given = self.labels.get(campaign.campaign_id)
+        return given.label if given else None
+
+    def mode(self, campaign: Campaign) -> Mode:
+        """The most that may be done about a campaign's prompts."""
+        given = self.modes.get(campaign.campaign_id)
+        return given.mode if given else Mode.ENFORCE
+
+    def is_confirmed(self, campaign: Campaign) -> bool:
+        """Whether an analyst confirmed it."""
+        return self.label(campaign) is Label.CONFIRMED
+
+    def is_alarm(self, campaign: Campaign) -> bool:
+        """Whether its prompts match: it is alarmed or confirmed, not called benign, and not switched off."""
+        return self.mode(campaign) is not Mode.OFF and level_now(campaign.level, self.label(campaign)).is_alarm
+
+    def is_blockable(self, campaign: Campaign) -> bool:
+        """Whether mode enforce may block its prompts."""
+        return self.is_confirmed(campaign) and self.mode(campaign) is Mode.ENFORCE
 
 
 def labels_now(
@@ -47,32 +76,12 @@ def allowed_campaigns(campaigns: Iterable[Campaign], rules: Sequence[Allowance])
     return found
 
 
-def covered_share(template: Template, text: str) -> float:
-    """Share of the template's literal tokens that stand in a 4-gram it has in common with the text (between slots
-    less than four tokens apart, in all that stands there); 0 if the template is too short to tell.
-    """
-    said = _words(text)
-    known = {size: set(_grams(said, size)) for size in range(1, _GRAM + 1)}
-    literal = covered = 0
-    for words in map(_words, _SLOT.split(template.skeleton)):
-        size = min(_GRAM, max(1, len(words)))
-        hit = [False] * len(words)
-        for start, gram in enumerate(_grams(words, size)):
-            if gram in known[size]:
-                hit[start : start + size] = [True] * size
-        literal += len(words)
-        covered += sum(hit)
-    return covered / literal if literal >= _GRAM else 0.0
-
-
 def _explanation(campaign: Campaign, rules: Sequence[Allowance]) -> Allowance | None:
     organisations = {rule.value: rule for rule in rules if rule.kind is AllowanceKind.ORGANISATION}
     vouched = [member for member in campaign.members if member.org_id in organisations]
     if sum(member.events for member in vouched) >= COVERED * campaign.events:
         return organisations[vouched[-1].org_id or ""]
-    templates = [
-        template for each in campaign.strands or (campaign,) for template in (each.template, *each.variants)
-    ]
+    templates = templates_of(campaign)
     for rule in rules:
         if rule.kind is AllowanceKind.ORGANISATION:
             continue
@@ -83,11 +92,3 @@ def _explanation(campaign: Campaign, rules: Sequence[Allowance]) -> Allowance | 
         ):
             return rule
     return None
-
-
-def _words(text: str) -> list[str]:
-    return tokens(canonical(text))
-
-
-def _grams(words: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    return [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]

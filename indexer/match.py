@@ -14,13 +14,16 @@ from indexer import layout
 from indexer.confidence import Confidence
 from indexer.encode import Encoder, FloatArray
 from indexer.exemplars import ViewExemplars, margins, nearest_by_campaign
+from indexer.feedback import Verdicts
 from indexer.generation import Generation
 from indexer.grams import HotGrams
+from indexer.grounds import ENOUGH, grounds_of
 from indexer.recurring import recurring_text
 from indexer.sketch import SketchedEncoder
-from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
+from models.campaign import Campaign
 from models.generation import Manifest
-from models.match import Decision, Match, Mode, Nearest, ViewSimilarity
+from models.match import Decision, Ground, Match, Nearest, ViewSimilarity
+from models.mode import Mode
 from models.prompt import Prompt
 from models.text import FINGERPRINT_BYTES
 from models.view import View
@@ -76,18 +79,21 @@ class Matcher:
         self._fingerprints = fingerprints.view(f"V{FINGERPRINT_BYTES}").ravel()
         self._high = fingerprints[:, :8].copy().view(">u8").ravel()
 
-    def match(self, prompt: Prompt, mode: Mode, top_k: int, labels: Mapping[str, CampaignLabel]) -> Match:
-        """The answer about one prompt; labels are read at every call, so a verdict counts at once."""
+    def match(self, prompt: Prompt, mode: Mode, top_k: int, verdicts: Verdicts) -> Match:
+        """The answer about one prompt; verdicts come with every call, so what an analyst says counts at once."""
         if mode is Mode.OFF:
-            return self._answer(Decision.UNKNOWN, mode, 1.0, (), block=False)
+            return self._answer(Decision.UNKNOWN, mode, 1.0, ())
         finding = self.examine(prompt)
-        order = self._order(finding, labels)
+        order = self._order(finding, verdicts)
         p_background = self._p_background(finding)
-        decision = self._decision(finding, order[0], p_background, labels) if order else Decision.NONE
-        nearest = tuple(self._describe(finding, place, labels) for place in order[:top_k])
-        confirmed = bool(order) and _label_of(self.campaigns[order[0]], labels) is Label.CONFIRMED
-        block = mode is Mode.ENFORCE and decision is Decision.MATCH and confirmed
-        return self._answer(decision, mode, p_background, nearest, block)
+        decision = self._decision(finding, order[0], p_background, verdicts) if order else Decision.NONE
+        nearest = tuple(self._describe(finding, place, verdicts) for place in order[:top_k])
+        if decision is not Decision.MATCH:
+            return self._answer(decision, mode, p_background, nearest)
+        first = self.campaigns[order[0]]
+        grounds = grounds_of(nearest[0], first, prompt.canonical())
+        would_block = verdicts.is_blockable(first) and len(grounds) >= ENOUGH
+        return self._answer(decision, mode, p_background, nearest, grounds, would_block)
 
     def examine(self, prompt: Prompt) -> Finding:
         """Margins of one prompt to every campaign."""
@@ -118,28 +124,26 @@ class Matcher:
         best: FloatArray = near.max(axis=0, keepdims=True)
         return best
 
-    def _order(self, finding: Finding, labels: Mapping[str, CampaignLabel]) -> list[int]:
+    def _order(self, finding: Finding, verdicts: Verdicts) -> list[int]:
         """Campaigns by what a gateway should hear of first: a confirmed one that the prompt is typical of, so that
         none hides it; the one the very prompt belongs to; other alarmed ones that it reaches, the typical first;
         then the rest. By margin within each rank; those that no view can tell of are left out.
         """
         rank = finding.margin.copy()
         for place in np.flatnonzero(finding.margin >= 0).tolist():
-            label = _label_of(self.campaigns[place], labels)
-            if _is_alarm(self.campaigns[place].level, label):
+            campaign = self.campaigns[place]
+            if verdicts.is_alarm(campaign):
                 typical = self._typicality(finding, place) >= TYPICAL
-                rank[place] += _ABOVE_MARGINS * ((4 if label is Label.CONFIRMED else 2) if typical else 1)
+                rank[place] += _ABOVE_MARGINS * ((4 if verdicts.is_confirmed(campaign) else 2) if typical else 1)
         if finding.own >= 0:
-            label = _label_of(self.campaigns[finding.own], labels)
-            rank[finding.own] = _ABOVE_MARGINS * (5 if label is Label.CONFIRMED else 3.5)
+            confirmed = verdicts.is_confirmed(self.campaigns[finding.own])
+            rank[finding.own] = _ABOVE_MARGINS * (5 if confirmed else 3.5)
         return [int(place) for place in np.argsort(-rank, kind="stable") if rank[place] > -2]
 
-    def _decision(
-        self, finding: Finding, place: int, p_background: float, labels: Mapping[str, CampaignLabel]
-    ) -> Decision:
+    def _decision(self, finding: Finding, place: int, p_background: float, verdicts: Verdicts) -> Decision:
         if finding.margin[place] < 0 and place != finding.own:
             return Decision.NONE
-        if not _is_alarm(self.campaigns[place].level, _label_of(self.campaigns[place], labels)):
+        if not verdicts.is_alarm(self.campaigns[place]):
             return Decision.WATCHED
         if place == finding.own:
             return Decision.MATCH
@@ -154,9 +158,9 @@ class Matcher:
         threshold = self._exemplars[int(finding.view[place])].thresholds[place]
         return threshold.typicality(self._similarity(finding, place))
 
-    def _describe(self, finding: Finding, place: int, labels: Mapping[str, CampaignLabel]) -> Nearest:
+    def _describe(self, finding: Finding, place: int, verdicts: Verdicts) -> Nearest:
         campaign = self.campaigns[place]
-        label = _label_of(campaign, labels)
+        label = verdicts.label(campaign)
         views = tuple(
             ViewSimilarity(each.view, float(cosine), each.thresholds[place].threshold)
             for each, cosine in zip(self._exemplars, finding.cosines[:, place], strict=True)
@@ -185,11 +189,17 @@ class Matcher:
         return self.confidence.p_value(float(margin))
 
     def _answer(
-        self, decision: Decision, mode: Mode, p_background: float, nearest: tuple[Nearest, ...], block: bool
+        self,
+        decision: Decision,
+        mode: Mode,
+        p_background: float,
+        nearest: tuple[Nearest, ...],
+        grounds: tuple[Ground, ...] = (),
+        would_block: bool = False,
     ) -> Match:
         first = nearest[0] if nearest else None
         return Match(
-            block=block,
+            block=would_block and mode is Mode.ENFORCE,
             reason=_REASONS[decision],
             mode=mode,
             decision=decision,
@@ -207,6 +217,8 @@ class Matcher:
             generation=self.manifest.generation,
             encoder=self.manifest.spaces[View.WHOLE].key,
             truncated=False,
+            grounds=grounds,
+            would_block=would_block,
         )
 
     def _member(self, fingerprint: bytes) -> int:
@@ -235,15 +247,6 @@ def view_encoders(encoder: Encoder) -> dict[View, Encoder]:
     """
     sketched = SketchedEncoder(encoder)
     return {View.WHOLE: encoder, View.RECURRING: sketched, View.SYSTEM: sketched}
-
-
-def _label_of(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Label | None:
-    given = labels.get(campaign.campaign_id)
-    return given.label if given else None
-
-
-def _is_alarm(level: Level, label: Label | None) -> bool:
-    return level_now(level, label).is_alarm
 
 
 def _some(text: str) -> list[str]:

@@ -118,3 +118,14 @@ allowances: Final = Table(
     Column("removed_by", Text),
     Column("removed_us", BigInteger),
 )
+
+# Modes of campaigns, in the order they were set; the last one of each is in force.
+campaign_modes: Final = Table(
+    "campaign_modes",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("campaign_id", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)

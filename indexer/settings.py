@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from models.errors import BadSettings
+from models.mode import Mode
 
 DEFAULT_DATA: Final = "stillwatch-data"
 MIB: Final = 1 << 20
@@ -59,7 +60,7 @@ class Detection:
 class Settings:
     """data: folder of everything stored. database: SQLAlchemy URL. encoder: "static", "minilm" or a folder.
     weights: where the distilled static tier lies. max_prompt_chars: longest prompt a match call takes.
-    max_body_bytes: longest HTTP request.
+    max_body_bytes: longest HTTP request. mode: for match calls that name none.
     """
 
     data: Path
@@ -70,6 +71,7 @@ class Settings:
     port: int = 8765
     max_prompt_chars: int = MIB
     max_body_bytes: int = 8 * MIB
+    mode: Mode = Mode.AUDIT
     detection: Detection = field(default_factory=Detection)
 
     @property
@@ -88,8 +90,8 @@ class Settings:
 def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | None = None) -> Settings:
     """Settings from the command line first, then the environment, then the defaults.
 
-    Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, and each field of
-    Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming the variable.
+    Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, and each field
+    of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming the variable.
     """
     folder = (data or Path(environ.get("STILLWATCH_DATA") or DEFAULT_DATA)).absolute()
     settings = Settings(
@@ -98,6 +100,7 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
         encoder=encoder or environ.get("STILLWATCH_ENCODER") or "static",
         host=environ.get("STILLWATCH_HOST") or "127.0.0.1",
         port=_number(environ, "STILLWATCH_PORT", 8765, int),
+        mode=_mode(environ),
         detection=_detection(environ),
     )
     if not 0 <= settings.port <= _HIGHEST_PORT:
@@ -118,6 +121,13 @@ def _detection(environ: Mapping[str, str]) -> Detection:
         for each in fields(Detection)
     }
     return Detection(**values)
+
+
+def _mode(environ: Mapping[str, str]) -> Mode:
+    text = environ.get("STILLWATCH_MODE") or Mode.AUDIT
+    if text not in set(Mode):
+        raise BadSettings(f"STILLWATCH_MODE is {text!r}, not one of {', '.join(Mode)}")
+    return Mode(text)
 
 
 def _number(environ: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:

@@ -1,42 +1,30 @@
-"""The store: every event, prompt and label, in one SQLite database. The only door to sqlalchemy and alembic.
+"""The store: every event and prompt, with what analysts said, in one database.
 
-One process writes at a time and the others wait; readers never wait. What `add_events` and `put_label` return
-from is on disk and survives a power cut. Events are never changed or deleted, so a reader that stays at or
-below a watermark sees the same events for ever, without holding a transaction open.
+What `add_events` returns from is on disk and survives a power cut. Events are never changed or deleted, so a
+reader that stays at or below a watermark sees the same events for ever, without holding a transaction open.
 """
 
-import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 from itertools import chain, islice
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
 import numpy as np
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from indexer.database import WRITE_WAIT_S, Database, microseconds, moment, storable, storable_json
 from indexer.events import EventTable, IntArray, Names
-from indexer.schema import accounts, allowances, events, label_history, labels, names, prompts
-from models.allowance import Allowance, AllowanceKind
-from models.campaign import CampaignLabel, Label
-from models.errors import BadSettings, Busy, NotFound, StillwatchError, UnknownAllowance, UnreadableFile
+from indexer.schema import accounts, events, names, prompts
+from indexer.verdicts import VerdictStore
+from models.errors import NotFound
 from models.event import Event, unit_of
 from models.prompt import Prompt
 
-WRITE_WAIT_S: Final = 30.0
 PROMPT_BATCH: Final = 2_000
 EVENT_ID_BATCH: Final = 10_000
 TOP_ACCOUNTS: Final = 10
@@ -44,13 +32,6 @@ TOP_ACCOUNTS: Final = 10
 _NAME_KINDS: Final = ("org", "model", "payment", "network")
 _KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
 _TABLE_ROWS_A_QUERY: Final = 50_000
-_CACHE_KIB: Final = 65_536
-_WRITES: Final = "stillwatch_writes"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Like a lone surrogate it draws nothing and the canonical form drops it; unlike one it can be written as UTF-8.
-_ZERO_WIDTH_SPACE: Final = "\u200b"
 
 K = TypeVar("K")
 
@@ -109,32 +90,20 @@ class _Record:
 
 
 class Store:
-    """Events, prompts and labels. Safe to share between threads; use it as a context manager or `close` it."""
+    """Events, prompts and verdicts. Safe to share between threads; use it as a context manager or `close` it."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        """Of an engine whose tables are up to date; `Store.open` is the way to get one."""
-        self._engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.verdicts = VerdictStore(database)
 
     @classmethod
     def open(cls, url: str, write_wait_s: float = WRITE_WAIT_S) -> Self:
-        """The store at an SQLAlchemy URL such as `sqlite:////data/stillwatch.db`, its tables brought up to date.
-
-        The file is made if need be, its folder is not. A write waits `write_wait_s` for another process's.
-        Raises BadSettings for a URL that cannot be used, UnreadableFile for a file that is no such store.
-        """
-        engine = _engine(url, write_wait_s)
-        store = cls(engine)
-        try:
-            store._migrate()
-        except BaseException:
-            store.close()
-            raise
-        return store
+        """The store in the database at an SQLAlchemy URL, see `Database.open`."""
+        return cls(Database.open(url, write_wait_s))
 
     def close(self) -> None:
         """Give back every connection. A closed store must not be used."""
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +119,7 @@ class Store:
         An event that is there already changes nothing. Raises Busy if other writers hold the store too long.
         """
         records = [_record(event) for event in events]
-        with self._transaction(self._writer) as connection:
+        with self._database.writing() as connection:
             known = _digests(connection, {record.event_id for record in records})
             fresh, conflicting = _sort_out(records, known)
             if fresh:
@@ -159,18 +128,18 @@ class Store:
 
     def watermark(self) -> int:
         """Highest sequence number given to an event, 0 if there is none."""
-        with self._transaction() as connection:
+        with self._database.reading() as connection:
             return connection.execute(sa.select(sa.func.max(events.c.sequence))).scalar() or 0
 
     def counts(self) -> dict[str, int]:
         """Rows of "events", "prompts" and "accounts". Reads an index of each."""
-        with self._transaction() as connection:
+        with self._database.reading() as connection:
             return {table.name: _count(connection, table) for table in (events, prompts, accounts)}
 
     def event_table(self, watermark: int) -> EventTable:
         """Every event with a sequence number up to the watermark. Needs about 200 bytes of memory an event."""
         columns = self._event_columns(watermark)
-        with self._transaction() as connection:
+        with self._database.reading() as connection:
             account_of = _pairs(connection, sa.select(accounts.c.id, accounts.c.account_id))
             name_of = _pairs(connection, sa.select(names.c.id, names.c.name))
         return _event_table(columns, account_of, name_of)
@@ -197,7 +166,7 @@ class Store:
         )
         page = sa.select(prompts).where(used).order_by(prompts.c.fingerprint).limit(batch)
         last = b""
-        while rows := self._all(page.where(prompts.c.fingerprint > last)):
+        while rows := self._database.all(page.where(prompts.c.fingerprint > last)):
             yield [_stored_prompt(row) for row in rows]
             last = rows[-1].fingerprint
 
@@ -205,7 +174,7 @@ class Store:
         """The prompts of these ids, in the order asked. Raises NotFound, naming the first id that has none."""
         found: dict[int, StoredPrompt] = {}
         for chunk in _chunks(set(ids)):
-            for row in self._all(sa.select(prompts).where(prompts.c.id.in_(chunk))):
+            for row in self._database.all(sa.select(prompts).where(prompts.c.id.in_(chunk))):
                 found[row.id] = _stored_prompt(row)
         for prompt_id in ids:
             if prompt_id not in found:
@@ -232,91 +201,10 @@ class Store:
         query = _groups_query(since, until, account_id, model)
         groups: dict[int, list[sa.Row[Any]]] = {}
         for chunk in _chunks(set(prompt_ids)):
-            for row in self._all(query.where(events.c.prompt.in_(chunk))):
+            for row in self._database.all(query.where(events.c.prompt.in_(chunk))):
                 groups.setdefault(row.prompt, []).append(row)
         asked = dict.fromkeys(prompt_ids)
         return [_prompt_events(prompt_id, groups[prompt_id]) for prompt_id in asked if prompt_id in groups]
-
-    def put_label(self, label: CampaignLabel) -> None:
-        """Make this the campaign's label and add it to the history; it is on disk on return."""
-        row = {
-            "campaign_id": label.campaign_id,
-            "label": label.label.value,
-            "note": _storable(label.note),
-            "author": _storable(label.author),
-            "at_us": _microseconds(label.at),
-            "until_us": None if label.until is None else _microseconds(label.until),
-        }
-        with self._transaction(self._writer) as connection:
-            connection.execute(sa.delete(labels).where(labels.c.campaign_id == label.campaign_id))
-            connection.execute(sa.insert(labels), row)
-            connection.execute(sa.insert(label_history), row)
-
-    def labels(self) -> dict[str, CampaignLabel]:
-        """The label in force of each campaign that has one, by campaign id."""
-        return {row.campaign_id: _label(row) for row in self._all(sa.select(labels))}
-
-    def allow(self, rule: Allowance) -> Allowance:
-        """Adds an allow-list rule and gives it with its id. The same kind and value again, while it is in force,
-        changes nothing and gives the rule that is there.
-        """
-        value = _storable(rule.value)
-        row = {
-            "kind": rule.kind.value,
-            "value": value,
-            "note": _storable(rule.note),
-            "author": _storable(rule.author),
-            "at_us": _microseconds(rule.at),
-            "until_us": None if rule.until is None else _microseconds(rule.until),
-        }
-        with self._transaction(self._writer) as connection:
-            for each in self.allowances():
-                ended = each.until is not None and each.until <= rule.at
-                if (each.kind, each.value) == (rule.kind, value) and not ended:
-                    return each
-            number = connection.execute(sa.insert(allowances), row).inserted_primary_key
-        return replace(rule, rule_id=int(number[0]) if number else 0, value=value)
-
-    def disallow(self, rule_id: int, author: str, at: datetime) -> None:
-        """Takes a rule back; its row stays. Raises UnknownAllowance."""
-        change = {"removed_by": _storable(author), "removed_us": _microseconds(at)}
-        here = (allowances.c.id == rule_id) & allowances.c.removed_us.is_(None)
-        with self._transaction(self._writer) as connection:
-            if not connection.execute(sa.update(allowances).where(here), change).rowcount:
-                raise UnknownAllowance(f"there is no allow-list rule {rule_id}")
-
-    def allowances(self) -> list[Allowance]:
-        """The rules that were not taken back, those that have run out included, oldest first."""
-        rows = self._all(sa.select(allowances).where(allowances.c.removed_us.is_(None)).order_by(allowances.c.id))
-        return [
-            Allowance(
-                row.id,
-                AllowanceKind(row.kind),
-                row.value,
-                row.note,
-                row.author,
-                _moment(row.at_us),
-                None if row.until_us is None else _moment(row.until_us),
-            )
-            for row in rows
-        ]
-
-    def _migrate(self) -> None:
-        """Apply the steps of `indexer.migrations` that this database lacks, all or none of them."""
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-        newest = ScriptDirectory.from_config(config).get_current_head()
-        with self._transaction() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-        if current == newest:
-            return  # without the write lock: opening must not wait for another process's ingest
-        with self._transaction(self._writer) as connection:
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                where = self._engine.url.render_as_string()
-                raise UnreadableFile(f"{where} was written by another version: {error}") from error
 
     def _pages(
         self, columns: Sequence[sa.ColumnElement[Any]], watermark: int, size: int
@@ -324,105 +212,31 @@ class Store:
         """Rows of the events up to the watermark in order of sequence, which must be the first column."""
         page = sa.select(*columns).where(events.c.sequence <= watermark).order_by(events.c.sequence).limit(size)
         last = 0
-        while rows := self._all(page.where(events.c.sequence > last)):
+        while rows := self._database.all(page.where(events.c.sequence > last)):
             yield rows
             last = rows[-1].sequence
 
-    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        with self._transaction() as connection:
-            return connection.execute(query).all()
-
-    @contextmanager
-    def _transaction(self, engine: sa.Engine | None = None) -> Iterator[sa.Connection]:
-        """A transaction, for reading unless `_writer` is given; committed at the end, undone by an exception."""
-        try:
-            with (engine or self._engine).begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            known = _known_error(error, self._engine.url)
-            if known is None:
-                raise
-            raise known from error
-
-
-def _engine(url: str, write_wait_s: float) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise BadSettings(f"store URL {url!r} is not of the form sqlite:////path/to/file") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise BadSettings(f"store URL names {parsed.get_backend_name()!r}; only sqlite is known")
-    engine = sa.create_engine(parsed, connect_args={"timeout": write_wait_s})
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself: `_begin_sqlite` does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{_CACHE_KIB}"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """A writer takes the lock before it reads, or two of them could each wait for the other."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _known_error(error: DBAPIError, url: sa.URL) -> StillwatchError | None:
-    """The error of ours that a database error stands for, None if it stands for none."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    where = url.render_as_string()
-    match code & 0xFF:  # the low byte is the kind, the rest the detail
-        case sqlite3.SQLITE_BUSY:
-            return Busy(f"{where} is held by another process's write")
-        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return UnreadableFile(f"{where} is not an SQLite database: {error.orig}")
-        case sqlite3.SQLITE_CANTOPEN:
-            return BadSettings(f"{where} cannot be opened: does its folder exist?")
-        case _:
-            return None
-
 
 def _record(event: Event) -> _Record:
-    prompt = Prompt(_storable(event.prompt.system), _storable(event.prompt.user))
+    prompt = Prompt(storable(event.prompt.system), storable(event.prompt.user))
     given = (event.org_id, event.model, event.payment_id, event.network)
-    event_names = tuple(_storable(name) if name else None for name in given)
-    account_id = _storable(event.account_id)
+    event_names = tuple(storable(name) if name else None for name in given)
+    account_id = storable(event.account_id)
     created = event.account_created_at
     columns = (
-        _microseconds(event.timestamp),
-        None if created is None else _microseconds(created),
-        _json(_storable_json(event.attributes)) if event.attributes else None,
+        microseconds(event.timestamp),
+        None if created is None else microseconds(created),
+        _json(storable_json(event.attributes)) if event.attributes else None,
     )
     content = _json((account_id, event_names, prompt.system, prompt.user, columns))
     digest = blake2b(content.encode(), digest_size=16).digest()
-    event_id = _storable(event.event_id)
+    event_id = storable(event.event_id)
     return _Record(event_id, account_id, event_names, prompt.fingerprint(), prompt, columns, digest)
 
 
 def _json(value: object) -> str:
     """JSON with keys in order, so that equal values give equal text."""
     return msgspec.json.encode(value, order="deterministic").decode()
-
-
-def _storable(text: str) -> str:
-    """The text with anything that UTF-8 cannot hold made invisible."""
-    return text if text.isascii() else _LONE_SURROGATE.sub(_ZERO_WIDTH_SPACE, text)
-
-
-def _storable_json(value: object) -> object:
-    """`_storable` of every text and key in a JSON value."""
-    if isinstance(value, str):
-        return _storable(value)
-    if isinstance(value, Mapping):
-        return {_storable(key): _storable_json(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable_json(inner) for inner in value]
-    return value
 
 
 def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
@@ -610,13 +424,13 @@ def _groups_query(
         .group_by(events.c.prompt, accounts.c.account_id, names.c.name)
     )
     if since is not None:
-        query = query.where(time >= _microseconds(since))
+        query = query.where(time >= microseconds(since))
     if until is not None:
-        query = query.where(time < _microseconds(until))
+        query = query.where(time < microseconds(until))
     if account_id is not None:
-        query = query.where(accounts.c.account_id == _storable(account_id))
+        query = query.where(accounts.c.account_id == storable(account_id))
     if model is not None:
-        query = query.where(names.c.name == _storable(model))
+        query = query.where(names.c.name == storable(model))
     return query
 
 
@@ -630,8 +444,8 @@ def _prompt_events(prompt_id: int, groups: Sequence[sa.Row[Any]]) -> PromptEvent
         prompt_id=prompt_id,
         events=senders.total(),
         accounts=len(senders),
-        first_seen=_moment(min(group.first for group in groups)),
-        last_seen=_moment(max(group.last for group in groups)),
+        first_seen=moment(min(group.first for group in groups)),
+        last_seen=moment(max(group.last for group in groups)),
         models=_most_first(models),
         account_ids=dict(islice(_most_first(senders).items(), TOP_ACCOUNTS)),
     )
@@ -639,16 +453,3 @@ def _prompt_events(prompt_id: int, groups: Sequence[sa.Row[Any]]) -> PromptEvent
 
 def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _label(row: sa.Row[Any]) -> CampaignLabel:
-    until = None if row.until_us is None else _moment(row.until_us)
-    return CampaignLabel(row.campaign_id, Label(row.label), row.note, row.author, _moment(row.at_us), until)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + microseconds * _MICROSECOND

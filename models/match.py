@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.campaign import Label, Level
+from models.mode import Mode
 from models.view import View
-
-
-class Mode(StrEnum):
-    """What a match may lead to. AUDIT, the default, never blocks; ENFORCE blocks confirmed campaigns only."""
-
-    OFF = "off"
-    AUDIT = "audit"
-    ENFORCE = "enforce"
 
 
 class Decision(StrEnum):
@@ -27,6 +20,18 @@ class Decision(StrEnum):
     WATCHED = "watched"
     NONE = "none"
     UNKNOWN = "unknown"
+
+
+class Ground(StrEnum):
+    """Why a prompt counts as one of a campaign's. EXACT: the campaign sent this very prompt. WHOLE, RECURRING,
+    SYSTEM: that view reaches its threshold. TEMPLATE: most of a template's fixed words stand in it, in order.
+    """
+
+    EXACT = "exact"
+    WHOLE = "whole"
+    RECURRING = "recurring"
+    SYSTEM = "system"
+    TEMPLATE = "template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Match:
     alpha: p_background up to which a prompt can be a match; false_positive_bound: the rate of matches among
         background prompts is below this with 95 % confidence, as background_size of them showed.
     truncated: whether a part of the prompt was not examined.
+    grounds: what speaks for a match, if it is one. would_block: whether mode enforce blocks it: the campaign is
+        confirmed, its own mode allows it, and there are two grounds or more. block: whether it is to be blocked.
     """
 
     block: bool
@@ -90,3 +97,5 @@ class Match:
     generation: str
     encoder: str
     truncated: bool
+    grounds: tuple[Ground, ...]
+    would_block: bool

@@ -33,7 +33,8 @@ from models.campaign import (
 )
 from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownAllowance, UnknownCampaign
 from models.event import Event, parse_event
-from models.match import Decision, Match, Mode, Nearest, ViewSimilarity
+from models.match import Decision, Ground, Match, Nearest, ViewSimilarity
+from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchHit, SearchPage, SearchQuery
@@ -114,6 +115,7 @@ class MemoryEngine:
             make_campaign(WATCHED_CAMPAIGN, Level.WATCH, WATCHED_PROMPT),
         )
         self._labels: dict[str, CampaignLabel] = {}
+        self._modes: dict[str, CampaignMode] = {}
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
 
@@ -136,9 +138,11 @@ class MemoryEngine:
         best = ranked[0]
         near = best.similarity >= best.threshold
         decision = (Decision.MATCH if best.level.is_alarm else Decision.WATCHED) if near else Decision.NONE
-        block = mode is Mode.ENFORCE and decision is Decision.MATCH and best.label is Label.CONFIRMED
+        limit = self._modes[best.campaign_id].mode if best.campaign_id in self._modes else Mode.ENFORCE
+        confirmed = decision is Decision.MATCH and best.label is Label.CONFIRMED
+        would_block = confirmed and limit is Mode.ENFORCE
         return Match(
-            block=block,
+            block=would_block and mode is Mode.ENFORCE,
             reason=f"{decision}: {best.campaign_id}",
             mode=mode,
             decision=decision,
@@ -156,6 +160,8 @@ class MemoryEngine:
             generation=self.generation,
             encoder=ENCODER,
             truncated=False,
+            grounds=(Ground.WHOLE, Ground.TEMPLATE) if decision is Decision.MATCH else (),
+            would_block=would_block,
         )
 
     def match_batch(self, prompts: Sequence[Prompt], mode: Mode, top_k: int) -> list[Match]:
@@ -186,6 +192,13 @@ class MemoryEngine:
     def put_label(self, label: CampaignLabel) -> CampaignLabel:
         self._labels[label.campaign_id] = label
         return label
+
+    def campaign_modes(self) -> dict[str, CampaignMode]:
+        return dict(self._modes)
+
+    def put_campaign_mode(self, mode: CampaignMode) -> CampaignMode:
+        self._modes[mode.campaign_id] = mode
+        return mode
 
     def allowances(self) -> list[Allowance]:
         return [rule for rule in self._rules if rule is not None]
@@ -292,9 +305,12 @@ def quick_jobs() -> Jobs:
     return Jobs(lambda full: child(f"print('{{\"full\": {str(full).lower()}}}')"), lambda: NOW)
 
 
-def make_app(engine: MemoryEngine, jobs: Jobs | None = None, limits: Limits | None = None) -> FastAPI:
+def make_app(
+    engine: MemoryEngine, jobs: Jobs | None = None, limits: Limits | None = None, mode: Mode = Mode.AUDIT
+) -> FastAPI:
     """The real application over `engine`, at a fixed time."""
-    return create_app(engine, jobs or quick_jobs(), clock=lambda: NOW, limits=limits or Limits(), poll_s=0.01)
+    made = jobs or quick_jobs()
+    return create_app(engine, made, clock=lambda: NOW, limits=limits or Limits(), poll_s=0.01, mode=mode)
 
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:

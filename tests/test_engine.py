@@ -29,7 +29,8 @@ from indexer.match import TYPICAL, Finding, Matcher
 from indexer.settings import Settings
 from models.campaign import CampaignLabel, Label
 from models.errors import BadPrompt, NotReady, PromptTooLarge, UnknownCampaign
-from models.match import Decision, Match, Mode
+from models.match import Decision, Ground, Match
+from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.search import SearchQuery
 from models.status import Health
@@ -116,8 +117,41 @@ def test_only_a_confirmed_campaign_is_blocked_and_only_in_enforce(engine: Engine
     assert engine.match(FRESH, Mode.ENFORCE).block
     assert not engine.match(FRESH, Mode.AUDIT).block
     assert not engine.match(UNRELATED, Mode.ENFORCE).block
+    assert engine.match(FRESH, Mode.AUDIT).would_block
     off = engine.match(FRESH, Mode.OFF)
     assert (off.decision, off.block, off.campaign_id) == (Decision.UNKNOWN, False, None)
+
+
+def test_a_campaigns_own_mode_is_the_most_that_is_done_about_it(engine: Engine) -> None:
+    label(engine, Label.CONFIRMED)
+    for mode, decision, would_block in (
+        (Mode.AUDIT, Decision.MATCH, False),
+        (Mode.OFF, Decision.WATCHED, False),
+        (Mode.ENFORCE, Decision.MATCH, True),
+    ):
+        engine.put_campaign_mode(CampaignMode(engine.campaigns()[0].campaign_id, mode, "ann", NOW))
+        match = engine.match(FRESH, Mode.ENFORCE)
+        assert (match.decision, match.would_block, match.block) == (decision, would_block, would_block)
+
+
+def test_modes_of_campaigns_are_kept_and_read_again(engine: Engine, settings: Settings) -> None:
+    name = engine.campaigns()[0].campaign_id
+    other = Engine.open(settings, lambda: NOW)
+    for mode in (Mode.OFF, Mode.AUDIT):
+        engine.put_campaign_mode(CampaignMode(name, mode, "ann", NOW))
+    assert other.campaign_modes() == {}
+    other.refresh()
+    assert other.campaign_modes() == engine.campaign_modes() == {name: CampaignMode(name, Mode.AUDIT, "ann", NOW)}
+    other.close()
+
+
+def test_one_ground_alone_does_not_block(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    label(engine, Label.CONFIRMED)
+    assert engine.match(FRESH).grounds == (Ground.WHOLE, Ground.RECURRING, Ground.TEMPLATE)
+    assert engine.match(UNRELATED).grounds == ()
+    monkeypatch.setattr("indexer.match.grounds_of", lambda *_: (Ground.RECURRING,))
+    match = engine.match(FRESH, Mode.ENFORCE)
+    assert (match.decision, match.would_block, match.block) == (Decision.MATCH, False, False)
 
 
 def test_a_benign_label_silences_at_once(engine: Engine) -> None:

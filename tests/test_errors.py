@@ -15,7 +15,8 @@ from app import logs
 from app.errors import STATUS, code_of
 from app.state import Limits
 from models import errors
-from models.match import Match, Mode
+from models.match import Match
+from models.mode import Mode
 from models.prompt import Prompt
 
 pytestmark = pytest.mark.anyio

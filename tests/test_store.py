@@ -61,7 +61,7 @@ def test_an_empty_store(store: Store) -> None:
     assert list(store.event_ids(0)) == []
     assert store.prompts_by_id([]) == []
     assert store.events_of_prompts([]) == []
-    assert store.labels() == {}
+    assert store.verdicts.labels() == {}
 
 
 def test_one_event(store: Store) -> None:
@@ -246,12 +246,12 @@ def test_the_last_label_counts_and_every_label_is_kept(store: Store, tmp_path: P
     second = CampaignLabel("c1", Label.CONFIRMED, "cut \ud83d", "bob", seconds(2))
     other = CampaignLabel("c2", Label.BENIGN, "", "", seconds(3))
     for label in (first, other, second):
-        store.put_label(label)
-    assert store.labels() == {"c1": replace(second, note="cut \u200b"), "c2": other}
+        store.verdicts.put_label(label)
+    assert store.verdicts.labels() == {"c1": replace(second, note="cut \u200b"), "c2": other}
     history = raw(tmp_path, "select campaign_id, label, author from label_history order by id")
     assert history == [("c1", "ignore_until", "ann"), ("c2", "benign", ""), ("c1", "confirmed", "bob")]
-    store.put_label(first)
-    assert store.labels()["c1"] == first
+    store.verdicts.put_label(first)
+    assert store.verdicts.labels()["c1"] == first
 
 
 def test_nul_and_lone_surrogates_are_no_obstacle(store: Store) -> None:
@@ -322,12 +322,12 @@ def test_the_migrations_build_the_tables_of_the_schema(store: Store, tmp_path: P
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
-    assert raw(tmp_path, "select version_num from alembic_version") == [("0002",)]
+    assert raw(tmp_path, "select version_num from alembic_version") == [("0003",)]
     assert "AUTOINCREMENT" in raw(tmp_path, "select sql from sqlite_master where name = 'events'")[0][0]
 
 
 def test_an_acknowledged_write_is_synchronised_with_the_disk(store: Store) -> None:
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         for pragma, value in [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)]:
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 

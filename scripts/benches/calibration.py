@@ -35,7 +35,8 @@ from indexer.simulate import Cast, SimulatedEvent, WorldSpec, simulate  # noqa: 
 from indexer.store import Store  # noqa: E402
 from indexer.varied import TESTED  # noqa: E402
 from models.event import parse_event  # noqa: E402
-from models.match import Decision, Match, Mode  # noqa: E402
+from models.match import Decision, Match  # noqa: E402
+from models.mode import Mode  # noqa: E402
 
 PROMISED = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.5)
 HELD_OUT = 10  # one prompt of so many of the planted ones is kept out of the index

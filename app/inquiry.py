@@ -1,0 +1,89 @@
+"""One question from the request path, whichever gateway asks it, and the answer to it."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fastapi import Request
+
+from app.exchange import note
+from app.state import Services
+from models.match import Decision, Match
+from models.mode import Mode
+from models.prompt import Prompt
+
+REFUSAL: Final = (
+    "This request was refused by the usage policy."  # shown to whoever sent the prompt: no ids, no scores
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """mode: what is asked for, None if that is not said. account_id, model: as far as the gateway knows. top_k:
+    nearest campaigns to list.
+    """
+
+    prompt: Prompt
+    mode: Mode | None = None
+    account_id: str | None = None
+    model: str | None = None
+    top_k: int = 1
+
+
+def mode_of(value: object) -> Mode | None:
+    """The mode that a gateway's configuration names, None if it names none."""
+    return Mode(value) if isinstance(value, str) and value in set(Mode) else None
+
+
+async def examine(request: Request, use: Services, inquiry: Inquiry) -> Match:
+    """The answer, counted and noted in the log."""
+    began = time.perf_counter()
+    mode = inquiry.mode or use.mode
+    found = await use.run_match(use.engine.match, inquiry.prompt, mode, inquiry.top_k)
+    use.metrics.match_seconds.observe(time.perf_counter() - began)
+    use.metrics.count_match(found)
+    note(
+        request,
+        decision=found.decision,
+        block=found.block,
+        would_block=found.would_block,
+        campaign_id=found.campaign_id,
+        campaign_level=found.level,
+        similarity=found.similarity,
+        threshold=found.threshold,
+        generation=found.generation,
+    )
+    return found
+
+
+async def examine_any(
+    request: Request,
+    use: Services,
+    prompt: Prompt | None,
+    mode: Mode | None = None,
+    account_id: str | None = None,
+    model: str | None = None,
+) -> Match | None:
+    """`examine` for gateways, which cannot make anything of a refusal: None if they handed over nothing that a
+    sender wrote; of a prompt that is too long, both ends are examined.
+    """
+    if prompt is None:
+        use.metrics.unexamined.inc()
+        note(request, decision=Decision.UNKNOWN)
+        return None
+    inquiry, limit = Inquiry(prompt, mode, account_id, model), use.limits.prompt_chars
+    if len(prompt.system) + len(prompt.user) <= limit:
+        return await examine(request, use, inquiry)
+    found = await examine(request, use, replace(inquiry, prompt=shortened(prompt, limit)))
+    return replace(found, truncated=True)
+
+
+def shortened(prompt: Prompt, limit: int) -> Prompt:
+    """The prompt cut to a number of characters: each text to half of it at most, its middle left out."""
+    system = _ends(prompt.system, max(limit // 2, limit - len(prompt.user)))
+    return Prompt(system, _ends(prompt.user, limit - len(system)))
+
+
+def _ends(text: str, limit: int) -> str:
+    head = limit // 2
+    return text if len(text) <= limit else text[:head] + text[len(text) - (limit - head) :]
