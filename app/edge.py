@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import unexpected
-from app.exchange import Exchange, begin
+from app.exchange import Exchange, begin, route_of
 from app.metrics import Metrics
 from app.state import Limits
 
@@ -76,7 +76,7 @@ class Edge:
         return receive_bounded
 
     def _record(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
-        route, status = _route(scope), exchange.status or 500
+        route, status = route_of(scope), exchange.status or 500
         self._metrics.requests.labels(route, str(status)).inc()
         fields = {
             "request_id": exchange.request_id,
@@ -102,8 +102,3 @@ def _responding(exchange: Exchange, send: Send) -> Send:
         await send(message)
 
     return respond
-
-
-def _route(scope: Scope) -> str:
-    """The route's pattern, e.g. "/v1/jobs/{job_id}": few in number, and nothing a caller wrote."""
-    return getattr(scope.get("route"), "path", None) or "unmatched"

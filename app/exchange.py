@@ -37,6 +37,11 @@ def exchange_of(request: Request) -> Exchange:
     return exchange
 
 
+def route_of(scope: Scope) -> str:
+    """The route's pattern, e.g. "/v1/jobs/{job_id}": few in number, and nothing a caller wrote."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
 def note(request: Request, **fields: object) -> None:
     """Add fields to the request's log line; None and empty values are left out."""
     exchange_of(request).notes.update({key: value for key, value in fields.items() if value not in (None, "")})

@@ -6,8 +6,9 @@ from typing import Final
 
 from fastapi import Request
 
-from app.exchange import note
+from app.exchange import exchange_of, note, route_of
 from app.state import Services
+from models.block import Block
 from models.match import Decision, Match
 from models.mode import Mode
 from models.prompt import Prompt
@@ -41,7 +42,7 @@ async def examine(request: Request, use: Services, inquiry: Inquiry) -> Match:
     mode = inquiry.mode or use.mode
     found = await use.run_match(use.engine.match, inquiry.prompt, mode, inquiry.top_k)
     use.metrics.match_seconds.observe(time.perf_counter() - began)
-    use.metrics.count_match(found)
+    record(request, use, found, inquiry.account_id, inquiry.model)
     note(
         request,
         decision=found.decision,
@@ -76,6 +77,31 @@ async def examine_any(
         return await examine(request, use, inquiry)
     found = await examine(request, use, replace(inquiry, prompt=shortened(prompt, limit)))
     return replace(found, truncated=True)
+
+
+def record(request: Request, use: Services, found: Match, account_id: str | None, model: str | None) -> None:
+    """Counts an answer; what is refused, or would be, is kept."""
+    use.metrics.count_match(found)
+    if not found.would_block:
+        return
+    first = found.nearest[0]
+    block = Block(
+        at=use.clock(),
+        request_id=exchange_of(request).request_id,
+        asked_by=route_of(request.scope),
+        campaign_id=first.campaign_id,
+        mode=found.mode,
+        blocked=found.block,
+        grounds=found.grounds,
+        view=first.view,
+        similarity=first.similarity,
+        threshold=first.threshold,
+        generation=found.generation,
+        account_id=account_id,
+        model=model,
+    )
+    if not use.ledger.add(block):
+        use.metrics.lost_blocks.inc()
 
 
 def shortened(prompt: Prompt, limit: int) -> Prompt:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 import anyio
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 from app import (
     allowances,
     authz,
+    blocks,
     campaigns,
     ingesting,
     kgateway,
@@ -28,6 +30,8 @@ from app.errors import install
 from app.state import DEFAULT_LIMITS, Engine, Limits, Services
 from indexer.jobs import Jobs
 from models.mode import Mode
+
+_LAST_WRITE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +67,11 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as background:
             background.start_soon(_follow_generations, services, poll_s)
+            background.start_soon(services.ledger.keep_writing)
             yield
             background.cancel_scope.cancel()
+        with anyio.move_on_after(_LAST_WRITE_S):
+            await services.ledger.flush()
         await services.run(services.close)
 
     app = FastAPI(
@@ -80,7 +87,7 @@ def create_app(
     app.state.services = services
     install(app)
     gateways = (litellm, authz, moderations, portkey, kgateway)
-    for part in (matching, ingesting, campaigns, allowances, searching, operations, *gateways):
+    for part in (matching, ingesting, campaigns, allowances, blocks, searching, operations, *gateways):
         app.include_router(part.router)
     return app
 

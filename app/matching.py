@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from app.errors import DOCUMENTED
 from app.exchange import exchange_of, note
-from app.inquiry import Inquiry, examine
+from app.inquiry import Inquiry, examine, record
 from app.schemas import BatchAnswer, BatchRequest, MatchAnswer, MatchItem, MatchRequest
 from app.state import Use
 from models.errors import BadPrompt
@@ -28,8 +28,8 @@ async def match_batch(question: BatchRequest, request: Request, use: Use) -> Bat
     """Compare up to 256 prompts, all with the same generation. One bad prompt refuses the batch."""
     prompts = _prompts(question.items)
     found = await use.run_match(use.engine.match_batch, prompts, question.mode or use.mode, question.top_k)
-    for one in found:
-        use.metrics.count_match(one)
+    for one, item in zip(found, question.items, strict=True):
+        record(request, use, one, item.account_id, item.model)
     note(request, items=len(found), blocked=sum(one.block for one in found))
     answers = [_answer(one, item, request) for one, item in zip(found, question.items, strict=True)]
     return BatchAnswer(items=answers, request_id=exchange_of(request).request_id)

@@ -34,6 +34,9 @@ class Metrics:
         self.unexamined = Counter(
             "stillwatch_unexamined", "Gateways' questions without a text to examine.", registry=registry
         )
+        self.lost_blocks = Counter(
+            "stillwatch_lost_blocks", "Blocks that could not be kept as too many waited.", registry=registry
+        )
         self.age = Gauge(
             "stillwatch_generation_age_seconds", "Age of the loaded generation; NaN if none is.", registry=registry
         )

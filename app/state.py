@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
+from app.ledger import Ledger
 from app.metrics import Metrics
 from indexer.jobs import Jobs
 from models.allowance import Allowance
+from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
 from models.match import Match
 from models.mode import CampaignMode, Mode
@@ -43,6 +45,8 @@ class Engine(Protocol):
     def allowances(self) -> list[Allowance]: ...
     def allow(self, rule: Allowance) -> Allowance: ...
     def disallow(self, rule_id: int, author: str) -> None: ...
+    def add_blocks(self, found: Sequence[Block]) -> None: ...
+    def blocks(self, query: BlockQuery) -> list[tuple[int, Block]]: ...
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport: ...
     def status(self) -> Status: ...
 
@@ -80,6 +84,7 @@ class Services:
         self.limits = limits
         self.mode = mode
         self.metrics = Metrics()
+        self.ledger = Ledger(self._keep_blocks)
         self._matching = CapacityLimiter(limits.match_threads)
         self._other = CapacityLimiter(limits.other_threads)
 
@@ -90,6 +95,9 @@ class Services:
     async def run(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run anything else in one of the other threads."""
         return await to_thread.run_sync(call, *arguments, limiter=self._other)
+
+    async def _keep_blocks(self, found: Sequence[Block]) -> None:
+        await self.run(self.engine.add_blocks, found)
 
     def close(self) -> None:
         """Stop the running job and close the engine."""

@@ -16,6 +16,7 @@ from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.store import Store
 from models.allowance import Allowance
+from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
 from models.errors import GenerationDamaged, NotReady, PromptTooLarge, UnknownCampaign
 from models.generation import Manifest
@@ -231,6 +232,14 @@ class Engine:
         """Takes a rule back. Raises UnknownAllowance."""
         self._store.verdicts.disallow(rule_id, author, self._clock())
         self._apply_rules()
+
+    def add_blocks(self, found: Sequence[Block]) -> None:
+        """Keeps blocks; they are on disk when this returns."""
+        self._store.blocks.add(found)
+
+    def blocks(self, query: BlockQuery) -> list[tuple[int, Block]]:
+        """Blocks with their numbers, the newest first."""
+        return self._store.blocks.find(query)
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         """Stores events given as rows of the event format; they are on disk when this returns."""

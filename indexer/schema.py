@@ -9,7 +9,9 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -128,4 +130,26 @@ campaign_modes: Final = Table(
     Column("mode", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+)
+
+# Prompts that were refused, or would have been in mode enforce. grounds: their names, with spaces between them.
+blocks: Final = Table(
+    "blocks",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("campaign_id", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("blocked", Boolean, nullable=False),
+    Column("grounds", Text, nullable=False),
+    Column("view", Text, nullable=False),
+    Column("similarity", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("generation", Text, nullable=False),
+    Column("account_id", Text),
+    Column("model", Text),
+    Index(None, "campaign_id"),
+    Index(None, "account_id"),
 )

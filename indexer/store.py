@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
+from indexer.blocks import BlockStore
 from indexer.database import WRITE_WAIT_S, Database, microseconds, moment, storable, storable_json
 from indexer.events import EventTable, IntArray, Names
 from indexer.schema import accounts, events, names, prompts
@@ -90,11 +91,12 @@ class _Record:
 
 
 class Store:
-    """Events, prompts and verdicts. Safe to share between threads; use it as a context manager or `close` it."""
+    """Events, prompts, verdicts, blocks. Safe to share between threads; a context manager, or `close` it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.verdicts = VerdictStore(database)
+        self.blocks = BlockStore(database)
 
     @classmethod
     def open(cls, url: str, write_wait_s: float = WRITE_WAIT_S) -> Self:

@@ -16,6 +16,7 @@ from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from app.state import Limits
 from indexer.jobs import Jobs
 from models.allowance import Allowance
+from models.block import Block, BlockQuery
 from models.campaign import (
     Campaign,
     CampaignAccount,
@@ -116,6 +117,7 @@ class MemoryEngine:
         )
         self._labels: dict[str, CampaignLabel] = {}
         self._modes: dict[str, CampaignMode] = {}
+        self._blocks: list[Block] = []
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
 
@@ -214,6 +216,13 @@ class MemoryEngine:
         if not 0 < rule_id <= len(self._rules) or self._rules[rule_id - 1] is None:
             raise UnknownAllowance(f"there is no allow-list rule {rule_id}")
         self._rules[rule_id - 1] = None
+
+    def add_blocks(self, found: Sequence[Block]) -> None:
+        self._blocks += found
+
+    def blocks(self, query: BlockQuery) -> list[tuple[int, Block]]:
+        numbered = [*enumerate(self._blocks, 1)][::-1]
+        return [(n, one) for n, one in numbered if query.campaign_id in (None, one.campaign_id)][: query.limit]
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         before, reasons = len(self._events), Counter[str]()

@@ -32,6 +32,7 @@ from app import logs
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT, MAX_BATCH
 from app.state import Limits
 from indexer.jobs import Jobs
+from models.block import BlockQuery
 from models.report import IngestReport
 from models.status import Health
 
@@ -151,6 +152,43 @@ async def test_only_enforce_blocks_and_only_what_was_confirmed(
     await label(api, EXAMPLE_CAMPAIGN, "confirmed")
     answer = (await api.post("/v1/match", json=question)).json()
     assert (answer["block"], answer["would_block"]) == (blocked, True)
+
+
+async def test_what_is_blocked_or_would_be_is_kept() -> None:
+    engine = MemoryEngine()
+    app = make_app(engine)
+    async with app.router.lifespan_context(app), client_of(app) as api:
+        await label(api, EXAMPLE_CAMPAIGN, "confirmed")
+        question = {"prompt": EXAMPLE_PROMPT, "account_id": "a9", "model": "m-4"}
+        await api.post("/v1/match", json={**question, "mode": "enforce"}, headers={"x-request-id": "r-1"})
+        await api.post("/v1/match/batch", json={"items": [question, {"prompt": UNRELATED}]})
+        await api.post("/v1/match", json={"prompt": UNRELATED, "mode": "enforce"})
+        with anyio.fail_after(5):
+            while len(engine.blocks(BlockQuery(10))) < 2:
+                await anyio.sleep(0.01)
+        page = (await api.get("/v1/blocks", params={"limit": 5})).json()
+        none = (await api.get("/v1/blocks", params={"campaign_id": "c-none"})).json()
+    assert none == {"blocks": [], "limit": 100}
+    assert [(each["number"], each["mode"], each["blocked"]) for each in page["blocks"]] == [
+        (2, "audit", False),
+        (1, "enforce", True),
+    ]
+    assert page["blocks"][1] == {
+        "number": 1,
+        "at": "2026-03-01T12:00:00Z",
+        "request_id": "r-1",
+        "asked_by": "/v1/match",
+        "campaign_id": EXAMPLE_CAMPAIGN,
+        "mode": "enforce",
+        "blocked": True,
+        "grounds": ["whole", "template"],
+        "view": "whole",
+        "similarity": pytest.approx(1.0),
+        "threshold": THRESHOLD,
+        "generation": GENERATION,
+        "account_id": "a9",
+        "model": "m-4",
+    }
 
 
 async def test_a_campaigns_own_mode_is_the_most_that_is_done(api: httpx.AsyncClient) -> None:

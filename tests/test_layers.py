@@ -35,6 +35,7 @@ DOORS = {
     },
     "sentence_transformers": {"indexer.encode"},
     "sqlalchemy": {
+        "indexer.blocks",
         "indexer.database",
         "indexer.migrations",
         "indexer.schema",
