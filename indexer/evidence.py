@@ -41,6 +41,7 @@ _FEW_EVENTS: Final = 0.2  # ... they sent no more of it than this, or ...
 _HALF_OF_EVENTS: Final = 0.5  # ... no more than this, and half of many others sent it ...
 _OFTEN: Final = 5.0  # ... so often
 _LARGE_PART: Final = 0.2  # of what a unit and all lighter ones sent: it does not share the work of many others
+_A_POOL: Final = 10.0  # effective number of those who are no few any more
 _MANY_OTHERS: Final = 25  # a dozen users have a heavy one, or many light ones, now and then
 _DEEP: Final = 2.5  # logarithm to the base 2 of a depth, six, from which more is no evidence
 _RESTLESS: Final = (
@@ -374,13 +375,21 @@ def take_part(counts: IntArray) -> BoolArray:
 
 
 def _dominant(counts: IntArray) -> BoolArray:
-    """The heaviest of those that the effective number leaves out, from the lightest that sends a large part on."""
-    ascending = np.sort(counts)
-    lighter = np.arange(len(counts))
+    """Of the units that the effective number of those who sent several leaves out, the lightest that sends a large
+    part and all heavier ones; none if they make a pool by themselves, which the others may be there to hide.
+    """
+    dominant = np.zeros(len(counts), bool)
+    ascending = np.sort(counts[counts > 1])
+    if not len(ascending):
+        return dominant
+    lighter = np.arange(len(ascending))
     left_out = lighter > int(np.argmax(_diversity(ascending)))
     large = ascending > _LARGE_PART * np.cumsum(ascending)
     found = ascending[left_out & large & (lighter >= _MANY_OTHERS)]
-    dominant: BoolArray = counts >= found[0] if len(found) else np.zeros(len(counts), bool)
+    if len(found):
+        dominant = counts >= found[0]
+        if effective_number(counts[dominant]) >= _A_POOL:
+            dominant[:] = False
     return dominant
 
 

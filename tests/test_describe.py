@@ -153,6 +153,15 @@ def test_who_sends_a_large_part_does_not_speak_for_the_others() -> None:
     assert "1 that sent a large part of it do not share it" in line.explanation
 
 
+@pytest.mark.parametrize("cover", [{f"s{n}": 1 for n in range(200)}, {f"s{n}": 2 for n in range(40)}])
+def test_a_pool_is_not_left_aside_for_being_heavy(cover: dict[str, int]) -> None:
+    """Else strangers, or accounts that hardly send anything, would hide it."""
+    pool = {f"a{n}": 100 for n in range(12)}
+    seen = observed(sent({**pool, **cover}))
+    assert seen.dominant == 0
+    assert np.count_nonzero(seen.counts == 100) == 12
+
+
 def test_a_heavy_one_beside_many_or_among_few_is_a_user_like_others() -> None:
     many = observed(sent({**{f"a{n}": 9 for n in range(30)}, "heavy": 50}))
     assert (len(many.counts), many.dominant) == (31, 0)  # less than a fifth
