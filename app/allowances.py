@@ -6,15 +6,13 @@ from fastapi import APIRouter, Path, Query, Request
 
 from app.errors import DOCUMENTED, NOT_FOUND
 from app.exchange import note
-from app.schemas import AllowanceAnswer, AllowanceList, AllowanceRemoved, AllowanceRequest, Id
+from app.schemas import MAX_KEY, AllowanceAnswer, AllowanceList, AllowanceRemoved, AllowanceRequest, Id
 from app.state import Use
 from models.allowance import new_rule
 
 router = APIRouter(tags=["allow-list"], prefix="/v1/allowances", responses=DOCUMENTED)
 
-_MAX_RULE = 2**63 - 1  # what a database key holds
-
-RuleId = Annotated[int, Path(ge=1, le=_MAX_RULE, examples=[1])]
+RuleId = Annotated[int, Path(ge=1, le=MAX_KEY, examples=[1])]
 Author = Annotated[Id, Query(max_length=128, description="Who takes it back.", examples=["mira"])]
 
 

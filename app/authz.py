@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects import name_of, read_body
-from app.errors import DOCUMENTED
+from app.errors import TO_GATEWAYS
 from app.inquiry import REFUSAL, examine_any, mode_of
 from app.schemas import EXAMPLE_PROMPT
 from app.state import Use
@@ -39,9 +39,7 @@ _PARTIAL: Final = "x-envoy-auth-partial-body"
     responses={
         200: {"description": "Let it through. The headers x-stillwatch-* are for the operator."},
         403: {"description": "Refuse it; the body is an error in the dialect of the API that was called."},
-        422: DOCUMENTED[422],
-        500: DOCUMENTED[500],
-        503: DOCUMENTED[503],
+        **TO_GATEWAYS,
     },
 )
 @router.api_route("/v1/authz/{rest:path}", methods=_OTHER_METHODS, include_in_schema=False)

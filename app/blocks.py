@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.errors import DOCUMENTED
-from app.schemas import Answer, Id, UtcTime
+from app.schemas import MAX_KEY, Answer, Id, UtcTime
 from app.state import Use
 from models.block import BlockQuery
 from models.match import Ground
@@ -14,8 +14,6 @@ from models.mode import Mode
 from models.view import View
 
 router = APIRouter(tags=["blocks"], responses=DOCUMENTED)
-
-_MOST_NUMBER = 2**63 - 1  # what a database key holds
 
 
 class BlockAnswer(Answer):
@@ -38,7 +36,7 @@ class BlockAnswer(Answer):
 
 
 class BlockList(Answer):
-    """The newest first; `before` the number of the last one, the next page begins."""
+    """The newest first. The next page is asked for with `before`, the number of the last one."""
 
     blocks: list[BlockAnswer]
     limit: int
@@ -52,7 +50,7 @@ async def blocks(
     blocked: Annotated[bool | None, Query(description="Refused (true), or only in mode enforce (false).")] = None,
     since: Annotated[UtcTime | None, Query(description="Included.")] = None,
     until: Annotated[UtcTime | None, Query(description="Excluded.")] = None,
-    before: Annotated[int | None, Query(ge=1, le=_MOST_NUMBER)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_KEY)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> BlockList:
     """The prompts that were refused, or would have been in mode enforce. They show up here a moment later."""

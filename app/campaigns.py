@@ -6,19 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from app.errors import DOCUMENTED, NOT_FOUND
-from app.exchange import note
-from app.schemas import (
-    EXAMPLE_CAMPAIGN,
-    MAX_HITS,
-    MAX_OFFSET,
+from app.campaign_schemas import (
     AccountList,
     CampaignDetail,
     CampaignHead,
     CampaignList,
     CampaignRow,
     History,
-    HitList,
     LabelFilter,
     LabelRequest,
     ModeAnswer,
@@ -26,6 +20,9 @@ from app.schemas import (
     Timeline,
     Verdict,
 )
+from app.errors import DOCUMENTED, NOT_FOUND
+from app.exchange import note
+from app.schemas import EXAMPLE_CAMPAIGN, MAX_HITS, MAX_OFFSET, HitList
 from app.state import Engine, Use
 from models.campaign import Campaign, CampaignLabel, Level
 from models.deadline import in_future

@@ -14,10 +14,8 @@ from pydantic_core import from_json
 
 from models.errors import BadPrompt
 from models.event import MAX_ID_CHARACTERS
-from models.prompt import Prompt
+from models.prompt import SYSTEM_ROLES, USER_ROLES, Prompt
 
-_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
-_USER_ROLES: Final = frozenset({"user", "human"})
 _ESCAPED_SURROGATE: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -52,11 +50,8 @@ def body_of(document: Mapping[str, Any]) -> Body:
         elif isinstance(turns, Sequence):
             for turn in turns:
                 _read_turn(turn, system, user)
-    metadata = document.get("metadata")
-    given = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-    return Body(
-        prompt_of(system, user), name_of(document.get("model")), name_of(document.get("user")) or name_of(given)
-    )
+    sender = name_of(document.get("user")) or name_of(mapping_of(document.get("metadata")).get("user_id"))
+    return Body(prompt_of(system, user), name_of(document.get("model")), sender)
 
 
 def prompt_of(system: Sequence[str], user: Sequence[str]) -> Prompt | None:
@@ -86,9 +81,9 @@ def _read_turn(turn: object, system: list[str], user: list[str]) -> None:
         role = turn.get("role")
         text = "\n".join(_texts(turn.get("content")))
         if text and isinstance(role, str):
-            if role in _SYSTEM_ROLES:
+            if role in SYSTEM_ROLES:
                 system.append(text)
-            elif role in _USER_ROLES:
+            elif role in USER_ROLES:
                 user.append(text)
 
 

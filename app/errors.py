@@ -60,6 +60,10 @@ DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
     500: {"model": ErrorAnswer, "description": "A fault of the server; its log has the request id."},
     503: {"model": ErrorAnswer, "description": "Nothing is published yet; ask again after Retry-After seconds."},
 }
+TO_GATEWAYS: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ErrorAnswer, "description": "Never given: every fault is 503 to a gateway."},
+    503: {"model": ErrorAnswer, "description": "A fault, whatever it is, or nothing is published yet."},
+}
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": ErrorAnswer, "description": "There is nothing of this id."}
 }

@@ -13,9 +13,8 @@ from models.match import Decision, Match
 from models.mode import Mode
 from models.prompt import Prompt
 
-REFUSAL: Final = (
-    "This request was refused by the usage policy."  # shown to whoever sent the prompt: no ids, no scores
-)
+# Shown to whoever sent the prompt: no ids, no scores.
+REFUSAL: Final = "This request was refused by the usage policy."
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Body, Request
 from pydantic import Field
 
 from app.dialects import body_of, mapping_of, name_of
-from app.errors import DOCUMENTED
+from app.errors import TO_GATEWAYS
 from app.inquiry import REFUSAL, examine_any, mode_of
 from app.schemas import EXAMPLE_PROMPT, Answer
 from app.state import Use
 
-router = APIRouter(tags=["gateways"], prefix="/v1/gateways/kgateway", responses=DOCUMENTED)
+router = APIRouter(tags=["gateways"], prefix="/v1/gateways/kgateway", responses=TO_GATEWAYS)
 
 _EXAMPLE: Final = {"body": {"messages": [{"role": "user", "content": EXAMPLE_PROMPT}]}}
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Request
 from pydantic import Field
 
 from app.dialects import name_of, prompt_of
-from app.errors import DOCUMENTED
+from app.errors import TO_GATEWAYS
 from app.exchange import exchange_of
 from app.inquiry import examine_any, mode_of
 from app.schemas import EXAMPLE_PROMPT, MAX_BATCH, Answer
@@ -14,7 +14,7 @@ from app.state import Use
 from models.errors import BadInput
 from models.match import Decision, Match
 
-router = APIRouter(tags=["gateways"], responses=DOCUMENTED)
+router = APIRouter(tags=["gateways"], responses=TO_GATEWAYS)
 
 CATEGORY: Final = "distillation_campaign"
 _STANDARD: Final = (  # clients with strict types want to see these

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Body, Request
 from pydantic import Field
 
 from app.dialects import body_of, mapping_of, name_of, prompt_of
-from app.errors import DOCUMENTED
+from app.errors import TO_GATEWAYS
 from app.inquiry import REFUSAL, examine_any, mode_of
 from app.schemas import EXAMPLE_PROMPT, Answer
 from app.state import Use
 from models.prompt import Prompt
 
-router = APIRouter(tags=["gateways"], responses=DOCUMENTED)
+router = APIRouter(tags=["gateways"], responses=TO_GATEWAYS)
 
 _EXAMPLE: Final = {
     "request": {

@@ -16,14 +16,15 @@ def templates_of(campaign: Campaign) -> list[Template]:
     return [template for each in campaign.strands or (campaign,) for template in (each.template, *each.variants)]
 
 
-def covered_share(template: Template, text: str) -> float:
-    """Share of the template's literal tokens that stand in a 4-gram it has in common with the text (between slots
-    less than four tokens apart, in all that stands there); 0 if the template is too short to tell.
+def covered_share(template: Template, said: Sequence[str]) -> float:
+    """Share of the template's literal tokens that stand in a 4-gram it has in common with what was said (between
+    slots less than four tokens apart, in all that stands there); 0 if the template is too short to tell.
+
+    said: tokens of a text, see `said_in`.
     """
-    said = _words(text)
     known = {size: set(_grams(said, size)) for size in range(1, _GRAM + 1)}
     literal = covered = 0
-    for words in map(_words, _SLOT.split(template.skeleton)):
+    for words in map(said_in, _SLOT.split(template.skeleton)):
         size = min(_GRAM, max(1, len(words)))
         hit = [False] * len(words)
         for start, gram in enumerate(_grams(words, size)):
@@ -34,7 +35,8 @@ def covered_share(template: Template, text: str) -> float:
     return covered / literal if literal >= _GRAM else 0.0
 
 
-def _words(text: str) -> list[str]:
+def said_in(text: str) -> list[str]:
+    """The tokens of a text in its canonical form."""
     return tokens(canonical(text))
 
 

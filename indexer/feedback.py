@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from indexer.coverage import covered_share, templates_of
+from indexer.coverage import covered_share, said_in, templates_of
 from models.allowance import Allowance, AllowanceKind
 from models.campaign import Campaign, CampaignLabel, Label, level_now
 from models.mode import CampaignMode, Mode
@@ -85,9 +85,10 @@ def _explanation(campaign: Campaign, rules: Sequence[Allowance]) -> Allowance | 
     for rule in rules:
         if rule.kind is AllowanceKind.ORGANISATION:
             continue
+        said = said_in(rule.value)
         system = rule.kind is AllowanceKind.SYSTEM_PROMPT
         if all(
-            (template.role == "system" or not system) and covered_share(template, rule.value) >= COVERED
+            (template.role == "system" or not system) and covered_share(template, said) >= COVERED
             for template in templates
         ):
             return rule

@@ -6,7 +6,7 @@ words of the template.
 
 from typing import Final
 
-from indexer.coverage import covered_share, templates_of
+from indexer.coverage import covered_share, said_in, templates_of
 from models.campaign import Campaign
 from models.match import Ground, Nearest
 from models.prompt import Prompt
@@ -20,12 +20,12 @@ _OF_VIEW: Final = {View.WHOLE: Ground.WHOLE, View.RECURRING: Ground.RECURRING, V
 def grounds_of(near: Nearest, campaign: Campaign, prompt: Prompt) -> tuple[Ground, ...]:
     """The grounds on which a prompt counts as the campaign's, in the order of `Ground`.
 
-    near: what the views show of the two. prompt: in canonical form.
+    near: what the views show of the two.
     """
     found = {_OF_VIEW[each.view] for each in near.views if each.similarity >= each.threshold}
     if near.view is View.EXACT:
         found.add(Ground.EXACT)
-    texts = {"user": prompt.user, "system": prompt.system}
-    if any(covered_share(each, texts[each.role]) >= TEMPLATE_SHARE for each in templates_of(campaign)):
+    said = {"user": said_in(prompt.user), "system": said_in(prompt.system)}
+    if any(covered_share(each, said[each.role]) >= TEMPLATE_SHARE for each in templates_of(campaign)):
         found.add(Ground.TEMPLATE)
     return tuple(ground for ground in Ground if ground in found)

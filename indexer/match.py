@@ -91,7 +91,7 @@ class Matcher:
         if decision is not Decision.MATCH:
             return self._answer(decision, mode, p_background, nearest)
         first = self.campaigns[order[0]]
-        grounds = grounds_of(nearest[0], first, prompt.canonical())
+        grounds = grounds_of(nearest[0], first, prompt)
         would_block = verdicts.is_blockable(first) and len(grounds) >= ENOUGH
         return self._answer(decision, mode, p_background, nearest, grounds, would_block)
 

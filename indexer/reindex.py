@@ -34,7 +34,7 @@ from indexer.settings import Detection, Settings
 from indexer.stages import Stages
 from indexer.store import Store
 from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
-from indexer.views import recurring_view, whole_view, words_of
+from indexer.views import ViewTexts, recurring_view, whole_view, words_of
 from models.campaign import Campaign
 from models.errors import GenerationDamaged
 from models.generation import Manifest
@@ -111,18 +111,7 @@ def _build(
     views: list[ViewVectors] = []
     for texts in (recurring, system, whole):
         with stages.stage(f"cluster {texts.view} text"):
-            labels = cluster(
-                vectors[texts.view],
-                texts.weights,
-                min_cluster_size=detection.min_cluster_size,
-                min_samples=detection.min_samples,
-                neighbours=detection.neighbours,
-                ceiling=chord(ceilings[texts.view]),
-                resolution=chord(detection.same_text),
-            )
-            if texts.view is not View.WHOLE:
-                labels = join_templates(texts, labels)
-            views.append(ViewVectors(texts, vectors[texts.view], labels))
+            views.append(_clustered(texts, vectors[texts.view], ceilings[texts.view], detection))
     with stages.stage("combine groups"):
         found = [Clustered(each.texts, each.labels) for each in views]
         least = detection.min_units, detection.min_events
@@ -177,6 +166,20 @@ def _build(
             )
         )
     return _report(manifest, published=True, encoded=encoded, groups=len(groups), stages=stages)
+
+
+def _clustered(texts: ViewTexts, vectors: FloatArray, ceiling: float, detection: Detection) -> ViewVectors:
+    """Clusters of one view; templates that share their words are one, except in whole texts."""
+    labels = cluster(
+        vectors,
+        texts.weights,
+        min_cluster_size=detection.min_cluster_size,
+        min_samples=detection.min_samples,
+        neighbours=detection.neighbours,
+        ceiling=chord(ceiling),
+        resolution=chord(detection.same_text),
+    )
+    return ViewVectors(texts, vectors, labels if texts.view is View.WHOLE else join_templates(texts, labels))
 
 
 def _ceilings(encoder: Encoder, cache: VectorCache, detection: Detection) -> dict[View, float]:

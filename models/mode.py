@@ -14,16 +14,6 @@ class Mode(StrEnum):
     AUDIT = "audit"
     ENFORCE = "enforce"
 
-    @property
-    def rank(self) -> int:
-        """0 for off, 1 for audit, 2 for enforce."""
-        return list(Mode).index(self)
-
-
-def least(first: Mode, *others: Mode | None) -> Mode:
-    """The one that goes least far; None has no say."""
-    return min((first, *(each for each in others if each is not None)), key=lambda mode: mode.rank)
-
 
 @dataclass(frozen=True, slots=True)
 class CampaignMode:

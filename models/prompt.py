@@ -7,8 +7,8 @@ from typing import Any, Final
 from models.errors import BadPrompt
 from models.text import canonical, fingerprint
 
-_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
-_USER_ROLES: Final = frozenset({"user", "human"})
+SYSTEM_ROLES: Final = frozenset({"system", "developer"})
+USER_ROLES: Final = frozenset({"user", "human"})
 # Words of others (the model, a tool) in the conversation: they say nothing about what the sender wrote.
 _OTHER_ROLES: Final = frozenset({"assistant", "ai", "model", "tool", "function"})
 
@@ -52,10 +52,10 @@ def prompt_from_messages(messages: Sequence[Any]) -> Prompt:
             raise BadPrompt(f"messages[{position}].role is {type(role).__name__}, not text")
         if role in _OTHER_ROLES:
             continue
-        if role not in _SYSTEM_ROLES | _USER_ROLES:
+        if role not in SYSTEM_ROLES | USER_ROLES:
             raise BadPrompt(f"messages[{position}].role is {role[:32]!r}; known are system, user, assistant, tool")
         text = _content_text(message.get("content"), position)
-        texts["system" if role in _SYSTEM_ROLES else "user"].append(text)
+        texts["system" if role in SYSTEM_ROLES else "user"].append(text)
     return Prompt("\n\n".join(texts["system"]), "\n\n".join(texts["user"]))
 
 

@@ -325,3 +325,9 @@ def make_app(
 def client_of(app: FastAPI) -> httpx.AsyncClient:
     """A client that speaks ASGI to the application, errors included."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://stillwatch")
+
+
+async def label(api: httpx.AsyncClient, campaign_id: str, name: str) -> None:
+    """Record a label, as an analyst does."""
+    answer = await api.put(f"/v1/campaigns/{campaign_id}/label", json={"label": name, "author": "mira"})
+    assert answer.status_code == 200

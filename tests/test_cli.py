@@ -86,6 +86,9 @@ def test_reports_read_the_published_generation(tmp_path: Path) -> None:
     status, out, _ = run(tmp_path, "campaign", only["campaign_id"])
     assert status == 0
     assert all(word in out for word in ("Evidence", "depth", "Slots", "Timeline", "History", "born"))
+    status, out, _ = run(tmp_path, "mode", only["campaign_id"], "audit", "--author", "ann", "--json")
+    said = json.loads(out)
+    assert (status, said["campaign_id"], said["mode"], said["author"]) == (0, only["campaign_id"], "audit", "ann")
     status, out, _ = run(tmp_path, "status", "--json")
     assert (json.loads(out)["health"], json.loads(out)["campaigns"]) == ("ok", 1)
 

@@ -153,13 +153,23 @@ def test_who_sends_a_large_part_does_not_speak_for_the_others() -> None:
     assert "1 that sent a large part of it do not share it" in line.explanation
 
 
-@pytest.mark.parametrize("cover", [{f"s{n}": 1 for n in range(200)}, {f"s{n}": 2 for n in range(40)}])
-def test_a_pool_is_not_left_aside_for_being_heavy(cover: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "each", "strangers", "times"),
+    [(12, 100, 200, 1), (12, 100, 40, 2), (40, 25, 60, 1), (12, 200, 26, 1), (40, 100, 60, 3)],
+)
+def test_a_pool_is_not_left_aside_for_being_heavy(size: int, each: int, strangers: int, times: int) -> None:
     """Else strangers, or accounts that hardly send anything, would hide it."""
-    pool = {f"a{n}": 100 for n in range(12)}
+    pool, cover = {f"a{n}": each for n in range(size)}, {f"s{n}": times for n in range(strangers)}
     seen = observed(sent({**pool, **cover}))
     assert seen.dominant == 0
-    assert np.count_nonzero(seen.counts == 100) == 12
+    assert np.count_nonzero(seen.counts == each) == size
+
+
+@pytest.mark.parametrize("heavy", [{"boss": 300}, {"boss": 300, "clerk": 300}])
+def test_strangers_do_not_shield_who_sends_a_large_part(heavy: dict[str, int]) -> None:
+    pool = {f"a{n}": 25 for n in range(40)}
+    seen = observed(sent({**pool, **heavy, **{f"s{n}": 1 for n in range(250)}}))
+    assert (seen.counts.tolist(), seen.passers_by, seen.dominant) == ([25] * 40, 250, len(heavy))
 
 
 def test_a_heavy_one_beside_many_or_among_few_is_a_user_like_others() -> None:

@@ -11,10 +11,11 @@ from tiny_encoder import TinyEncoder
 from traffic import NOW, TEMPLATE, background_rows, campaign_rows, run_reindex, settings_of, store_rows
 
 from indexer import engine as engine_module
+from indexer.coverage import covered_share, said_in
 from indexer.encode import Encoder
 from indexer.engine import Engine
 from indexer.export import assignments
-from indexer.feedback import allowed_campaigns, covered_share, labels_now
+from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import open_current
 from indexer.store import Store
 from models.allowance import Allowance, AllowanceKind
@@ -47,7 +48,7 @@ def test_words_of_his_own_beside_a_public_prompt_let_nobody_through() -> None:
     public = rule(AllowanceKind.TEMPLATE, PUBLIC)
     own = "Write down every step of your thinking before you answer, then grade the answer from one to ten."
     hostile = with_skeleton(f"{CAMPAIGN.template.skeleton} {own}")
-    assert 0.3 < covered_share(hostile.template, PUBLIC) < 0.9
+    assert 0.3 < covered_share(hostile.template, said_in(PUBLIC)) < 0.9
     assert allowed_campaigns([hostile], [public]) == {}
     shuffled = with_skeleton(" ".join(sorted(CAMPAIGN.template.skeleton.split())))
     assert allowed_campaigns([shuffled], [public]) == {}
@@ -62,7 +63,7 @@ def test_words_of_his_own_beside_a_public_prompt_let_nobody_through() -> None:
 
 @pytest.mark.parametrize("skeleton", ["", "{1}", "as a {1}"])
 def test_a_template_too_short_to_tell_is_not_explained(skeleton: str) -> None:
-    assert covered_share(with_skeleton(skeleton).template, PUBLIC) == 0.0
+    assert covered_share(with_skeleton(skeleton).template, said_in(PUBLIC)) == 0.0
 
 
 def test_a_system_prompt_explains_only_what_stands_in_the_system_prompt() -> None:
