@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from indexer.calibration import PRIOR, WIDE_UNITS, Calibration, q_values
 from indexer.evidence import Background, Observation, effective_number, measures
 from models.campaign import Evidence, EvidenceKind, Level
+from models.view import View
 
 IntArray = NDArray[np.int64]
+DoubleArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 LIKELY: Final = 0.85  # score
 STRONG: Final = 0.95
-LIKELY_RATE: Final = 0.06  # false discoveries among the groups of a generation
-NARROW_RATE: Final = (
-    0.002  # ... for a group of fewer than WIDE_UNITS: a dozen users look like anything now and then
-)
+FIRST_RATE: Final = 0.02  # chance of any alarm among groups that are all benign
+LIKELY_RATE: Final = 0.06  # false discoveries among the groups of a generation, where it has any alarm at all
+NARROW_RATE: Final = 0.002  # ... for a group that looks like anything now and then, see `most_rate`
 STRONG_RATE: Final = 0.001
 MIN_ALARM_UNITS: Final = 10  # effective number
 _ROUNDING: Final = 1e-9
@@ -55,11 +57,14 @@ def judge(groups: Sequence[Observation], background: Background, calibration: Ca
     tested = np.array([is_wide_and_deep(seen.counts) for seen in groups], bool)
     rates = np.ones(len(groups))
     rates[tested] = q_values(np.asarray(p_values)[tested])
+    alarmed = alarms(
+        [score_of(total) for total in sums], rates, [most_rate(len(seen.counts), seen.views) for seen in groups]
+    )
     return [
         Verdict(
-            score=(score := score_of(sums[place])),
-            level=_level(score, float(rates[place]), len(seen.counts), evidence[place])
-            if tested[place]
+            score=score_of(sums[place]),
+            level=_level(score_of(sums[place]), float(rates[place]), evidence[place])
+            if alarmed[place]
             else Level.WATCH,
             capability=seen.aim.capability,
             evidence=evidence[place],
@@ -103,14 +108,30 @@ def _evidence(seen: Observation, background: Background, calibration: Calibratio
     )
 
 
-def is_alarm(score: float, rate: float, units: int) -> bool:
-    """Whether a group of this score, false discovery rate and width is alarmed, if it can be a campaign at all."""
-    return score >= LIKELY and rate <= (LIKELY_RATE if units >= WIDE_UNITS else NARROW_RATE)
+def most_rate(units: int, views: Sequence[View]) -> float:
+    """False discovery rate up to which a group of so many units that these views found is alarmed.
+
+    A dozen users look like anything now and then. And who shares no words but only meets may be people who paste
+    what goes round: that they meet is why they are a group, so the rest of the evidence has to carry it.
+    """
+    return LIKELY_RATE if units >= WIDE_UNITS and set(views) != {View.MEETINGS} else NARROW_RATE
 
 
-def _level(score: float, rate: float, units: int, evidence: Sequence[Evidence]) -> Level:
-    if not is_alarm(score, rate, units):
-        return Level.WATCH
+def alarms(scores: Sequence[float], rates: DoubleArray, most: Sequence[float]) -> BoolArray:
+    """Which groups of a generation are alarmed, (groups,), by their scores, false discovery rates (1 for those
+    that cannot be a campaign at all) and the `most_rate` of each.
+
+    None is where even the least rate is above FIRST_RATE: among groups that are all benign every alarm is false,
+    and the least rate is the chance of one (Simes, 1986). Traffic without a campaign is what most providers have
+    on most days; it is owed more than the share of false alarms among true ones.
+    """
+    if rates.min(initial=1.0) > FIRST_RATE:
+        return np.zeros(len(rates), bool)
+    alarmed: BoolArray = (np.asarray(scores) >= LIKELY) & (rates <= np.asarray(most))
+    return alarmed
+
+
+def _level(score: float, rate: float, evidence: Sequence[Evidence]) -> Level:
     speaking = {kind: sum(each.weight for each in evidence if each.kind is kind) for kind in EvidenceKind}
     if score >= STRONG and rate <= STRONG_RATE and min(speaking.values()) > 0:
         return Level.STRONG

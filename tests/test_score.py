@@ -24,7 +24,19 @@ from indexer.evidence import (
 )
 from indexer.replication import NO_ITEMS, Replication
 from indexer.rhythm import Rhythm, Sessions, rhythm, sessions
-from indexer.score import LIKELY, MIN_ALARM_DEPTH, MIN_ALARM_UNITS, STRONG, Verdict, is_wide_and_deep, judge
+from indexer.score import (
+    LIKELY,
+    LIKELY_RATE,
+    MIN_ALARM_DEPTH,
+    MIN_ALARM_UNITS,
+    NARROW_RATE,
+    STRONG,
+    Verdict,
+    alarms,
+    is_wide_and_deep,
+    judge,
+    most_rate,
+)
 from models.campaign import Evidence, EvidenceKind, Level, Template
 from models.view import View
 
@@ -358,6 +370,58 @@ def test_the_more_groups_are_tested_the_surer_each_must_be() -> None:
     assert alone.p_value == among.p_value
     assert among.false_discovery == pytest.approx(min(1.0, 100 * alone.false_discovery))
     assert alone.score == among.score
+
+
+@pytest.mark.parametrize(
+    ("rates", "alarmed"),
+    [
+        (
+            [0.05, 0.03, 1.0],
+            [False, False, False],
+        ),  # perhaps all are benign
+        ([0.05, 0.02, 1.0], [True, True, False]),
+        ([0.05, 0.07, 0.001], [True, False, True]),
+        ([1.0, 1.0, 1.0], [False, False, False]),
+    ],
+)
+def test_the_first_alarm_must_be_rarer_than_the_next(rates: list[float], alarmed: list[bool]) -> None:
+    assert alarms([0.9] * 3, np.array(rates), [0.06] * 3).tolist() == alarmed
+
+
+def test_an_alarm_needs_a_score_and_the_rate_of_its_like() -> None:
+    rates = np.array([0.001, 0.001, 0.01, 0.01])
+    assert alarms([0.84, 0.85, 0.99, 0.99], rates, [0.06, 0.06, 0.06, 0.002]).tolist() == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert alarms([], np.zeros(0), []).tolist() == []
+
+
+def test_few_units_and_mere_meetings_need_a_rate_thirty_times_as_low() -> None:
+    assert most_rate(25, (View.WHOLE,)) == LIKELY_RATE
+    assert most_rate(24, (View.WHOLE,)) == NARROW_RATE == LIKELY_RATE / 30
+    assert most_rate(300, (View.MEETINGS,)) == NARROW_RATE
+    assert most_rate(300, (View.RECURRING, View.MEETINGS)) == LIKELY_RATE
+
+
+def test_people_who_meet_over_what_goes_round_are_only_watched() -> None:
+    """As a simulated world had them: ordinary, but for a restless few and that they meet."""
+    pool = group(
+        counts=np.r_[np.full(60, 2), np.full(20, 5), np.full(8, 40)],
+        rhythm=Rhythm(0.03, 330),
+        sessions=Sessions(0.3, 330),
+        dedication=np.full(88, 0.5),
+        template=template(""),
+        aim=Aim("", None),
+        views=(View.MEETINGS,),
+    )
+    certain = [group()] * 9  # campaigns, beside which a rate is easily low
+    with_words = replace(pool, views=(View.MEETINGS, View.RECURRING))
+    *_, met, wrote = judge([*certain, pool, with_words], BACKGROUND, load_calibration())
+    assert met.score == pytest.approx(wrote.score)
+    assert (met.level, wrote.level) == (Level.WATCH, Level.LIKELY), (wrote.score, wrote.false_discovery)
 
 
 @settings(deadline=None)

@@ -47,7 +47,7 @@ from indexer.cluster import cluster  # noqa: E402
 from indexer.encode import load_encoder  # noqa: E402
 from indexer.evidence import take_part  # noqa: E402
 from indexer.sample import Texts, load_texts  # noqa: E402
-from indexer.score import is_alarm, is_wide_and_deep, score_of  # noqa: E402
+from indexer.score import alarms, is_wide_and_deep, most_rate, score_of  # noqa: E402
 from indexer.settings import Settings, load_settings  # noqa: E402
 from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
@@ -285,14 +285,11 @@ def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int
     units = [counts[take_part(counts)] for counts in map(_events_of_units, campaigns)]
     tested = [place for place, counts in enumerate(units) if is_wide_and_deep(counts)]
     totals = [sum(line.weight for line in campaigns[place].evidence if line.name != name) for place in tested]
-    rates = q_values(
-        [calibration.p_value(total, len(units[place])) for place, total in zip(tested, totals, strict=True)]
-    )
-    return {
-        place
-        for place, total, rate in zip(tested, totals, rates, strict=True)
-        if is_alarm(score_of(total), float(rate), len(units[place]))
-    }
+    widths = [len(units[place]) for place in tested]
+    rates = q_values([calibration.p_value(total, width) for total, width in zip(totals, widths, strict=True)])
+    most = [most_rate(width, campaigns[place].views) for width, place in zip(widths, tested, strict=True)]
+    alarmed = alarms([score_of(total) for total in totals], rates, most)
+    return {place for place, alarm in zip(tested, alarmed, strict=True) if alarm}
 
 
 def main() -> int:
