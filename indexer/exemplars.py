@@ -110,20 +110,27 @@ def own_similarities(vectors: FloatArray, exemplars: IntArray) -> FloatArray:
     return best
 
 
+def least_cosines(exemplars: ViewExemplars, campaigns: int) -> FloatArray:
+    """Threshold of each campaign in the view, (campaigns,) float32; infinite where it has none."""
+    needed = np.full(campaigns, np.inf, np.float32)
+    for campaign, each in exemplars.thresholds.items():
+        needed[campaign] = each.threshold
+    return needed
+
+
 def margins(
-    nearest: dict[View, FloatArray], exemplars: Sequence[ViewExemplars], campaigns: int
+    nearest: Sequence[FloatArray], needed: Sequence[FloatArray], rows: int, campaigns: int
 ) -> tuple[FloatArray, IntArray]:
-    """Greatest margin (cosine minus threshold) of each row to each campaign over the views, and which view
-    of `exemplars` gave it: both (rows, campaigns). The margin is -2 where no view can tell.
+    """Greatest margin (cosine minus threshold) of each row to each campaign over the views, and the place of the
+    view that gave it, the first of equals: both (rows, campaigns). The margin is -2 where no view can tell.
+
+    nearest: for each view the cosines, (rows, campaigns), -1 where it shows nothing. needed: its `least_cosines`.
     """
-    rows = len(next(iter(nearest.values()))) if nearest else 0
     best = np.full((rows, campaigns), -2.0, np.float32)
     view = np.zeros((rows, campaigns), np.int64)
-    for place, each in enumerate(exemplars):
-        for campaign, needed in each.thresholds.items():
-            cosine = nearest[each.view][:, campaign]
-            margin = np.where(cosine > -1, cosine - needed.threshold, -2.0)
-            better = margin > best[:, campaign]
-            best[better, campaign] = margin[better]
-            view[better, campaign] = place
+    for place, (cosines, least) in enumerate(zip(nearest, needed, strict=True)):
+        margin = np.where((cosines > -1) & np.isfinite(least), cosines - least, np.float32(-2.0))
+        better = margin > best
+        best[better] = margin[better]
+        view[better] = place
     return best, view

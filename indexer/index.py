@@ -28,15 +28,19 @@ class VectorIndex:
         self._index = index
 
     @classmethod
-    def build(cls, vectors: FloatArray, exact_limit: int = EXACT_LIMIT) -> "VectorIndex":
-        """Index of unit rows, shape (n, d), float32: exact up to `exact_limit` rows, then inverted lists."""
+    def build(
+        cls, vectors: FloatArray, exact_limit: int = EXACT_LIMIT, lists_per_root: int = _LISTS_PER_ROOT
+    ) -> "VectorIndex":
+        """Index of unit rows, shape (n, d), float32: exact up to `exact_limit` rows, then inverted lists, so many
+        for each unit of the square root of n.
+        """
         count, dimension = vectors.shape
         rows = np.ascontiguousarray(vectors, np.float32)
         flat: Any = faiss.IndexFlatIP(dimension)
         if count <= exact_limit:
             flat.add(rows)
             return cls(flat)
-        lists = int(_LISTS_PER_ROOT * count**0.5)
+        lists = int(lists_per_root * count**0.5)
         inverted: Any = faiss.IndexIVFFlat(flat, dimension, lists, faiss.METRIC_INNER_PRODUCT)
         inverted.cp.seed = _TRAINING_SEED
         inverted.nprobe = _PROBED_LISTS

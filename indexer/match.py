@@ -3,7 +3,7 @@
 Everything needed lies in memory; no database is asked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from indexer import layout
 from indexer.confidence import Confidence
 from indexer.encode import Encoder, FloatArray
-from indexer.exemplars import ViewExemplars, margins, nearest_by_campaign
+from indexer.exemplars import ViewExemplars, margins
 from indexer.feedback import Verdicts
 from indexer.generation import Generation
 from indexer.grams import HotGrams
 from indexer.grounds import ENOUGH, grounds_of
 from indexer.recurring import recurring_text
+from indexer.shortlist import Shortlist
 from indexer.sketch import SketchedEncoder
 from models.campaign import Campaign
 from models.generation import Manifest
@@ -73,6 +74,7 @@ class Matcher:
             for view in (View.RECURRING, View.SYSTEM)
         }
         self._exemplars = tuple(self._read(generation, view) for view in self._encoders)
+        self._shortlists = tuple(Shortlist(each, len(self.campaigns)) for each in self._exemplars)
         self.confidence = Confidence.of(np.asarray(generation.array(layout.BACKGROUND), np.float32))
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         fingerprints = np.ascontiguousarray(generation.array(layout.FINGERPRINTS))
@@ -104,10 +106,12 @@ class Matcher:
             View.RECURRING: _some(recurring_text(form.user, self._hot[View.RECURRING])),
             View.SYSTEM: _some(recurring_text(form.system, self._hot[View.SYSTEM])),
         }
-        near = {each.view: self._nearest_of(each, texts[each.view], count) for each in self._exemplars}
-        margin, view = margins(near, self._exemplars, count)
-        cosines = np.stack([near[each.view][0] for each in self._exemplars])
-        return Finding(margin[0], cosines.astype(np.float32), view[0], self._member(form.fingerprint()))
+        vectors = [self._encoders[each.view].encode(texts[each.view]) for each in self._exemplars]
+        both = list(zip(self._shortlists, vectors, strict=True))
+        worth = np.logical_or.reduce([each.worth(queries) for each, queries in both])
+        near = [each.nearest(queries, worth)[None] for each, queries in both]
+        margin, view = margins(near, [each.needed for each in self._shortlists], 1, count)
+        return Finding(margin[0], np.concatenate(near), view[0], self._member(form.fingerprint()))
 
     def similarity_to(self, prompt: Prompt, campaign: int) -> float:
         """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
@@ -115,14 +119,6 @@ class Matcher:
         """
         finding = self.examine(prompt)
         return self._similarity(finding, campaign) if finding.margin[campaign] > -2 else _EXACT_COSINE
-
-    def _nearest_of(self, exemplars: ViewExemplars, texts: Sequence[str], campaigns: int) -> FloatArray:
-        if not texts or not len(exemplars.owners):
-            return np.full((1, campaigns), -1.0, np.float32)
-        vectors = self._encoders[exemplars.view].encode(texts)
-        near = nearest_by_campaign(vectors, exemplars.vectors, exemplars.owners, campaigns)
-        best: FloatArray = near.max(axis=0, keepdims=True)
-        return best
 
     def _order(self, finding: Finding, verdicts: Verdicts) -> list[int]:
         """Campaigns by what a gateway should hear of first: a confirmed one that the prompt is typical of, so that

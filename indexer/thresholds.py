@@ -11,6 +11,7 @@ from indexer.encode import FloatArray
 from indexer.exemplars import (
     ViewExemplars,
     choose_exemplars,
+    least_cosines,
     margins,
     nearest_by_campaign,
     own_similarities,
@@ -105,8 +106,9 @@ def _nearest(view: ViewVectors, exemplars: ViewExemplars, prompts: IntArray, gro
 def _all_margins(
     views: Sequence[ViewVectors], exemplars: Sequence[ViewExemplars], prompts: IntArray, groups: int
 ) -> FloatArray:
-    near = {each.view: _nearest(view, each, prompts, groups) for view, each in zip(views, exemplars, strict=True)}
-    return margins(near, exemplars, groups)[0]
+    near = [_nearest(view, each, prompts, groups) for view, each in zip(views, exemplars, strict=True)]
+    needed = [least_cosines(each, groups) for each in exemplars]
+    return margins(near, needed, len(prompts), groups)[0]
 
 
 def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:

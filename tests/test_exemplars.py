@@ -10,6 +10,7 @@ from indexer.exemplars import (
     FALSE_POSITIVE_RATE,
     ViewExemplars,
     choose_exemplars,
+    least_cosines,
     margins,
     nearest_by_campaign,
     own_similarities,
@@ -165,15 +166,49 @@ def exemplars_of(view: View, **thresholds: float) -> ViewExemplars:
 
 def test_the_best_margin_over_the_views_and_the_view_that_gave_it() -> None:
     views = [exemplars_of(View.RECURRING, c0=0.5, c1=0.75), exemplars_of(View.WHOLE, c0=0.25)]
-    near = {
-        View.RECURRING: np.array([[0.75, 0.5, 1.0], [-1.0, -1.0, -1.0], [0.5, 1.0, 1.0]], np.float32),
-        View.WHOLE: np.array([[0.375, 1.0, 1.0], [0.5, 1.0, 1.0], [-1.0, -1.0, 1.0]], np.float32),
-    }
-    best, view = margins(near, views, 3)
+    near = [
+        np.array([[0.75, 0.5, 1.0], [-1.0, -1.0, -1.0], [0.5, 1.0, 1.0]], np.float32),
+        np.array([[0.375, 1.0, 1.0], [0.5, 1.0, 1.0], [-1.0, -1.0, 1.0]], np.float32),
+    ]
+    best, view = margins(near, [least_cosines(each, 3) for each in views], 3, 3)
     assert best.tolist() == [[0.25, -0.25, -2.0], [0.25, -2.0, -2.0], [0.0, 0.25, -2.0]]
     assert view.tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, 0]]
 
 
 def test_margins_without_views() -> None:
-    best, view = margins({}, [], 2)
-    assert (best.shape, view.shape) == ((0, 2), (0, 2))
+    best, view = margins([], [], 3, 2)
+    assert best.tolist() == [[-2.0, -2.0]] * 3
+    assert view.shape == (3, 2)
+
+
+def test_a_campaign_without_a_threshold_can_be_reached_by_nothing() -> None:
+    assert least_cosines(exemplars_of(View.WHOLE, c1=0.25), 3).tolist() == [np.inf, 0.25, np.inf]
+
+
+def margins_by_loop(
+    nearest: list[FloatArray], views: list[ViewExemplars], rows: int, campaigns: int
+) -> tuple[FloatArray, FloatArray]:
+    best, view = np.full((rows, campaigns), -2.0, np.float32), np.zeros((rows, campaigns), np.int64)
+    for row, campaign in np.ndindex(rows, campaigns):
+        for place, each in enumerate(views):
+            cosine = nearest[place][row, campaign]
+            if campaign in each.thresholds and cosine > -1:
+                margin = cosine - np.float32(each.thresholds[campaign].threshold)
+                if margin > best[row, campaign]:
+                    best[row, campaign], view[row, campaign] = margin, place
+    return best, view
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 4), st.integers(1, 5), st.integers(0, 999))
+def test_margins_equal_a_loop(rows: int, campaigns: int, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    names = [[f"c{number}" for number in range(campaigns) if dice.random() < 0.7] for _ in range(3)]
+    views = [
+        exemplars_of(view, **{name: float(dice.uniform(-1, 1)) for name in chosen})
+        for view, chosen in zip((View.WHOLE, View.RECURRING, View.SYSTEM), names, strict=True)
+    ]
+    near = [np.round(dice.uniform(-1, 1, (rows, campaigns)), 1).astype(np.float32) for _ in views]
+    found = margins(near, [least_cosines(each, campaigns) for each in views], rows, campaigns)
+    for one, other in zip(found, margins_by_loop(near, views, rows, campaigns), strict=True):
+        assert one.tolist() == other.tolist()

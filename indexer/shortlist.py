@@ -1,0 +1,85 @@
+"""Which of a thousand campaigns one prompt may resemble, so that only their exemplars are compared with it."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encode import FloatArray
+from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
+from indexer.index import VectorIndex
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+EXACT_ROWS: Final = 4_000  # exemplars that are compared one by one in a fraction of a millisecond
+MANY_QUERIES: Final = 8  # windows of one prompt, from which one product with all is the shorter way
+_NEAREST: Final = 512  # exemplars by their margins; a campaign has up to 32
+_LISTS_PER_ROOT: Final = 1
+
+
+class Shortlist:
+    """The exemplars of one view, and where to look among them.
+
+    Where there are more than `exact_rows`, those with the greatest margins are looked up in inverted lists. An
+    inner product can be a margin: of the unit rows (e, -t, sqrt(1 - t^2)) / sqrt 2, for an exemplar e whose
+    campaign needs the cosine t, and (q, 1, 0) / sqrt 2, it is (q.e - t) / 2 (Bachrach et al., 2014).
+    """
+
+    def __init__(self, exemplars: ViewExemplars, campaigns: int, exact_rows: int = EXACT_ROWS) -> None:
+        self.exemplars = exemplars
+        self.needed = least_cosines(exemplars, campaigns)
+        owners = exemplars.owners
+        self._bounds = np.searchsorted(owners, np.arange(campaigns + 1))
+        self._index: VectorIndex | None = None
+        if len(owners) > exact_rows:
+            rows = lifted(exemplars.vectors, np.minimum(1.0, self.needed[owners]))
+            self._index = VectorIndex.build(rows, exact_limit=0, lists_per_root=_LISTS_PER_ROOT)
+
+    @property
+    def campaigns(self) -> int:
+        return len(self.needed)
+
+    def worth(self, queries: FloatArray) -> BoolArray:
+        """The campaigns that the queries (n, d) may reach, (campaigns,): all, if they are few."""
+        if self._index is None or not 0 < len(queries) < MANY_QUERIES:
+            return np.full(self.campaigns, len(queries) > 0)
+        found = self._index.search(lifted_queries(queries), _NEAREST)[1]
+        chosen = np.zeros(self.campaigns, bool)
+        chosen[self.exemplars.owners[found[found >= 0]]] = True
+        return chosen
+
+    def nearest(self, queries: FloatArray, chosen: BoolArray) -> FloatArray:
+        """Greatest cosine of any query (n, d) to each chosen campaign's exemplars, (campaigns,); -1 for the others
+        and for those that have none.
+        """
+        if not len(queries):
+            return np.full(self.campaigns, -1.0, np.float32)
+        vectors, owners = self.exemplars.vectors, self.exemplars.owners
+        if not chosen.all():
+            rows = _ranges(self._bounds[:-1][chosen], self._bounds[1:][chosen])
+            vectors, owners = vectors[rows], owners[rows]
+        best: FloatArray = nearest_by_campaign(queries, vectors, owners, self.campaigns).max(axis=0)
+        return best
+
+
+def lifted(vectors: FloatArray, needed: FloatArray) -> FloatArray:
+    """Unit rows (n, d + 2) of exemplars (n, d), given the cosine in [-1, 1] that each one's campaign needs."""
+    rest = np.sqrt(np.maximum(0.0, 1 - needed**2))
+    rows = np.concatenate([vectors, -needed[:, None], rest[:, None]], axis=1) * np.float32(0.5**0.5)
+    return np.ascontiguousarray(rows, np.float32)
+
+
+def lifted_queries(queries: FloatArray) -> FloatArray:
+    """Unit rows (n, d + 2) whose inner products with `lifted` rows are half the margins."""
+    ends = np.tile(np.array([1.0, 0.0], np.float32), (len(queries), 1))
+    rows = np.concatenate([queries, ends], axis=1) * np.float32(0.5**0.5)
+    return np.ascontiguousarray(rows, np.float32)
+
+
+def _ranges(starts: IntArray, ends: IntArray) -> IntArray:
+    """All numbers from each start up to its end, in their order."""
+    lengths = ends - starts
+    total = np.concatenate([[0], np.cumsum(lengths)])
+    ranges: IntArray = np.arange(total[-1]) + np.repeat(starts - total[:-1], lengths)
+    return ranges

@@ -1,0 +1,98 @@
+"""The shortlist holds what one product with every exemplar would find, and says nothing of what it leaves out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.encode import FloatArray, normalise
+from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
+from indexer.shortlist import MANY_QUERIES, Shortlist, lifted, lifted_queries
+from models.campaign import ViewThreshold
+from models.view import View
+
+CAMPAIGNS, EXEMPLARS, DIMENSION = 200, 16, 48
+
+
+def drawn(dice: np.random.Generator, count: int, dimension: int = DIMENSION) -> FloatArray:
+    return normalise(dice.standard_normal((count, dimension)).astype(np.float32))
+
+
+def exemplars(vectors: FloatArray, owners: list[int], needed: dict[int, float]) -> ViewExemplars:
+    thresholds = {place: ViewThreshold(View.WHOLE, value, 0.0, 10, 0.9) for place, value in needed.items()}
+    rows = np.array(owners, np.int64)
+    return ViewExemplars(View.WHOLE, vectors, rows, np.full(len(rows), -1), thresholds)
+
+
+@pytest.fixture(scope="module")
+def crowded() -> tuple[ViewExemplars, FloatArray]:
+    """Campaigns of a few topics with thresholds of their own, and queries near them or near their topics only."""
+    dice = np.random.default_rng(1)
+    topics = drawn(dice, 20)
+    middles = normalise(topics[dice.integers(0, 20, CAMPAIGNS)] + 0.8 * drawn(dice, CAMPAIGNS))
+    owners = np.repeat(np.arange(CAMPAIGNS), EXEMPLARS)
+    vectors = normalise(middles[owners] + 0.6 * drawn(dice, len(owners)))
+    needed = {place: float(dice.uniform(0.4, 0.95)) for place in range(CAMPAIGNS)}
+    near = middles[dice.integers(0, CAMPAIGNS, 150)] + 0.6 * drawn(dice, 150)
+    queries = normalise(np.concatenate([near, topics[dice.integers(0, 20, 150)] + drawn(dice, 150)]))
+    return exemplars(vectors, owners.tolist(), needed), queries
+
+
+def test_what_is_reached_is_on_the_list(crowded: tuple[ViewExemplars, FloatArray]) -> None:
+    known, queries = crowded
+    short = Shortlist(known, CAMPAIGNS, exact_rows=0)
+    every = nearest_by_campaign(queries, known.vectors, known.owners, CAMPAIGNS) - short.needed
+    lists = np.stack([short.worth(query[None]) for query in queries])
+    assert lists.sum(axis=1).mean() < CAMPAIGNS / 3  # or it would be no short list
+    reached = every >= 0
+    assert reached.sum() > 300
+    assert (lists & reached).sum() >= 0.99 * reached.sum()
+    assert lists[np.arange(len(queries)), every.argmax(axis=1)].mean() >= 0.99
+
+
+def test_the_cosines_of_the_list_are_exact_and_no_others_are_given(
+    crowded: tuple[ViewExemplars, FloatArray],
+) -> None:
+    known, queries = crowded
+    short = Shortlist(known, CAMPAIGNS, exact_rows=0)
+    several = queries[:3]
+    chosen = short.worth(several)
+    expected = nearest_by_campaign(several, known.vectors, known.owners, CAMPAIGNS).max(axis=0)
+    found = short.nearest(several, chosen)
+    np.testing.assert_allclose(found[chosen], expected[chosen], atol=1e-6)
+    assert (found[~chosen] == -1).all()
+
+
+def test_few_exemplars_and_many_windows_are_all_compared(crowded: tuple[ViewExemplars, FloatArray]) -> None:
+    known, queries = crowded
+    assert Shortlist(known, CAMPAIGNS).worth(queries[:1]).all()  # 3,200 exemplars
+    assert Shortlist(known, CAMPAIGNS, exact_rows=0).worth(queries[:MANY_QUERIES]).all()
+
+
+def test_nothing_to_compare() -> None:
+    known = exemplars(np.eye(2, dtype=np.float32), [1, 1], {1: 0.5})
+    none = np.zeros((0, 2), np.float32)
+    short = Shortlist(known, 3)
+    assert short.worth(none).tolist() == [False] * 3
+    assert short.nearest(none, np.ones(3, bool)).tolist() == [-1.0] * 3
+    assert short.nearest(np.eye(2, dtype=np.float32)[:1], np.ones(3, bool)).tolist() == [-1.0, 1.0, -1.0]
+    assert Shortlist(exemplars(none, [], {}), 2).nearest(known.vectors, np.ones(2, bool)).tolist() == [-1.0, -1.0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 9999))
+def test_an_inner_product_of_lifted_rows_is_half_the_margin(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    rows, queries = drawn(dice, 4, 6), drawn(dice, 3, 6)
+    needed = dice.uniform(-1, 1, 4).astype(np.float32)
+    one, other = lifted(rows, needed), lifted_queries(queries)
+    np.testing.assert_allclose(other @ one.T, (queries @ rows.T - needed) / 2, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(other, axis=1), 1, atol=1e-6)
+
+
+def test_an_exemplar_whose_campaign_has_no_threshold_there_is_never_near() -> None:
+    known = exemplars(np.eye(2, dtype=np.float32), [0, 1], {1: 0.5})
+    short = Shortlist(known, 2, exact_rows=0)
+    assert short.needed.tolist() == least_cosines(known, 2).tolist() == [np.inf, 0.5]
+    assert short.worth(np.eye(2, dtype=np.float32)[1:]).tolist() == [True, True]
