@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encode import Encoder, FloatArray, normalise
+from indexer.encode import Encoder
 from indexer.progress import Progress
+from indexer.vectors import FloatArray, normalise
 from models.errors import SpaceMismatch
 from models.space import EmbeddingSpace
 from models.text import fingerprint

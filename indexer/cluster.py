@@ -13,9 +13,9 @@ from hdbscan._hdbscan_linkage import label as single_linkage
 from hdbscan.hdbscan_ import _tree_to_labels
 from numpy.typing import NDArray
 
-from indexer.encode import FloatArray
 from indexer.graph import DISTANCE_FLOOR, Forest, spanning_forest
 from indexer.index import EXACT_LIMIT
+from indexer.vectors import FloatArray
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import beta
 
-from indexer.encode import FloatArray
+from indexer.vectors import FloatArray
 
 FALSE_POSITIVE_RATE: Final = 1e-3  # that a match promises, if there is background enough to promise so little
 _CONFIDENCE: Final = 0.95

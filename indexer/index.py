@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encode import FloatArray
+from indexer.vectors import FloatArray
 from models.errors import GenerationDamaged
 
 IntArray = NDArray[np.int64]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.confidence import Confidence
-from indexer.encode import Encoder, FloatArray
+from indexer.encode import Encoder
 from indexer.exemplars import ViewExemplars, margins
 from indexer.feedback import Verdicts
 from indexer.generation import Generation
@@ -21,6 +21,7 @@ from indexer.grounds import ENOUGH, grounds_of
 from indexer.recurring import recurring_text
 from indexer.shortlist import Shortlist
 from indexer.sketch import SketchedEncoder
+from indexer.vectors import FloatArray
 from models.campaign import Campaign
 from models.generation import Manifest
 from models.match import Decision, Ground, Match, Nearest, ViewSimilarity

@@ -15,7 +15,7 @@ from indexer.cache import VectorCache
 from indexer.campaigns import Earlier, campaigns_of
 from indexer.cluster import cluster
 from indexer.corpus import Corpus, build_corpus
-from indexer.encode import Encoder, FloatArray
+from indexer.encode import Encoder
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HotGrams
@@ -34,6 +34,7 @@ from indexer.settings import Detection, Settings
 from indexer.stages import Stages
 from indexer.store import Store
 from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
+from indexer.vectors import FloatArray
 from indexer.views import ViewTexts, recurring_view, whole_view, words_of
 from models.campaign import Campaign
 from models.errors import GenerationDamaged

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encode import FloatArray
 from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
 from indexer.index import VectorIndex
+from indexer.vectors import FloatArray
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]

@@ -10,8 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from indexer.encode import Encoder, FloatArray, normalise, stored_precision
+from indexer.encode import Encoder
 from indexer.grams import gram_hashes, token_hashes
+from indexer.vectors import FloatArray, normalise, stored_precision
 from models.space import EmbeddingSpace
 
 SKETCH_DIMENSION: Final = 512

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.cluster import NOISE
-from indexer.encode import FloatArray
 from indexer.exemplars import (
     ViewExemplars,
     choose_exemplars,
@@ -20,6 +19,7 @@ from indexer.exemplars import (
 from indexer.groups import UNGROUPED, Groups
 from indexer.settings import Detection
 from indexer.spacing import spaced
+from indexer.vectors import FloatArray
 from indexer.views import ViewTexts
 from models.campaign import ViewThreshold
 from models.view import View

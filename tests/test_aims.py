@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from indexer.aims import EVERYDAY, NO_AIM, Aim, aims_of, examples, sentences
-from indexer.encode import Encoder, FloatArray, load_encoder
+from indexer.encode import Encoder, load_encoder
 from indexer.settings import load_settings
+from indexer.vectors import FloatArray
 
 
 def lead(aim: Aim) -> float:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from indexer.cluster import NOISE, cluster
-from indexer.encode import FloatArray, load_encoder, normalise
+from indexer.encode import load_encoder
 from indexer.graph import chord
 from indexer.sample import Text, Texts, load_texts
 from indexer.settings import load_settings
+from indexer.vectors import FloatArray, normalise
 from models.text import canonical
 
 IntArray = NDArray[np.int64]

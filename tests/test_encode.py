@@ -6,23 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from indexer import encode
-from indexer.encode import (
-    WINDOW_OVERLAP_TOKENS,
-    SentenceEncoder,
-    distilled_static,
-    load_encoder,
-    normalise,
-    stored_precision,
-)
+from indexer.encode import SentenceEncoder, distilled_static, load_encoder
 from indexer.grams import gram_hashes, token_hashes
 from indexer.sample import load_texts
 from indexer.settings import load_settings
 from indexer.sketch import SKETCH_DIMENSION, SketchedEncoder, sketch
+from indexer.static import StaticEncoder
+from indexer.vectors import normalise, stored_precision
+from indexer.windows import OVERLAP_TOKENS
 from models.errors import WeightsUnusable
 from models.text import canonical, tokens
 
+AnyEncoder = SentenceEncoder | StaticEncoder
 WEIGHTS = load_settings(None, os.environ).weights
 FRANCE = "what is the capital of france"
 FILLER = tokens("the river was wide and the old bridge had been closed for repair since early spring")
@@ -30,12 +28,16 @@ FILLER = tokens("the river was wide and the old bridge had been closed for repai
 
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
-    return load_encoder("minilm", WEIGHTS)
+    encoder = load_encoder("minilm", WEIGHTS)
+    assert isinstance(encoder, SentenceEncoder)
+    return encoder
 
 
 @pytest.fixture(scope="module")
-def static() -> SentenceEncoder:
-    return load_encoder("static", WEIGHTS)
+def static() -> StaticEncoder:
+    encoder = load_encoder("static", WEIGHTS)
+    assert isinstance(encoder, StaticEncoder)
+    return encoder
 
 
 def filler(words: int) -> list[str]:
@@ -54,7 +56,7 @@ def test_minilm_gives_known_vectors_without_a_network(
     assert (minilm.space.name, minilm.space.dimension, minilm.space.window) == ("minilm", 384, 256)
 
 
-def test_static_gives_known_cosines(static: SentenceEncoder) -> None:
+def test_static_gives_known_cosines(static: StaticEncoder) -> None:
     """Not known values: the distilled axes may come out mirrored on another machine."""
     (vector,) = static.encode([FRANCE])
     other, far = static.encode(["the capital of france is what", "bake a chocolate cake with my daughter"])
@@ -70,13 +72,13 @@ def test_related_texts_are_nearer_than_unrelated_ones(minilm: SentenceEncoder) -
 
 @pytest.mark.parametrize("tier", ["minilm", "static"])
 def test_vectors_have_length_one_whatever_the_text(tier: str, request: pytest.FixtureRequest) -> None:
-    encoder: SentenceEncoder = request.getfixturevalue(tier)
+    encoder: AnyEncoder = request.getfixturevalue(tier)
     texts = [FRANCE, "", "你好 世界", "привет", "😀", "x" * 5000, "a"]
     np.testing.assert_allclose(np.linalg.norm(encoder.encode(texts), axis=1), 1.0, atol=1e-6)
     assert encoder.encode([]).shape == (0, encoder.space.dimension)
 
 
-def test_an_empty_text_lies_on_the_first_axis_of_the_static_tier(static: SentenceEncoder) -> None:
+def test_an_empty_text_lies_on_the_first_axis_of_the_static_tier(static: StaticEncoder) -> None:
     (vector,) = static.encode([""])
     assert vector[0] == 1.0
     assert not vector[1:].any()
@@ -84,7 +86,7 @@ def test_an_empty_text_lies_on_the_first_axis_of_the_static_tier(static: Sentenc
 
 @pytest.mark.parametrize("tier", ["minilm", "static"])
 def test_windows_cover_every_word_and_overlap(tier: str, request: pytest.FixtureRequest) -> None:
-    encoder: SentenceEncoder = request.getfixturevalue(tier)
+    encoder: AnyEncoder = request.getfixturevalue(tier)
     words = [f"{word}{number}" for number, word in enumerate(filler(700))]
     text = " ".join(words)
     pieces = encoder.windows(text)
@@ -100,13 +102,13 @@ def test_windows_cover_every_word_and_overlap(tier: str, request: pytest.Fixture
 
 @pytest.mark.parametrize("tier", ["minilm", "static"])
 def test_each_window_of_real_text_fits_the_encoder(tier: str, request: pytest.FixtureRequest) -> None:
-    encoder: SentenceEncoder = request.getfixturevalue(tier)
+    encoder: AnyEncoder = request.getfixturevalue(tier)
     text = canonical(" ".join(each.text for each in load_texts().background[:80]))
-    sizes = [len(encoder._token_spans(piece)) for piece in encoder.windows(text)]
+    sizes = [len(encoder.token_spans(piece)) for piece in encoder.windows(text)]
     limit = encoder.space.window - 2
     assert max(sizes) <= limit  # though the half of a word cut in two may read as one token more
     assert min(sizes[:-1]) >= limit - 3
-    assert sizes[-1] > WINDOW_OVERLAP_TOKENS
+    assert sizes[-1] > OVERLAP_TOKENS
 
 
 def test_a_text_that_fits_is_one_window(minilm: SentenceEncoder) -> None:
@@ -127,14 +129,14 @@ def test_cutting_windows_does_not_change_later_vectors(minilm: SentenceEncoder) 
 
 @pytest.mark.parametrize("tier", ["minilm", "static"])
 def test_a_word_two_hundred_words_in_moves_the_vector(tier: str, request: pytest.FixtureRequest) -> None:
-    encoder: SentenceEncoder = request.getfixturevalue(tier)
+    encoder: AnyEncoder = request.getfixturevalue(tier)
     words = filler(230)
     changed = words[:200] + ["chocolate"] + words[201:]
     one, other = encoder.encode([" ".join(words), " ".join(changed)])
     assert not np.array_equal(one, other)
 
 
-def test_static_vectors_do_not_depend_on_the_batch(static: SentenceEncoder) -> None:
+def test_static_vectors_do_not_depend_on_the_batch(static: StaticEncoder) -> None:
     texts = [FRANCE, "", " ".join(filler(240)), "用 python 写", "x", *(f"text {number}" for number in range(1100))]
     together = static.encode(texts)
     np.testing.assert_array_equal(together[:8], np.concatenate([static.encode([text]) for text in texts[:8]]))
@@ -158,16 +160,28 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
         load_encoder("maxilm", tmp_path)
 
 
-def test_a_local_folder_gives_the_same_vectors_in_a_space_of_its_own(
-    static: SentenceEncoder, tmp_path: Path
-) -> None:
+def test_static_vectors_are_those_of_sentence_transformers(static: StaticEncoder, tmp_path: Path) -> None:
+    """Which adds them up in half precision; and a local folder has a space of its own."""
     folder = tmp_path / "house-model"
     shutil.copytree(distilled_static(WEIGHTS), folder)
     own = load_encoder(str(folder), WEIGHTS)
-    np.testing.assert_array_equal(own.encode([FRANCE]), static.encode([FRANCE]))
-    assert own.space.name == "house-model"
-    assert own.space.revision == static.space.revision
-    assert own.space.key != static.space.key
+    texts = [
+        FRANCE,
+        "",
+        "用 python 写 一个 函数",
+        *(canonical(each.text) for each in load_texts().background[:200]),
+    ]
+    pieces = [piece for text in texts for piece in static.windows(text)]
+    assert [piece for text in texts for piece in own.windows(text)] == pieces
+    assert float((own.encode(pieces) * static.encode(pieces)).sum(axis=1).min()) > 0.99999
+    assert (own.space.name, own.space.dimension, own.space.window) == ("house-model", 256, 256)
+    assert own.space.revision != static.space.revision
+
+
+def test_token_vectors_under_another_name_are_refused(tmp_path: Path) -> None:
+    save_file({"weight": np.zeros((2, 3), np.float16)}, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsUnusable, match=r"holds weight, not embedding\.weight"):
+        StaticEncoder.read(tmp_path, "static", "1")
 
 
 def test_a_folder_of_pickled_weights_is_refused_before_they_are_read(tmp_path: Path) -> None:
@@ -185,7 +199,7 @@ def test_distilled_weights_are_not_distilled_again() -> None:
     assert (folder / "model.safetensors").stat().st_mtime_ns == written
 
 
-def test_the_tiers_have_different_spaces(minilm: SentenceEncoder, static: SentenceEncoder) -> None:
+def test_the_tiers_have_different_spaces(minilm: SentenceEncoder, static: StaticEncoder) -> None:
     spaces = [minilm.space, static.space, SketchedEncoder(minilm).space, SketchedEncoder(static).space]
     assert len({space.key for space in spaces}) == 4
     assert all(space.normalised for space in spaces)
@@ -224,14 +238,14 @@ def test_a_sketch_tells_word_order_and_an_empty_text_apart() -> None:
     assert empty[0] == 1.0
 
 
-def test_a_sketched_cosine_is_the_mean_of_both_cosines(static: SentenceEncoder) -> None:
+def test_a_sketched_cosine_is_the_mean_of_both_cosines(static: StaticEncoder) -> None:
     texts = [FRANCE, "what is the capital of spain"]
     one, other = SketchedEncoder(static).encode(texts)
     meaning, words = static.encode(texts), sketch(texts)
     assert float(one @ other) == pytest.approx((meaning[0] @ meaning[1] + words[0] @ words[1]) / 2, abs=1e-3)
 
 
-def test_a_sketched_encoder_cuts_the_same_windows(static: SentenceEncoder) -> None:
+def test_a_sketched_encoder_cuts_the_same_windows(static: StaticEncoder) -> None:
     text = " ".join(filler(700))
     assert SketchedEncoder(static).windows(text) == static.windows(text)
     assert len(tokens(text)) == 700

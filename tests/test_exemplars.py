@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.encode import FloatArray, normalise
 from indexer.exemplars import (
     FALSE_POSITIVE_RATE,
     ViewExemplars,
@@ -16,6 +15,7 @@ from indexer.exemplars import (
     own_similarities,
     threshold,
 )
+from indexer.vectors import FloatArray, normalise
 from models.campaign import ViewThreshold
 from models.view import View
 

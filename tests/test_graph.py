@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from indexer.encode import FloatArray, normalise
 from indexer.graph import DISTANCE_FLOOR, Forest, chord, spanning_forest
+from indexer.vectors import FloatArray, normalise
 
 DoubleArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

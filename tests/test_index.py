@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.encode import FloatArray, normalise
 from indexer.index import VectorIndex, self_neighbours
+from indexer.vectors import FloatArray, normalise
 from models.errors import GenerationDamaged
 
 

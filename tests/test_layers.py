@@ -22,6 +22,7 @@ DOORS = {
     "pyarrow": {"indexer.readers", "indexer.export"},
     "pydantic": {"app"},
     "rich": {"indexer.cli", "indexer.report"},
+    "safetensors": {"indexer.static"},
     "scipy": {
         "indexer.calibration",
         "indexer.confidence",
@@ -43,6 +44,7 @@ DOORS = {
         "indexer.verdicts",
     },
     "starlette": {"app"},
+    "tokenizers": {"indexer.static"},
     "torch": {"indexer.encode"},
     "transformers": {"indexer.encode"},
     "typer": {"indexer.cli", "indexer.report"},
@@ -128,6 +130,17 @@ def test_there_are_no_import_cycles() -> None:
 
 def test_heavy_libraries_have_one_door() -> None:
     assert trespassing(IMPORTS) == []
+
+
+def test_serving_the_static_tier_loads_no_torch() -> None:
+    code = (
+        "import os, sys, app.main, indexer.engine, indexer.search; from indexer.encode import load_encoder; "
+        "from indexer.settings import load_settings; "
+        "load_encoder('static', load_settings(None, os.environ).weights).encode(['some text']); "
+        "print([name for name in ('torch', 'sentence_transformers', 'transformers') if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
 
 
 def test_models_load_nothing_heavy() -> None:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.encode import FloatArray, normalise
 from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
 from indexer.shortlist import MANY_QUERIES, Shortlist, lifted, lifted_queries
+from indexer.vectors import FloatArray, normalise
 from models.campaign import ViewThreshold
 from models.view import View
 

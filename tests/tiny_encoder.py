@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from indexer.encode import FloatArray, normalise, stored_precision
 from indexer.grams import token_hashes
+from indexer.vectors import FloatArray, normalise, stored_precision
 from models.space import EmbeddingSpace
 from models.text import token_spans
 

@@ -1,0 +1,62 @@
+"""The static tier: a text is the mean of its tokens' vectors, which takes a look-up and no network.
+
+The same folder loads as a SentenceTransformer, which gives the same directions; but that is torch, which takes
+seconds to start and longer to call than these few sums, and serving needs none of it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+from indexer.vectors import FloatArray, normalise, stored_precision
+from indexer.windows import windows_of
+from models.errors import WeightsUnusable
+from models.space import EmbeddingSpace
+
+WINDOW_TOKENS: Final = 256  # past a few hundred tokens the mean of any text looks like that of any other
+TOKENIZER: Final = "tokenizer.json"
+WEIGHTS: Final = "model.safetensors"
+_TENSOR: Final = "embedding.weight"
+
+
+class StaticEncoder:
+    """Token vectors (vocabulary, dimension) and their tokenizer. A text has one vector, alone or in a batch."""
+
+    def __init__(self, tokenizer: Tokenizer, vectors: FloatArray, space: EmbeddingSpace) -> None:
+        self._tokenizer = tokenizer
+        self._vectors = vectors
+        self._space = space
+
+    @classmethod
+    def read(cls, folder: Path, name: str, revision: str) -> "StaticEncoder":
+        """Encoder of a folder with a tokenizer and token vectors. Raises WeightsUnusable."""
+        tensors = load_file(folder / WEIGHTS)
+        if _TENSOR not in tensors:
+            raise WeightsUnusable(f"{folder / WEIGHTS} holds {', '.join(tensors) or 'nothing'}, not {_TENSOR}")
+        vectors = tensors[_TENSOR].astype(np.float32)
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        space = EmbeddingSpace(name, revision, vectors.shape[1], "float16", normalised=True, window=WINDOW_TOKENS)
+        return cls(tokenizer, vectors, space)
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._space
+
+    def windows(self, text: str) -> list[str]:
+        return windows_of(text, self._space.window, self.token_spans)
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        sums = np.zeros((len(texts), self._space.dimension), np.float32)
+        for row, tokens in enumerate(self._tokenizer.encode_batch(list(texts), add_special_tokens=False)):
+            sums[row] = self._vectors[tokens.ids].sum(axis=0)
+        return stored_precision(normalise(sums))
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each token in the text."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
