@@ -30,6 +30,8 @@ _BODY: Final = {
     }
 }
 _PARTIAL: Final = "x-envoy-auth-partial-body"
+_TIMEOUT_MS: Final = "x-envoy-expected-rq-timeout-ms"
+_TIMEOUT_DIGITS: Final = 7
 
 
 @router.post(
@@ -56,6 +58,7 @@ async def authorise(rest: Rest, request: Request, use: Use) -> Response:
         mode_of(request.headers.get("x-stillwatch-mode")),
         _account(request) or said.user,
         said.model,
+        _patience_s(request),
     )
     headers = _headers(found, request.headers.get(_PARTIAL) == "true")
     if found is not None and found.block:
@@ -68,6 +71,13 @@ def _account(request: Request) -> str | None:
     named = name_of(request.headers.get("x-account-id"))
     credentials = request.headers.get("authorization") or request.headers.get("x-api-key")
     return named or (f"key-{sha256(credentials.encode()).hexdigest()[:16]}" if credentials else None)
+
+
+def _patience_s(request: Request) -> float | None:
+    """How long Envoy waits for the answer, which it says of itself; None if it does not."""
+    said = request.headers.get(_TIMEOUT_MS, "")
+    sensible = said.isascii() and said.isdecimal() and len(said) <= _TIMEOUT_DIGITS and int(said) > 0
+    return int(said) / 1000 if sensible else None
 
 
 def _headers(found: Match | None, is_partial: bool) -> dict[str, str]:

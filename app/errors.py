@@ -33,6 +33,7 @@ STATUS: Final[Mapping[type[errors.StillwatchError], int]] = MappingProxyType(
         errors.UnknownCampaign: 404,
         errors.UnknownJob: 404,
         errors.NotReady: 503,
+        errors.Overloaded: 503,
         errors.Busy: 409,
         errors.BadSettings: 500,
         errors.GenerationDamaged: 503,
@@ -58,7 +59,10 @@ DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
     413: {"model": ErrorAnswer, "description": "The body or the prompt is too large."},
     422: {"model": ErrorAnswer, "description": "A field is missing, unknown or out of range."},
     500: {"model": ErrorAnswer, "description": "A fault of the server; its log has the request id."},
-    503: {"model": ErrorAnswer, "description": "Nothing is published yet; ask again after Retry-After seconds."},
+    503: {
+        "model": ErrorAnswer,
+        "description": "Not now: nothing is published, or too much waits. See Retry-After.",
+    },
 }
 TO_GATEWAYS: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ErrorAnswer, "description": "Never given: every fault is 503 to a gateway."},

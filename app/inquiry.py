@@ -9,7 +9,7 @@ from fastapi import Request
 from app.exchange import exchange_of, note, route_of
 from app.state import Services
 from models.block import Block
-from models.match import Decision, Match
+from models.match import Decision, Match, Question
 from models.mode import Mode
 from models.prompt import Prompt
 
@@ -20,7 +20,7 @@ REFUSAL: Final = "This request was refused by the usage policy."
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """mode: what is asked for, None if that is not said. account_id, model: as far as the gateway knows. top_k:
-    nearest campaigns to list.
+    nearest campaigns to list. patience_s: how long the gateway waits, None if that is not known.
     """
 
     prompt: Prompt
@@ -28,6 +28,7 @@ class Inquiry:
     account_id: str | None = None
     model: str | None = None
     top_k: int = 1
+    patience_s: float | None = None
 
 
 def mode_of(value: object) -> Mode | None:
@@ -38,8 +39,8 @@ def mode_of(value: object) -> Mode | None:
 async def examine(request: Request, use: Services, inquiry: Inquiry) -> Match:
     """The answer, counted and noted in the log."""
     began = time.perf_counter()
-    mode = inquiry.mode or use.mode
-    found = await use.run_match(use.engine.match, inquiry.prompt, mode, inquiry.top_k)
+    question = Question(inquiry.prompt, inquiry.mode or use.mode, inquiry.top_k)
+    found = await use.match(question, inquiry.patience_s)
     use.metrics.match_seconds.observe(time.perf_counter() - began)
     record(request, use, found, inquiry.account_id, inquiry.model)
     note(
@@ -63,6 +64,7 @@ async def examine_any(
     mode: Mode | None = None,
     account_id: str | None = None,
     model: str | None = None,
+    patience_s: float | None = None,
 ) -> Match | None:
     """`examine` for gateways, which cannot make anything of a refusal: None if they handed over nothing that a
     sender wrote; of a prompt that is too long, both ends are examined.
@@ -71,7 +73,7 @@ async def examine_any(
         use.metrics.unexamined.inc()
         note(request, decision=Decision.UNKNOWN)
         return None
-    inquiry, limit = Inquiry(prompt, mode, account_id, model), use.limits.prompt_chars
+    inquiry, limit = Inquiry(prompt, mode, account_id, model, patience_s=patience_s), use.limits.prompt_chars
     if len(prompt.system) + len(prompt.user) <= limit:
         return await examine(request, use, inquiry)
     found = await examine(request, use, replace(inquiry, prompt=shortened(prompt, limit)))

@@ -30,6 +30,7 @@ class Ledger:
         self._most = most
         self._waiting: deque[Block] = deque()
         self._arrived = anyio.Event()
+        self._writing = anyio.Lock()
 
     def add(self, block: Block) -> bool:
         """Takes a block over; False if too many wait, and it is lost."""
@@ -49,13 +50,14 @@ class Ledger:
 
     async def flush(self) -> bool:
         """Writes all that waits; False if the store does not take it now."""
-        while self._waiting:
-            batch = list(islice(self._waiting, BATCH))
-            try:
-                await self._write(batch)
-            except StillwatchError as error:
-                _log.warning("blocks_wait count=%d reason=%s", len(self._waiting), error)
-                return False
-            for _ in batch:
-                self._waiting.popleft()
-        return True
+        async with self._writing:
+            while self._waiting:
+                batch = list(islice(self._waiting, BATCH))
+                try:
+                    await self._write(batch)
+                except StillwatchError as error:
+                    _log.warning("blocks_wait count=%d reason=%s", len(self._waiting), error)
+                    return False
+                for _ in batch:
+                    self._waiting.popleft()
+            return True

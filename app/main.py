@@ -68,6 +68,7 @@ def create_app(
         async with anyio.create_task_group() as background:
             background.start_soon(_follow_generations, services, poll_s)
             background.start_soon(services.ledger.keep_writing)
+            background.start_soon(services.keep_matching)
             yield
             background.cancel_scope.cancel()
         with anyio.move_on_after(_LAST_WRITE_S):

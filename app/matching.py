@@ -8,7 +8,7 @@ from app.inquiry import Inquiry, examine, record
 from app.schemas import BatchAnswer, BatchRequest, MatchAnswer, MatchItem, MatchRequest
 from app.state import Use
 from models.errors import BadPrompt
-from models.match import Match
+from models.match import Match, Question
 from models.prompt import Prompt
 
 router = APIRouter(tags=["match"], responses=DOCUMENTED)
@@ -27,7 +27,8 @@ async def match(question: MatchRequest, request: Request, use: Use) -> MatchAnsw
 async def match_batch(question: BatchRequest, request: Request, use: Use) -> BatchAnswer:
     """Compare up to 256 prompts, all with the same generation. One bad prompt refuses the batch."""
     prompts = _prompts(question.items)
-    found = await use.run_match(use.engine.match_batch, prompts, question.mode or use.mode, question.top_k)
+    mode = question.mode or use.mode
+    found = await use.match_all([Question(prompt, mode, question.top_k) for prompt in prompts])
     for one, item in zip(found, question.items, strict=True):
         record(request, use, one, item.account_id, item.model)
     note(request, items=len(found), blocked=sum(one.block for one in found))

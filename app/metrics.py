@@ -31,6 +31,9 @@ class Metrics:
             ("mode", "decision", "level", "would_block", "block"),
             registry=registry,
         )
+        self._recalls = Counter(
+            "stillwatch_answers", "Questions by where the answer came from.", ("source",), registry=registry
+        )
         self.unexamined = Counter(
             "stillwatch_unexamined", "Gateways' questions without a text to examine.", registry=registry
         )
@@ -51,6 +54,10 @@ class Metrics:
         level = match.level.value if match.level else "none"
         blocks = (str(match.would_block).lower(), str(match.block).lower())
         self.decisions.labels(match.mode.value, match.decision.value, level, *blocks).inc()
+
+    def count_recall(self, known: bool) -> None:
+        """Count one question, answered from memory or by examining the prompt."""
+        self._recalls.labels("memory" if known else "examined").inc()
 
     def render(self, status: Status) -> bytes:
         """The exposition, with the gauges set from `status`."""

@@ -1,23 +1,22 @@
 """What every endpoint works with: the engine, the jobs, and threads to run them in."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, create_task_group, to_thread
 from fastapi import Depends, Request
 
 from app.ledger import Ledger
+from app.match_queue import MatchQueue
 from app.metrics import Metrics
 from indexer.jobs import Jobs
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
-from models.match import Match
+from models.match import Match, Question
 from models.mode import CampaignMode, Mode
-from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchPage, SearchQuery
 from models.status import Status
@@ -32,8 +31,9 @@ class Engine(Protocol):
     def close(self) -> None: ...
     def refresh(self) -> bool: ...
     def ready(self) -> bool: ...
-    def match(self, prompt: Prompt, mode: Mode, top_k: int) -> Match: ...
-    def match_batch(self, prompts: Sequence[Prompt], mode: Mode, top_k: int) -> list[Match]: ...
+    def admit(self, question: Question) -> None: ...
+    def known_answer(self, question: Question) -> Match | None: ...
+    def match_all(self, questions: Sequence[Question]) -> list[Match]: ...
     def search(self, query: SearchQuery) -> SearchPage: ...
     def campaigns(self) -> tuple[Campaign, ...]: ...
     def campaign(self, campaign_id: str) -> Campaign: ...
@@ -57,14 +57,18 @@ class Limits:
 
     body_bytes: longest body of a request. body_timeout_s: time in which it must have arrived.
     prompt_chars: longest prompt that the engine takes; of a longer one gateways' questions examine both ends.
-    match_threads: matches computed at once. other_threads: everything else, so that a big ingest or a search
-        never stands in the way of a match.
+    match_threads: batches of prompts examined at once. match_batch: prompts of one batch. match_waiting: prompts
+        that may wait. match_patience_s: how long one may, if who asks does not say.
+    other_threads: everything else, so that a big ingest or a search never stands in the way of a match.
     """
 
     body_bytes: int = 8 << 20
     body_timeout_s: float = 30.0
     prompt_chars: int = 1 << 20
-    match_threads: int = max(2, os.cpu_count() or 2)
+    match_threads: int = 1
+    match_batch: int = 32
+    match_waiting: int = 1024
+    match_patience_s: float = 1.0
     other_threads: int = 4
 
 
@@ -72,7 +76,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Services:
-    """One per application. Engine calls go through `run_match` or `run`, never on the event loop."""
+    """One per application. Engine calls that take work go through `match`, `match_all` or `run`: other threads."""
 
     def __init__(
         self, engine: Engine, jobs: Jobs, clock: Callable[[], datetime], limits: Limits, mode: Mode = Mode.AUDIT
@@ -85,12 +89,31 @@ class Services:
         self.mode = mode
         self.metrics = Metrics()
         self.ledger = Ledger(self._keep_blocks)
+        self.queue = MatchQueue(engine.match_all, limits.match_waiting, limits.match_batch)
         self._matching = CapacityLimiter(limits.match_threads)
         self._other = CapacityLimiter(limits.other_threads)
 
-    async def run_match(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-        """Run a match in one of the threads kept for matching."""
-        return await to_thread.run_sync(call, *arguments, limiter=self._matching)
+    async def match(self, question: Question, patience_s: float | None = None) -> Match:
+        """The answer to one question: at once if it is known, else from the queue. Raises PromptTooLarge, NotReady
+        or Overloaded.
+        """
+        self.engine.admit(question)
+        known = self.engine.known_answer(question)
+        self.metrics.count_recall(known is not None)
+        if known is not None:
+            return known
+        patience = self.limits.match_patience_s
+        return await self.queue.ask(question, patience if patience_s is None else min(patience, patience_s))
+
+    async def match_all(self, questions: Sequence[Question]) -> list[Match]:
+        """The answers to a batch, by one generation; beside the queue, so that it holds nobody up for long."""
+        return await self.run(self.engine.match_all, questions)
+
+    async def keep_matching(self) -> None:
+        """Answers what waits, until cancelled."""
+        async with create_task_group() as workers:
+            for _ in range(self.limits.match_threads):
+                workers.start_soon(self.queue.keep_answering, self._matching)
 
     async def run(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run anything else in one of the other threads."""

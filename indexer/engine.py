@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from indexer.answers import Answers
 from indexer.encode import Encoder, load_encoder
-from indexer.feedback import Verdicts, allowed_campaigns, labels_now
+from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
 from indexer.generation import Generation, current_id, first_good
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
@@ -20,7 +21,7 @@ from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
 from models.errors import GenerationDamaged, NotReady, PromptTooLarge, UnknownCampaign
 from models.generation import Manifest
-from models.match import Match
+from models.match import Match, Question
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
@@ -29,6 +30,8 @@ from models.status import Health, Status
 from models.view import View
 
 log = logging.getLogger(__name__)
+
+_Said = tuple[Mapping[str, CampaignLabel], Mapping[str, CampaignMode], Mapping[str, Allowance]]
 
 STALE_AFTER_S: Final = 48 * 3600.0
 NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch reindex`"
@@ -105,6 +108,9 @@ class Engine:
         self._modes: dict[str, CampaignMode] = store.verdicts.modes()
         self._allowed: dict[str, Allowance] = {}
         self._applied: tuple[tuple[Allowance, ...], _Loaded | None] = ((), None)
+        said = (self._labels, self._modes, self._allowed)
+        self._verdicts: tuple[_Said, Verdicts] = (said, verdicts_now(*said, clock()))
+        self._remembered: Answers | None = None
 
     @classmethod
     def open(cls, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> "Engine":
@@ -125,11 +131,19 @@ class Engine:
         serving; without one in memory the newest good one is taken.
         """
         with self._refreshing:
-            self._labels, self._modes = self._store.verdicts.labels(), self._store.verdicts.modes()
+            self._read_verdicts()
             try:
                 return self._refreshed()
             finally:
                 self._apply_rules()
+
+    def _read_verdicts(self) -> None:
+        """Takes over labels and modes that another process stored."""
+        labels, modes = self._store.verdicts.labels(), self._store.verdicts.modes()
+        if labels != self._labels:
+            self._labels = labels
+        if modes != self._modes:
+            self._modes = modes
 
     def _refreshed(self) -> bool:
         name = current_id(self._settings.generations)
@@ -161,16 +175,42 @@ class Engine:
 
     def match(self, prompt: Prompt, mode: Mode = Mode.AUDIT, top_k: int = 5) -> Match:
         """What campaign a prompt resembles. Raises NotReady or PromptTooLarge."""
-        return self.match_batch([prompt], mode, top_k)[0]
+        return self.match_all([Question(prompt, mode, top_k)])[0]
 
-    def match_batch(self, prompts: Sequence[Prompt], mode: Mode = Mode.AUDIT, top_k: int = 5) -> list[Match]:
-        """`match` of each prompt, all by one generation and the same verdicts."""
-        limit = self._settings.max_prompt_chars
-        for size in (len(prompt.system) + len(prompt.user) for prompt in prompts):
-            if size > limit:
-                raise PromptTooLarge(f"the prompt has {size} characters, more than {limit}")
-        matcher, verdicts = self._current().matcher, Verdicts(self._active_labels(), self._modes)
-        return [matcher.match(prompt, mode, top_k, verdicts) for prompt in prompts]
+    def match_all(self, questions: Sequence[Question]) -> list[Match]:
+        """The answer to each question, all by one generation and the same verdicts. Raises NotReady, or
+        PromptTooLarge if one prompt is.
+        """
+        for question in questions:
+            self.admit(question)
+        return self._answers().of(questions)
+
+    def admit(self, question: Question) -> None:
+        """Raises PromptTooLarge if the question is too long to be asked."""
+        size, limit = len(question.prompt.system) + len(question.prompt.user), self._settings.max_prompt_chars
+        if size > limit:
+            raise PromptTooLarge(f"the prompt has {size} characters, more than {limit}")
+
+    def known_answer(self, question: Question) -> Match | None:
+        """The answer to a question that was asked before, at once; None if it takes work. Raises NotReady."""
+        return self._answers().known(question)
+
+    def _answers(self) -> Answers:
+        """The answers of what is loaded and said now."""
+        matcher, verdicts, answers = self._current().matcher, self._verdicts_now(), self._remembered
+        if answers is None or answers.matcher is not matcher or answers.verdicts is not verdicts:
+            self._remembered = answers = Answers(matcher, verdicts)
+        return answers
+
+    def _verdicts_now(self) -> Verdicts:
+        """What analysts said: the same object until anything of it is another, or runs out."""
+        now, said = self._clock(), (self._labels, self._modes, self._allowed)
+        known, verdicts = self._verdicts
+        same = all(one is other for one, other in zip(known, said, strict=True))
+        if not same or (verdicts.until is not None and verdicts.until <= now):
+            verdicts = verdicts_now(*said, now)
+            self._verdicts = (said, verdicts)
+        return verdicts
 
     def search(self, query: SearchQuery) -> SearchPage:
         """Related prompts, nearest first. Raises NotReady or BadPrompt."""
@@ -200,7 +240,7 @@ class Engine:
 
     def labels(self) -> dict[str, CampaignLabel]:
         """The labels by campaign id: those given, run out or not; for others that of an allow-list rule."""
-        return {**self._active_labels(), **self._labels}
+        return {**self._verdicts_now().labels, **self._labels}
 
     def put_label(self, label: CampaignLabel) -> CampaignLabel:
         """Stores a label; the next match call reads it."""
@@ -272,7 +312,3 @@ class Engine:
         if campaign_id not in loaded.places:
             raise UnknownCampaign(f"no campaign {campaign_id} in generation {loaded.matcher.manifest.generation}")
         return loaded.places[campaign_id]
-
-    def _active_labels(self) -> dict[str, CampaignLabel]:
-        """The labels that hold now."""
-        return labels_now(self._labels, self._allowed, self._clock())

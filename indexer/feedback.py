@@ -18,10 +18,13 @@ COVERED: Final = 0.9  # of a campaign's events, or of its template's words, that
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What analysts said that holds now, by campaign id. modes: the most that may be done; enforce for others."""
+    """What analysts said that holds now, by campaign id. modes: the most that may be done; enforce for others.
+    until: when the first of it runs out, None for never.
+    """
 
     labels: Mapping[str, CampaignLabel]
     modes: Mapping[str, CampaignMode]
+    until: datetime | None = None
 
     def label(self, campaign: Campaign) -> Label | None:
         """The label of a campaign, None if it has none."""
@@ -61,6 +64,18 @@ def labels_now(
         if label.label is not Label.IGNORE_UNTIL or (label.until is not None and label.until > now):
             found[name] = label
     return found
+
+
+def verdicts_now(
+    labels: Mapping[str, CampaignLabel],
+    modes: Mapping[str, CampaignMode],
+    allowed: Mapping[str, Allowance],
+    now: datetime,
+) -> Verdicts:
+    """All that holds now. allowed: by campaign id the rule that explains it."""
+    ends = [*(each.until for each in labels.values()), *(each.until for each in allowed.values())]
+    coming = (end for end in ends if end is not None and end > now)
+    return Verdicts(labels_now(labels, allowed, now), modes, min(coming, default=None))
 
 
 def allowed_campaigns(campaigns: Iterable[Campaign], rules: Sequence[Allowance]) -> dict[str, Allowance]:

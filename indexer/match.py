@@ -1,9 +1,9 @@
-"""Which campaign a prompt resembles: the same views, vectors and thresholds as at reindexing, for one prompt.
+"""Which campaign a prompt resembles: the same views, vectors and thresholds as at reindexing.
 
 Everything needed lies in memory; no database is asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,18 +16,18 @@ from indexer.encode import Encoder
 from indexer.exemplars import ViewExemplars, margins
 from indexer.feedback import Verdicts
 from indexer.generation import Generation
-from indexer.grams import HotGrams
+from indexer.grams import HotGrams, token_table
 from indexer.grounds import ENOUGH, grounds_of
-from indexer.recurring import recurring_text
+from indexer.recurring import recurring_texts
 from indexer.shortlist import Shortlist
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
 from models.generation import Manifest
-from models.match import Decision, Ground, Match, Nearest, ViewSimilarity
+from models.match import Decision, Ground, Match, Nearest, Question, ViewSimilarity
 from models.mode import Mode
 from models.prompt import Prompt
-from models.text import FINGERPRINT_BYTES
+from models.text import FINGERPRINT_BYTES, fingerprint
 from models.view import View
 
 IntArray = NDArray[np.int64]
@@ -82,43 +82,61 @@ class Matcher:
         self._fingerprints = fingerprints.view(f"V{FINGERPRINT_BYTES}").ravel()
         self._high = fingerprints[:, :8].copy().view(">u8").ravel()
 
-    def match(self, prompt: Prompt, mode: Mode, top_k: int, verdicts: Verdicts) -> Match:
-        """The answer about one prompt; verdicts come with every call, so what an analyst says counts at once."""
-        if mode is Mode.OFF:
-            return self._answer(Decision.UNKNOWN, mode, 1.0, ())
-        finding = self.examine(prompt)
+    def match(self, questions: Sequence[Question], verdicts: Verdicts) -> list[Match]:
+        """The answer to each question; verdicts come with every call, so what an analyst says counts at once."""
+        asked = [each for each in questions if each.mode is not Mode.OFF]
+        findings = iter(self.examine([each.prompt for each in asked]))
+        return [
+            self._answer(Decision.UNKNOWN, each.mode, 1.0, ())
+            if each.mode is Mode.OFF
+            else self._judge(each, next(findings), verdicts)
+            for each in questions
+        ]
+
+    def _judge(self, question: Question, finding: Finding, verdicts: Verdicts) -> Match:
         order = self._order(finding, verdicts)
         p_background = self._p_background(finding)
         decision = self._decision(finding, order[0], p_background, verdicts) if order else Decision.NONE
-        nearest = tuple(self._describe(finding, place, verdicts) for place in order[:top_k])
+        nearest = tuple(self._describe(finding, place, verdicts) for place in order[: question.top_k])
         if decision is not Decision.MATCH:
-            return self._answer(decision, mode, p_background, nearest)
+            return self._answer(decision, question.mode, p_background, nearest)
         first = self.campaigns[order[0]]
-        grounds = grounds_of(nearest[0], first, prompt)
+        grounds = grounds_of(nearest[0], first, question.prompt)
         would_block = verdicts.is_blockable(first) and len(grounds) >= ENOUGH
-        return self._answer(decision, mode, p_background, nearest, grounds, would_block)
+        return self._answer(decision, question.mode, p_background, nearest, grounds, would_block)
 
-    def examine(self, prompt: Prompt) -> Finding:
-        """Margins of one prompt to every campaign."""
-        form = prompt.canonical()
-        count = len(self.campaigns)
+    def examine(self, prompts: Sequence[Prompt]) -> list[Finding]:
+        """Margins of each prompt to every campaign. Together they cost less, and come out the same as alone."""
+        forms = [prompt.canonical() for prompt in prompts]
+        user, system = [form.user for form in forms], [form.system for form in forms]
+        whole = self._encoders[View.WHOLE]
         texts = {
-            View.WHOLE: self._encoders[View.WHOLE].windows(form.user) if form.user else [],
-            View.RECURRING: _some(recurring_text(form.user, self._hot[View.RECURRING])),
-            View.SYSTEM: _some(recurring_text(form.system, self._hot[View.SYSTEM])),
+            View.WHOLE: [whole.windows(text) if text else [] for text in user],
+            View.RECURRING: _recurring(user, self._hot[View.RECURRING]),
+            View.SYSTEM: _recurring(system, self._hot[View.SYSTEM]),
         }
-        vectors = [self._encoders[each.view].encode(texts[each.view]) for each in self._exemplars]
+        vectors = [self._encoded(each.view, texts[each.view]) for each in self._exemplars]
+        return [self._finding(form, mine) for form, mine in zip(forms, zip(*vectors, strict=True), strict=True)]
+
+    def _encoded(self, view: View, texts: Sequence[Sequence[str]]) -> list[FloatArray]:
+        """Vectors of the texts that the view shows of each prompt."""
+        vectors = self._encoders[view].encode([text for mine in texts for text in mine])
+        return np.split(vectors, np.cumsum([len(mine) for mine in texts])[:-1]) if texts else []
+
+    def _finding(self, form: Prompt, vectors: Sequence[FloatArray]) -> Finding:
+        """What a prompt in canonical form shows, given its vectors in each view."""
         both = list(zip(self._shortlists, vectors, strict=True))
         worth = np.logical_or.reduce([each.worth(queries) for each, queries in both])
         near = [each.nearest(queries, worth)[None] for each, queries in both]
-        margin, view = margins(near, [each.needed for each in self._shortlists], 1, count)
-        return Finding(margin[0], np.concatenate(near), view[0], self._member(form.fingerprint()))
+        margin, view = margins(near, [each.needed for each in self._shortlists], 1, len(self.campaigns))
+        own = self._member(fingerprint(form.system, form.user))
+        return Finding(margin[0], np.concatenate(near), view[0], own)
 
     def similarity_to(self, prompt: Prompt, campaign: int) -> float:
         """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
         one repeated prompt, which has none.
         """
-        finding = self.examine(prompt)
+        (finding,) = self.examine([prompt])
         return self._similarity(finding, campaign) if finding.margin[campaign] > -2 else _EXACT_COSINE
 
     def _order(self, finding: Finding, verdicts: Verdicts) -> list[int]:
@@ -246,5 +264,7 @@ def view_encoders(encoder: Encoder) -> dict[View, Encoder]:
     return {View.WHOLE: encoder, View.RECURRING: sketched, View.SYSTEM: sketched}
 
 
-def _some(text: str) -> list[str]:
-    return [text] if text else []
+def _recurring(texts: Sequence[str], hot: HotGrams) -> list[list[str]]:
+    """The recurring text of each canonical text, none where it has none."""
+    found = recurring_texts(texts, token_table(texts), hot) if texts else []
+    return [[text] if text else [] for text in found]

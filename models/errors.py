@@ -11,6 +11,7 @@ StillwatchError
 │   ├── UnknownCampaign
 │   └── UnknownJob
 ├── NotReady                nothing is published yet: ask again later
+├── Overloaded              more prompts wait than can be answered in time
 ├── Busy                    another job holds the data directory
 ├── BadSettings             an option or environment variable out of range
 ├── GenerationDamaged       a published file is missing or was altered
@@ -63,6 +64,10 @@ class UnknownJob(NotFound):
 
 class NotReady(StillwatchError):
     """No generation is published, so nothing can be answered yet."""
+
+
+class Overloaded(StillwatchError):
+    """More prompts wait than can be answered in time: ask again, or go on without an answer."""
 
 
 class Busy(StillwatchError):

@@ -5,7 +5,17 @@ from enum import StrEnum
 
 from models.campaign import Label, Level
 from models.mode import Mode
+from models.prompt import Prompt
 from models.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What campaign does this prompt resemble? top_k: nearest campaigns to list."""
+
+    prompt: Prompt
+    mode: Mode = Mode.AUDIT
+    top_k: int = 5
 
 
 class Decision(StrEnum):

@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
@@ -34,7 +35,7 @@ from models.campaign import (
 )
 from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownAllowance, UnknownCampaign
 from models.event import Event, parse_event
-from models.match import Decision, Ground, Match, Nearest, ViewSimilarity
+from models.match import Decision, Ground, Match, Nearest, Question, ViewSimilarity
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
@@ -131,11 +132,13 @@ class MemoryEngine:
     def ready(self) -> bool:
         return self.published
 
-    def match(self, prompt: Prompt, mode: Mode, top_k: int) -> Match:
-        self._require_ready()
-        length = len(prompt.system) + len(prompt.user)
+    def admit(self, question: Question) -> None:
+        length = len(question.prompt.system) + len(question.prompt.user)
         if length > MAX_PROMPT_CHARS:
             raise PromptTooLarge(f"prompt has {length} characters, more than {MAX_PROMPT_CHARS}")
+
+    def match(self, prompt: Prompt, mode: Mode, top_k: int) -> Match:
+        self._require_ready()
         ranked = sorted((self._nearest(each, prompt) for each in self._campaigns), key=lambda n: -n.similarity)
         best = ranked[0]
         near = best.similarity >= best.threshold
@@ -166,8 +169,14 @@ class MemoryEngine:
             would_block=would_block,
         )
 
-    def match_batch(self, prompts: Sequence[Prompt], mode: Mode, top_k: int) -> list[Match]:
-        return [self.match(prompt, mode, top_k) for prompt in prompts]
+    def known_answer(self, question: Question) -> Match | None:
+        self._require_ready()
+        return None
+
+    def match_all(self, questions: Sequence[Question]) -> list[Match]:
+        for each in questions:
+            self.admit(each)
+        return [self.match(each.prompt, each.mode, each.top_k) for each in questions]
 
     def search(self, query: SearchQuery) -> SearchPage:
         self._require_ready()
@@ -322,9 +331,13 @@ def make_app(
     return create_app(engine, made, clock=lambda: NOW, limits=limits or Limits(), poll_s=0.01, mode=mode)
 
 
-def client_of(app: FastAPI) -> httpx.AsyncClient:
-    """A client that speaks ASGI to the application, errors included."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://stillwatch")
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that speaks ASGI to the running application, errors included."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://stillwatch") as client:
+            yield client
 
 
 async def label(api: httpx.AsyncClient, campaign_id: str, name: str) -> None:

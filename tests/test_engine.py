@@ -1,7 +1,7 @@
 """The engine: matching, searching and labelling over one published generation, and the switch to the next."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,11 +25,12 @@ from traffic import (
 from indexer import engine as engine_module
 from indexer.encode import Encoder
 from indexer.engine import STALE_AFTER_S, Engine, places_of
+from indexer.feedback import Verdicts
 from indexer.match import TYPICAL, Finding, Matcher
 from indexer.settings import Settings
 from models.campaign import CampaignLabel, Label
 from models.errors import BadPrompt, NotReady, PromptTooLarge, UnknownCampaign
-from models.match import Decision, Ground, Match
+from models.match import Decision, Ground, Match, Question
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.search import SearchQuery
@@ -167,9 +168,49 @@ def test_ignore_until_holds_until_then(engine: Engine) -> None:
     assert engine.match(FRESH).decision is Decision.MATCH
 
 
+def test_an_answer_is_remembered_until_something_is_said_or_runs_out(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [NOW]
+    engine = Engine.open(settings, lambda: now[0])
+    question = Question(FRESH)
+    worked_out: list[int] = []
+    match = Matcher.match
+
+    def counted(matcher: Matcher, questions: Sequence[Question], verdicts: Verdicts) -> list[Match]:
+        worked_out.append(len(questions))
+        return match(matcher, questions, verdicts)
+
+    monkeypatch.setattr(Matcher, "match", counted)
+    assert engine.known_answer(question) is None
+    first = engine.match(FRESH)
+    engine.refresh()  # reads the same verdicts again
+    assert (engine.known_answer(question), engine.match(FRESH)) == (first, first)
+    assert worked_out == [1]
+    label(engine, Label.IGNORE_UNTIL, until_s=60)
+    assert engine.known_answer(question) is None
+    assert engine.match(FRESH).decision is Decision.WATCHED
+    now[0] += timedelta(seconds=59)
+    assert engine.known_answer(question) is not None
+    now[0] += timedelta(seconds=1)
+    assert engine.known_answer(question) is None
+    assert engine.match(FRESH) == first
+    engine.close()
+
+
+def test_what_another_process_says_counts_from_the_next_look_on(engine: Engine, settings: Settings) -> None:
+    other = Engine.open(settings, lambda: NOW)
+    before = engine.match(FRESH)
+    label(other, Label.BENIGN)
+    assert engine.match(FRESH) == before
+    engine.refresh()
+    assert engine.match(FRESH).decision is Decision.WATCHED
+    other.close()
+
+
 def test_a_batch_answers_like_single_calls(engine: Engine) -> None:
     prompts = [FRESH, UNRELATED, Prompt("", campaign_rows(0)[0]["prompt"])]
-    assert engine.match_batch(prompts) == [engine.match(each) for each in prompts]
+    assert engine.match_all([Question(each) for each in prompts]) == [engine.match(each) for each in prompts]
 
 
 def test_a_batch_is_answered_by_one_generation_however_often_that_changes(
@@ -177,7 +218,7 @@ def test_a_batch_is_answered_by_one_generation_however_often_that_changes(
 ) -> None:
     answer = Matcher.match
 
-    def answer_and_switch(matcher: Matcher, *arguments: Any) -> Match:
+    def answer_and_switch(matcher: Matcher, *arguments: Any) -> list[Match]:
         found = answer(matcher, *arguments)
         store_rows(settings, [row(20_000, "late", "one more prompt")])
         run_reindex(settings)
@@ -185,7 +226,7 @@ def test_a_batch_is_answered_by_one_generation_however_often_that_changes(
         return found
 
     monkeypatch.setattr(Matcher, "match", answer_and_switch)
-    first, second = engine.match_batch([FRESH, FRESH])
+    first, second = engine.match_all([Question(FRESH), Question(UNRELATED)])
     assert first.generation == second.generation
     assert engine.match(FRESH).generation != first.generation
 
@@ -264,11 +305,12 @@ def test_a_watched_look_alike_that_is_nearer_hides_no_alarm(
     assert first is not None
     assert second is not None
 
-    def examine(matcher: Matcher, prompt: Prompt) -> Finding:
+    def examine(matcher: Matcher, prompts: Sequence[Prompt]) -> list[Finding]:
         """Both are reached, the first more closely."""
         margin = np.array([0.2 if each.campaign_id == first else 0.1 for each in matcher.campaigns], np.float32)
-        own = int(margin.argmax()) if prompt.user == "a member of the first" else -1
-        return Finding(margin, np.ones((3, len(margin)), np.float32), np.full(len(margin), 1), own)
+        best, cosines, view = int(margin.argmax()), np.ones((3, len(margin)), np.float32), np.full(len(margin), 1)
+        own = [best if prompt.user == "a member of the first" else -1 for prompt in prompts]
+        return [Finding(margin, cosines, view, each) for each in own]
 
     monkeypatch.setattr(Matcher, "examine", examine)
     assert engine.match(FRESH).campaign_id == first

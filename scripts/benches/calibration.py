@@ -35,7 +35,7 @@ from indexer.simulate import Cast, SimulatedEvent, WorldSpec, simulate  # noqa: 
 from indexer.store import Store  # noqa: E402
 from indexer.varied import TESTED  # noqa: E402
 from models.event import parse_event  # noqa: E402
-from models.match import Decision, Match  # noqa: E402
+from models.match import Decision, Match, Question  # noqa: E402
 from models.mode import Mode  # noqa: E402
 
 PROMISED = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.5)
@@ -62,7 +62,7 @@ def answers(engine: Engine, events: list[SimulatedEvent]) -> list[Match]:
     latest, found = datetime.now(UTC), []
     for start in range(0, len(events), BATCH):
         prompts = [parse_event(each.row, latest).prompt for each in events[start : start + BATCH]]
-        found += engine.match_batch(prompts, Mode.AUDIT, 1)
+        found += engine.match_all([Question(prompt, Mode.AUDIT, 1) for prompt in prompts])
     return found
 
 
