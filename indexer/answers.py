@@ -36,7 +36,7 @@ class Answers:
         keys = [_key(each) for each in questions]
         found = {key: self._find(key) for key in keys}
         open_questions = {key: each for key, each in zip(keys, questions, strict=True) if found[key] is None}
-        answers = self.matcher.match(list(open_questions.values()), self.verdicts)
+        answers = self.matcher.match(list(open_questions.values()), self.verdicts) if open_questions else []
         worked_out = dict(zip(open_questions, answers, strict=True))
         self._keep(worked_out)
         return [found[key] or worked_out[key] for key in keys]
