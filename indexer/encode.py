@@ -19,7 +19,7 @@ import numpy as np
 
 from indexer.static import WINDOW_TOKENS, StaticEncoder
 from indexer.vectors import FloatArray, normalise, stored_precision
-from indexer.windows import windows_of
+from indexer.windows import encoded_together, windows_of
 from models.errors import WeightsUnusable
 from models.space import EmbeddingSpace
 
@@ -50,6 +50,10 @@ class Encoder(Protocol):
         """Unit vectors, shape (len(texts), space.dimension), float32. The order is kept."""
         ...
 
+    def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
+        """`encode` of the windows of each text."""
+        ...
+
 
 class SentenceEncoder:
     """A SentenceTransformer with its embedding space. Vectors are rounded to float16 and normalised again, so
@@ -75,6 +79,9 @@ class SentenceEncoder:
             list(texts), batch_size=self._batch_size, convert_to_numpy=True, show_progress_bar=False
         )
         return stored_precision(normalise(np.asarray(vectors, np.float32)))
+
+    def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
+        return encoded_together([self.windows(text) for text in texts], self.encode)
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each token in the text."""

@@ -3,7 +3,7 @@
 Everything needed lies in memory; no database is asked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,7 @@ IntArray = NDArray[np.int64]
 
 _EXACT_COSINE: Final = 1.0
 _ABOVE_MARGINS: Final = 4.0  # margins are differences of two cosines
+_NO_VECTORS: Final = np.zeros((0, 0), np.float32)
 TYPICAL: Final = 0.01  # a prompt farther out than 99 % of a campaign's own is a variant of it at most
 _REASONS: Final = {
     Decision.MATCH: "The prompt resembles a campaign.",
@@ -109,19 +110,22 @@ class Matcher:
         """Margins of each prompt to every campaign. Together they cost less, and come out the same as alone."""
         forms = [prompt.canonical() for prompt in prompts]
         user, system = [form.user for form in forms], [form.system for form in forms]
-        whole = self._encoders[View.WHOLE]
-        texts = {
-            View.WHOLE: [whole.windows(text) if text else [] for text in user],
-            View.RECURRING: _recurring(user, self._hot[View.RECURRING]),
-            View.SYSTEM: _recurring(system, self._hot[View.SYSTEM]),
+        vectors = {
+            View.WHOLE: _where_any(user, self._encoders[View.WHOLE].encode_windows),
+            View.RECURRING: self._recurring(View.RECURRING, user),
+            View.SYSTEM: self._recurring(View.SYSTEM, system),
         }
-        vectors = [self._encoded(each.view, texts[each.view]) for each in self._exemplars]
-        return [self._finding(form, mine) for form, mine in zip(forms, zip(*vectors, strict=True), strict=True)]
+        rows = zip(*(vectors[each.view] for each in self._exemplars), strict=True)
+        return [self._finding(form, mine) for form, mine in zip(forms, rows, strict=True)]
 
-    def _encoded(self, view: View, texts: Sequence[Sequence[str]]) -> list[FloatArray]:
-        """Vectors of the texts that the view shows of each prompt."""
-        vectors = self._encoders[view].encode([text for mine in texts for text in mine])
-        return np.split(vectors, np.cumsum([len(mine) for mine in texts])[:-1]) if texts else []
+    def _recurring(self, view: View, texts: Sequence[str]) -> list[FloatArray]:
+        """Vector of the recurring text of each canonical text, (1, d), or none, (0, d)."""
+
+        def encoded(some: Sequence[str]) -> list[FloatArray]:
+            recurring = recurring_texts(some, token_table(some), self._hot[view])
+            return _where_any(recurring, lambda found: list(self._encoders[view].encode(found)[:, None]))
+
+        return _where_any(texts, encoded)
 
     def _finding(self, form: Prompt, vectors: Sequence[FloatArray]) -> Finding:
         """What a prompt in canonical form shows, given its vectors in each view."""
@@ -264,7 +268,8 @@ def view_encoders(encoder: Encoder) -> dict[View, Encoder]:
     return {View.WHOLE: encoder, View.RECURRING: sketched, View.SYSTEM: sketched}
 
 
-def _recurring(texts: Sequence[str], hot: HotGrams) -> list[list[str]]:
-    """The recurring text of each canonical text, none where it has none."""
-    found = recurring_texts(texts, token_table(texts), hot) if texts else []
-    return [[text] if text else [] for text in found]
+def _where_any(texts: Sequence[str], encode: Callable[[Sequence[str]], list[FloatArray]]) -> list[FloatArray]:
+    """Vectors of each text, none of an empty one; `encode` sees only the others, if there are any."""
+    some = [text for text in texts if text]
+    found = iter(encode(some) if some else ())
+    return [next(found) if text else _NO_VECTORS for text in texts]

@@ -43,6 +43,8 @@ def kept_tokens(table: TokenTable, hot: HotGrams) -> NDArray[np.bool_]:
     """
     hashes, inside = table.grams()
     known, deep = found_in(hot, hashes)
+    if not (known & inside).any():  # as of most prompts that ordinary users send
+        return np.zeros(len(hashes), bool)
     weight = np.where(table.unspaced, UNSPACED_WORDS, 1.0)
     lasting = covered(deep & inside)
     run = _run_numbers(_bridged(lasting, table.offsets), table.offsets)

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
+from indexer.exemplars import ViewExemplars, least_cosines
 from indexer.index import VectorIndex
 from indexer.vectors import FloatArray
 
@@ -31,6 +31,8 @@ class Shortlist:
         self.needed = least_cosines(exemplars, campaigns)
         owners = exemplars.owners
         self._bounds = np.searchsorted(owners, np.arange(campaigns + 1))
+        self._has_any = np.diff(self._bounds) > 0
+        self._with_any = int(self._has_any.sum())
         self._index: VectorIndex | None = None
         if len(owners) > exact_rows:
             rows = lifted(exemplars.vectors, np.minimum(1.0, self.needed[owners]))
@@ -53,13 +55,16 @@ class Shortlist:
         """Greatest cosine of any query (n, d) to each chosen campaign's exemplars, (campaigns,); -1 for the others
         and for those that have none.
         """
-        if not len(queries):
-            return np.full(self.campaigns, -1.0, np.float32)
-        vectors, owners = self.exemplars.vectors, self.exemplars.owners
-        if not chosen.all():
-            rows = _ranges(self._bounds[:-1][chosen], self._bounds[1:][chosen])
-            vectors, owners = vectors[rows], owners[rows]
-        best: FloatArray = nearest_by_campaign(queries, vectors, owners, self.campaigns).max(axis=0)
+        best = np.full(self.campaigns, -1.0, np.float32)
+        present = np.flatnonzero(chosen & self._has_any)
+        if len(queries) and len(present):
+            first, last = self._bounds[present], self._bounds[present + 1]
+            vectors = self.exemplars.vectors
+            if len(present) < self._with_any:
+                vectors = vectors[_ranges(first, last)]
+            cosines = (queries @ vectors.T).max(axis=0)
+            starts = np.concatenate([[0], np.cumsum(last - first)[:-1]])
+            best[present] = np.clip(np.maximum.reduceat(cosines, starts), -1.0, 1.0)
         return best
 
 

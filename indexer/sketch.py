@@ -13,6 +13,7 @@ import numpy as np
 from indexer.encode import Encoder
 from indexer.grams import gram_hashes, token_hashes
 from indexer.vectors import FloatArray, normalise, stored_precision
+from indexer.windows import encoded_together
 from models.space import EmbeddingSpace
 
 SKETCH_DIMENSION: Final = 512
@@ -60,6 +61,11 @@ class SketchedEncoder:
     def windows(self, text: str) -> list[str]:
         return self._encoder.windows(text)
 
+    def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
+        return encoded_together([self.windows(text) for text in texts], self.encode)
+
     def encode(self, texts: Sequence[str]) -> FloatArray:
+        if not texts:
+            return np.zeros((0, self._space.dimension), np.float32)
         halves = np.concatenate([self._encoder.encode(texts), sketch(texts)], axis=1) * np.float32(0.5**0.5)
         return stored_precision(halves)

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 from safetensors.numpy import load_file
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from indexer.vectors import FloatArray, normalise, stored_precision
-from indexer.windows import windows_of
+from indexer.windows import encoded_together, pieces_of, windows_of
 from models.errors import WeightsUnusable
 from models.space import EmbeddingSpace
 
@@ -52,9 +52,27 @@ class StaticEncoder:
         return windows_of(text, self._space.window, self.token_spans)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        sums = np.zeros((len(texts), self._space.dimension), np.float32)
-        for row, tokens in enumerate(self._tokenizer.encode_batch(list(texts), add_special_tokens=False)):
-            sums[row] = self._vectors[tokens.ids].sum(axis=0)
+        return self._vectors_of([tokens.ids for tokens in self._tokenized(texts)])
+
+    def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
+        """As of any encoder; a text that fits, as most do, is taken apart only once."""
+        tokens = self._tokenized(texts)
+        pieces = [pieces_of(text, WINDOW_TOKENS, each.offsets) for text, each in zip(texts, tokens, strict=True)]
+        fitting = [place for place, mine in enumerate(pieces) if len(mine) == 1]
+        found = dict(
+            zip(fitting, self._vectors_of([tokens[place].ids for place in fitting])[:, None], strict=True)
+        )
+        rest = [place for place in range(len(texts)) if place not in found]
+        found |= zip(rest, encoded_together([pieces[place] for place in rest], self.encode), strict=True)
+        return [found[place] for place in range(len(texts))]
+
+    def _tokenized(self, texts: Sequence[str]) -> list[Encoding]:
+        return list(self._tokenizer.encode_batch(list(texts), add_special_tokens=False))
+
+    def _vectors_of(self, ids: Sequence[Sequence[int]]) -> FloatArray:
+        sums = np.zeros((len(ids), self._space.dimension), np.float32)
+        for row, mine in enumerate(ids):
+            sums[row] = self._vectors[mine].sum(axis=0)
         return stored_precision(normalise(sums))
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
+
+from indexer.vectors import FloatArray
+
 OVERLAP_TOKENS: Final = 32
 SPECIAL_TOKENS: Final = 2  # [CLS] and [SEP] take two places of a window
 _SPARE_TOKENS: Final = 2  # a piece that begins or ends inside a word can have a token more than the whole had
@@ -17,9 +21,23 @@ def windows_of(text: str, window: int, spans_of: Callable[[str], Spans]) -> list
     """
     if not window or len(text) <= window - SPECIAL_TOKENS:  # a token has at least one character
         return [text]
-    spans = spans_of(text)
+    return pieces_of(text, window, spans_of(text))
+
+
+def pieces_of(text: str, window: int, spans: Spans) -> list[str]:
+    """`windows_of` a text whose tokens are known."""
     room = window - SPECIAL_TOKENS
     return [text] if len(spans) <= room else _cut(text, spans, room - _SPARE_TOKENS)
+
+
+def encoded_together(
+    pieces: Sequence[Sequence[str]], encode: Callable[[Sequence[str]], FloatArray]
+) -> list[FloatArray]:
+    """Vectors of the pieces of each of several texts, all encoded in one call."""
+    if not pieces:
+        return []
+    vectors = encode([piece for mine in pieces for piece in mine])
+    return np.split(vectors, np.cumsum([len(mine) for mine in pieces])[:-1])
 
 
 def _cut(text: str, spans: Spans, window: int) -> list[str]:

@@ -143,6 +143,20 @@ def test_static_vectors_do_not_depend_on_the_batch(static: StaticEncoder) -> Non
     np.testing.assert_array_equal(together[::-1], static.encode(texts[::-1]))
 
 
+@pytest.mark.parametrize("tier", ["minilm", "static"])
+def test_windows_encoded_at_once_are_those_encoded_one_by_one(tier: str, request: pytest.FixtureRequest) -> None:
+    encoder: AnyEncoder = request.getfixturevalue(tier)
+    texts = [FRANCE, " ".join(filler(600)), "", "用 python 写", " ".join(["a"] * 254), " ".join(["a"] * 255)]
+    for each in (encoder, SketchedEncoder(encoder)):
+        found = each.encode_windows(texts)
+        assert [len(vectors) for vectors in found] == [1, 3, 1, 1, 1, 2]
+        for text, vectors in zip(texts, found, strict=True):
+            np.testing.assert_allclose(vectors, each.encode(each.windows(text)), atol=1e-3)
+            if tier == "static":
+                np.testing.assert_array_equal(vectors, each.encode(each.windows(text)))
+        assert each.encode_windows([]) == []
+
+
 def test_weights_with_another_digest_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "MINILM_SHA256", "0" * 64)
     with pytest.raises(WeightsUnusable, match=f"has sha256 53aa5117.*, expected {'0' * 64}"):

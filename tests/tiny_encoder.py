@@ -6,6 +6,7 @@ import numpy as np
 
 from indexer.grams import token_hashes
 from indexer.vectors import FloatArray, normalise, stored_precision
+from indexer.windows import encoded_together
 from models.space import EmbeddingSpace
 from models.text import token_spans
 
@@ -33,6 +34,9 @@ class TinyEncoder:
             return [text]
         cuts = range(0, len(spans), self._space.window)
         return [text[spans[i][0] : spans[min(i + self._space.window, len(spans)) - 1][1]] for i in cuts]
+
+    def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
+        return encoded_together([self.windows(text) for text in texts], self.encode)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         self.encoded.extend(texts)

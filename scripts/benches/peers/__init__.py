@@ -7,18 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-HOUSE = HERE.parents[2] / ".venv-bench"
+ROOT = HERE.parents[2]
+SERVERS = {"obvious": "obvious.py", "semantic-router": "routed.py", "txtai": "indexed.py"}
 
 
-def python() -> Path:
-    """Its interpreter; the first call makes it and installs what requirements.txt pins."""
-    interpreter, done = HOUSE / "bin" / "python", HOUSE / "done"
+def python(house: str = ".venv-bench", requirements: str = "requirements.txt") -> Path:
+    """Interpreter of an environment; the first call makes it and installs what the requirements pin."""
+    interpreter, done = ROOT / house / "bin" / "python", ROOT / house / "done"
     if not done.exists():
-        subprocess.run([sys.executable, "-m", "venv", HOUSE], check=True)
-        install = [interpreter, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"]
+        subprocess.run([sys.executable, "-m", "venv", ROOT / house], check=True)
+        install = [interpreter, "-m", "pip", "install", "--quiet", "-r", HERE / requirements]
         subprocess.run(install, check=True, env={"PATH": "/usr/bin:/bin"})
         done.touch()
     return interpreter
+
+
+def server(name: str, folder: Path, port: int) -> list[Path | str]:
+    """Command of a peer that answers POST /match; see obvious.py for what the folder holds."""
+    return [python(".venv-bench-match", "requirements-match.txt"), HERE / SERVERS[name], folder, str(port)]
 
 
 def labels(method: str, model: Path, texts: Sequence[str]) -> dict[str, list[int]]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 CONNECTIONS = 64
 GIVE_UP_S = 5.0
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Client:
@@ -22,7 +23,9 @@ class Client:
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self._free: asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None] = asyncio.LifoQueue()
+        self._free: asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None] = (
+            asyncio.LifoQueue()
+        )
         for _ in range(CONNECTIONS):
             self._free.put_nowait(None)
 
@@ -80,7 +83,7 @@ async def load(url: str, rate: float, seconds: float, bodies: list[str]) -> dict
         "answered_per_s": statuses["200"] / spent,
         "statuses": dict(statuses),
         "generations": dict(generations),
-        **{f"p{share}_ms": 1e3 * latencies[min(len(latencies) - 1, int(len(latencies) * share / 100))] for share in (50, 90, 99)},
+        **{f"p{share}_ms": 1e3 * latencies[len(latencies) * share // 100] for share in (50, 90, 99)},
         "max_ms": 1e3 * latencies[-1],
     }
 
