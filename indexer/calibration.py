@@ -43,6 +43,7 @@ BELIEFS: Final = {  # nats for a step of one, as analysts of such traffic would 
     "elicitation": 2.0,
     "shared text": 0.3,
     "system prompt": 1.5,
+    "disguise": 5.0,
 }
 
 

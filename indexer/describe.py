@@ -129,6 +129,7 @@ def observe(
         replication=_replication(item[corpus.event_prompt[rows]], events.unit[rows]),
         template=template,
         aim=aim,
+        disguised=float(corpus.disguised[corpus.event_prompt[rows]].mean()),
         views=views,
         handovers=handovers,
     )

@@ -50,6 +50,8 @@ _RESTLESS: Final = (
 _SURELY_RESTLESS: Final = 1.2  # ... down to this: what is below none at all is chance
 _TAKING_TURNS: Final = 0.5  # of everybody's sessions, below which accounts take turns
 _SURE_GAIN: Final = 12.0  # nats for a queue from which it is hardly in doubt
+_WEB_PAGES: Final = 0.05  # of a group's events, that may have been copied from one with such characters
+_DRESSED_UP: Final = 0.2  # more, from which it is hardly in doubt: a sender tries this trick here, that one there
 ONE_COMPANY: Final = -1.0  # value of payments or networks that are one company's
 _COMPANIES: Final = 2  # payment methods at most that, if they pay for ...
 _OF_COMPANIES: Final = 0.8  # ... this share of accounts, are a company's or two
@@ -87,7 +89,8 @@ class Observation:
     dedication: (units,) share of each unit's events that are in the group. created: creation times of its
     accounts (s), empty if unknown. payments, networks: code of each account that has one.
     sessions: how far its accounts send it in bursts. replication: how often its items are handed out.
-    aim: what the template asks for. handovers: pool swaps and pivots found in its traffic.
+    aim: what the template asks for. disguised: share of its events whose letters were dressed up.
+    handovers: pool swaps and pivots found in its traffic.
     """
 
     counts: IntArray
@@ -103,6 +106,7 @@ class Observation:
     replication: Replication
     template: Template
     aim: Aim
+    disguised: float
     views: tuple[View, ...]
     handovers: int
 
@@ -336,6 +340,12 @@ def _role(seen: Observation, _: Background) -> Measure:
     return Measure("system prompt", EvidenceKind.CONTENT, float(system), -float(system), text)
 
 
+def _disguise(seen: Observation, _: Background) -> Measure:
+    text = "share whose letters were dressed up: characters that draw nothing, or only look like letters, in words"
+    value = _bounded((seen.disguised - _WEB_PAGES) / _DRESSED_UP, 0.0, 1.0)
+    return Measure("disguise", EvidenceKind.CONTENT, seen.disguised, value, text)
+
+
 _COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
     _spread,
     _depth,
@@ -353,6 +363,7 @@ _COMPONENTS: Final[tuple[Callable[[Observation, Background], Measure], ...]] = (
     _elicitation,
     _shared_text,
     _role,
+    _disguise,
 )
 
 

@@ -37,7 +37,7 @@ _LATIN_WITH_MARKS: Final = re.compile(
 )
 
 # Unicode's Default_Ignorable_Code_Point beyond category Cf: they draw nothing, so they only serve to hide.
-_IGNORABLE: Final = frozenset(
+IGNORABLE: Final = frozenset(
     [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0]
     + list(range(0x180B, 0x1810))
     + list(range(0xFE00, 0xFE10))
@@ -52,7 +52,7 @@ class _Visible(dict[int, str | int]):
         character = chr(code)
         if character.isspace():
             kept: str | int = " "
-        elif unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} or code in _IGNORABLE:
+        elif unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} or code in IGNORABLE:
             kept = ""
         else:
             kept = code
@@ -138,7 +138,7 @@ def _fold(text: str, fold_case: bool) -> str:
 
 
 def _fold_look_alikes(text: str) -> str:
-    table = _look_alikes()
+    table = look_alikes()
     mostly_latin = _is_mostly_latin(text)
 
     def fold(match: re.Match[str]) -> str:
@@ -159,7 +159,7 @@ def _is_mostly_latin(text: str) -> bool:
 
 
 @cache
-def _look_alikes() -> Mapping[int, str]:
+def look_alikes() -> Mapping[int, str]:
     """Non-ASCII characters that Unicode's confusables table (TR39) ties to one ASCII letter."""
     table: dict[int, str] = {}
     for character, twins in confusables_data.items():

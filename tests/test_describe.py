@@ -88,7 +88,8 @@ def corpus_of(rows: tuple[Row, ...]) -> Corpus:
     events = table(rows)
     count = max((row.prompt for row in rows), default=-1) + 1
     prints = tuple(number.to_bytes(16, "big") for number in range(count))
-    return Corpus(np.arange(count), prints, ("u",) * count, ("",) * count, events.prompt, events)
+    nothing, plain = ("",) * count, np.zeros(count, bool)
+    return Corpus(np.arange(count), prints, ("u",) * count, nothing, plain, events.prompt, events)
 
 
 def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:

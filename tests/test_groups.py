@@ -40,7 +40,8 @@ def corpus_of(prompts: int, sent: Sent) -> Corpus:
     )
     fingerprints = tuple(number.to_bytes(16, "big") for number in range(prompts))
     texts = tuple(f"text {number}" for number in range(prompts))
-    return Corpus(np.arange(prompts), fingerprints, texts, ("",) * prompts, columns[:, 0], events)
+    nothing, plain = ("",) * prompts, np.zeros(prompts, bool)
+    return Corpus(np.arange(prompts), fingerprints, texts, nothing, plain, columns[:, 0], events)
 
 
 def spread(prompts: int) -> list[tuple[int, int]]:

@@ -71,6 +71,7 @@ def group(**changes: Any) -> Observation:
         replication=NO_ITEMS,
         template=REASONING,
         aim=Aim("reasoning", 2.0),
+        disguised=0.0,
         handovers=0,
         views=(View.WHOLE, View.RECURRING),
     )
@@ -134,6 +135,7 @@ def test_a_textbook_campaign_is_strong_and_its_evidence_adds_up() -> None:
         "elicitation",
         "shared text",
         "system prompt",
+        "disguise",
     ]
 
 
@@ -404,6 +406,22 @@ def test_few_units_and_mere_meetings_need_a_rate_thirty_times_as_low() -> None:
     assert most_rate(24, (View.WHOLE,)) == NARROW_RATE == LIKELY_RATE / 30
     assert most_rate(300, (View.MEETINGS,)) == NARROW_RATE
     assert most_rate(300, (View.RECURRING, View.MEETINGS)) == LIKELY_RATE
+
+
+def test_letters_dressed_up_speak_for_a_campaign_that_behaves_as_people_do() -> None:
+    people = group(
+        counts=np.r_[np.full(20, 4), np.full(15, 12), np.full(5, 60)],
+        rhythm=Rhythm(0.5, 960),
+        sessions=Sessions(0.5, 960),
+        dedication=np.full(40, 0.5),
+        aim=Aim("", 0.0),
+    )
+    plain, few, many = (judged(replace(people, disguised=share)) for share in (0.0, 0.05, 0.3))
+    assert plain.level is Level.WATCH
+    assert few.score == plain.score  # copied from a web page
+    assert many.level.is_alarm
+    assert value(replace(people, disguised=0.15), "disguise") == pytest.approx(0.5)
+    assert line(replace(people, disguised=1.0), "disguise").weight == pytest.approx(5.0)
 
 
 def test_people_who_meet_over_what_goes_round_are_only_watched() -> None:
