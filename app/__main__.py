@@ -19,6 +19,7 @@ from indexer.engine import Engine
 from indexer.jobs import Jobs, reindex_command
 from indexer.settings import Settings, load_settings
 from models.errors import BadSettings, StillwatchError
+from models.key import Keyring
 
 SHUTDOWN_S = 10  # for requests in flight
 KEEP_ALIVE_S = 75  # longer than gateways keep idle connections, so that they close first
@@ -36,16 +37,22 @@ class _Server(uvicorn.Server):
         sys.stderr.flush()
 
 
-def require_loopback(host: str) -> None:
-    """Raises BadSettings if others than this machine could reach `host`."""
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
     try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
+        return False
+
+
+def require_keys(host: str, keys: Keyring, allow_remote: bool) -> None:
+    """Raises BadSettings if others are not meant to reach `host`, or could do so without a key."""
+    if not allow_remote:
+        raise BadSettings(f"refusing to listen on {host}: pass --allow-remote if others are to reach it")
+    if not keys:
         raise BadSettings(
-            f"refusing to listen on {host}: the API has no keys yet, so anyone who reaches it can read prompts; "
-            "put a proxy that authenticates in front and pass --allow-remote"
+            f"refusing to listen on {host}: there is no API key, so anyone who reaches it could read prompts; "
+            "make one with `stillwatch keys create NAME --role gateway`"
         )
 
 
@@ -57,9 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(options.data, os.environ)
         host = settings.host if options.host is None else options.host
         port = settings.port if options.port is None else options.port
-        if not options.allow_remote:
-            require_loopback(host)
-        server = _server(settings, host, port)
+        server = _server(settings, host, port, options.allow_remote)
     except StillwatchError as error:
         sys.stderr.write(f"stillwatch serve: {error}\n")
         return 2
@@ -68,10 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if server.started else 2
 
 
-def _server(settings: Settings, host: str, port: int) -> _Server:
+def _server(settings: Settings, host: str, port: int, allow_remote: bool) -> _Server:
+    engine, remote = Engine.open(settings), not is_loopback(host)
+    if remote:
+        require_keys(host, engine.keys(), allow_remote)
     jobs = Jobs(partial(reindex_command, settings.data), now_utc)
     limits = Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars)
-    app = create_app(Engine.open(settings), jobs, limits=limits, mode=settings.mode)
+    app = create_app(engine, jobs, limits=limits, mode=settings.mode, keys_required=remote)
     config = uvicorn.Config(
         app,
         host=host,
@@ -90,7 +98,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="data directory")
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
-    parser.add_argument("--allow-remote", action="store_true", help="listen on more than this machine; no keys!")
+    parser.add_argument("--allow-remote", action="store_true", help="listen on more than this machine; needs keys")
     return parser.parse_args(arguments)
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from fastapi import FastAPI
@@ -25,6 +25,7 @@ from app import (
     portkey,
     searching,
 )
+from app.access import Access, documented
 from app.edge import Edge
 from app.errors import install
 from app.state import DEFAULT_LIMITS, Engine, Limits, Services
@@ -56,10 +57,12 @@ def create_app(
     limits: Limits = DEFAULT_LIMITS,
     poll_s: float = 1.0,
     mode: Mode = Mode.AUDIT,
+    keys_required: bool = False,
 ) -> FastAPI:
     """The application over an open engine. It owns engine and jobs: both are closed when it shuts down.
 
     poll_s: seconds between looks for a newly published generation. mode: for questions that name none.
+    keys_required: whether nobody gets in even if no API key was ever made.
     """
     services = Services(engine, jobs, clock, limits, mode)
 
@@ -75,14 +78,17 @@ def create_app(
             await services.ledger.flush()
         await services.run(services.close)
 
-    app = FastAPI(
+    app = _Application(
         title="Stillwatch",
         version="0.1.0",
         description=_DESCRIPTION,
         docs_url=None,  # the two pages load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        middleware=[Middleware(Edge, metrics=services.metrics, limits=limits)],
+        middleware=[
+            Middleware(Edge, metrics=services.metrics, limits=limits),
+            Middleware(Access, keys=engine.keys, required=keys_required, clock=clock),
+        ],
         telemetry=_NO_TELEMETRY,
     )
     app.state.services = services
@@ -91,6 +97,12 @@ def create_app(
     for part in (matching, ingesting, campaigns, allowances, blocks, searching, operations, *gateways):
         app.include_router(part.router)
     return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the keys that paths need."""
+        return self.openapi_schema or documented(super().openapi())
 
 
 async def _follow_generations(services: Services, poll_s: float) -> None:

@@ -4,6 +4,7 @@ alone, progress and errors go to standard error.
 
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.deadline import in_future
 from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
 from models.event import parse_time
+from models.key import Role, new_key
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.search import SearchQuery
@@ -54,6 +56,8 @@ app = typer.Typer(
 )
 export_app = typer.Typer(help="Write results to files.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
+keys_app = typer.Typer(help="API keys: make, list and revoke them.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 
 @app.command()
@@ -245,9 +249,7 @@ def serve(
     data: Data = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-    allow_remote: Annotated[
-        bool, typer.Option(help="Listen beyond this machine although there are no keys.")
-    ] = False,
+    allow_remote: Annotated[bool, typer.Option(help="Listen beyond this machine; needs a key.")] = False,
 ) -> None:
     """Serve the HTTP API."""
     command = [sys.executable, "-P", "-m", "app"]  # -P: a folder named app where one stands must not win
@@ -279,6 +281,40 @@ def simulate(
     for kind, count in done.kinds.items():
         table.add_row(kind, f"{count:,}")
     _print(done, as_json, lambda: [table])
+
+
+@keys_app.command("create")
+def keys_create(
+    name: str,
+    role: Annotated[Role, typer.Option(help="What it may do.")],
+    data: Data = None,
+    rate: Annotated[float | None, typer.Option(help="Requests a second; any number by default.")] = None,
+    until: Annotated[str | None, typer.Option(help="ISO 8601 time from which it opens nothing.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. Its token is shown this once."""
+    ends = in_future(parse_time(until, "--until") if until else None, _now())
+    key, token = new_key(name, role, rate, _now(), ends, secrets.token_bytes)
+    with _store(_settings(data)) as store:
+        store.keys.add(key)
+    row = {**report.key_row(key), "token": token}
+    _print(row, as_json, lambda: [report.keys_table([key]), Table(token)])
+
+
+@keys_app.command("list")
+def keys_list(data: Data = None, as_json: AsJson = False) -> None:
+    """Show all API keys, without their secrets."""
+    with _store(_settings(data)) as store:
+        keys = store.keys.all()
+    _print([report.key_row(key) for key in keys], as_json, lambda: [report.keys_table(keys)])
+
+
+@keys_app.command("revoke")
+def keys_revoke(key_id: str, data: Data = None, as_json: AsJson = False) -> None:
+    """Take an API key back; running servers heed it within seconds."""
+    with _store(_settings(data)) as store:
+        store.keys.revoke(key_id, _now())
+    _print({"revoked": key_id}, as_json, lambda: [Table(f"key {key_id} opens nothing any more")])
 
 
 @app.command()

@@ -21,6 +21,7 @@ from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
 from models.errors import GenerationDamaged, NotReady, PromptTooLarge, UnknownCampaign
 from models.generation import Manifest
+from models.key import Keyring
 from models.match import Match, Question
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
@@ -106,6 +107,7 @@ class Engine:
         self._trouble = ""
         self._labels: dict[str, CampaignLabel] = store.verdicts.labels()
         self._modes: dict[str, CampaignMode] = store.verdicts.modes()
+        self._keys = Keyring(store.keys.all())
         self._allowed: dict[str, Allowance] = {}
         self._applied: tuple[tuple[Allowance, ...], _Loaded | None] = ((), None)
         said = (self._labels, self._modes, self._allowed)
@@ -125,20 +127,21 @@ class Engine:
         self._store.close()
 
     def refresh(self) -> bool:
-        """Loads the generation that is current now, if it is another one; verdicts are read again as well.
+        """Loads the generation that is current now, if it is another one, and reads verdicts and keys again.
 
         Gives whether a new generation was loaded. If the new one is damaged, the one in memory goes on
         serving; without one in memory the newest good one is taken.
         """
         with self._refreshing:
-            self._read_verdicts()
+            self._read_store()
             try:
                 return self._refreshed()
             finally:
                 self._apply_rules()
 
-    def _read_verdicts(self) -> None:
-        """Takes over labels and modes that another process stored."""
+    def _read_store(self) -> None:
+        """Takes over labels, modes and keys that another process stored."""
+        self._keys = Keyring(self._store.keys.all())
         labels, modes = self._store.verdicts.labels(), self._store.verdicts.modes()
         if labels != self._labels:
             self._labels = labels
@@ -272,6 +275,10 @@ class Engine:
         """Takes a rule back. Raises UnknownAllowance."""
         self._store.verdicts.disallow(rule_id, author, self._clock())
         self._apply_rules()
+
+    def keys(self) -> Keyring:
+        """The API keys, as of the last refresh."""
+        return self._keys
 
     def add_blocks(self, found: Sequence[Block]) -> None:
         """Keeps blocks; they are on disk when this returns."""

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from models.allowance import Allowance
 from models.campaign import Campaign, CampaignLabel
+from models.key import ApiKey
 from models.match import Match
 from models.report import Evaluation, IngestReport, ReindexReport
 from models.search import SearchPage
@@ -126,6 +127,21 @@ def allowances_table(rules: Sequence[Allowance]) -> Table:
             f"{each.until:%Y-%m-%d %H:%M}" if each.until else "-",
             escape(each.note),
         )
+    return table
+
+
+def key_row(key: ApiKey) -> dict[str, object]:
+    """An API key without its digest."""
+    return {name: getattr(key, name) for name in key.__dataclass_fields__ if name != "digest"}
+
+
+def keys_table(keys: Sequence[ApiKey]) -> Table:
+    """A row a key."""
+    table = Table("key", "name", "role", "a second", "made", "until", "revoked")
+    for each in keys:
+        times = (f"{time:%Y-%m-%d %H:%M}" if time else "-" for time in (each.at, each.until, each.revoked))
+        rate = "any" if each.rate is None else f"{each.rate:g}"
+        table.add_row(each.key_id, escape(each.name), each.role, rate, *times)
     return table
 
 

@@ -153,3 +153,17 @@ blocks: Final = Table(
     Index(None, "campaign_id"),
     Index(None, "account_id"),
 )
+
+# API keys. Of the secret only its digest is kept. One that was revoked stays.
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("rate", Float),
+    Column("at_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger),
+    Column("revoked_us", BigInteger),
+)

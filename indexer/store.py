@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from indexer.blocks import BlockStore
 from indexer.database import WRITE_WAIT_S, Database, microseconds, moment, storable, storable_json
 from indexer.events import EventTable, IntArray, Names
+from indexer.keys import KeyStore
 from indexer.schema import accounts, events, names, prompts
 from indexer.verdicts import VerdictStore
 from models.errors import NotFound
@@ -97,6 +98,7 @@ class Store:
         self._database = database
         self.verdicts = VerdictStore(database)
         self.blocks = BlockStore(database)
+        self.keys = KeyStore(database)
 
     @classmethod
     def open(cls, url: str, write_wait_s: float = WRITE_WAIT_S) -> Self:

@@ -9,7 +9,8 @@ StillwatchError
 ├── NotFound
 │   ├── UnknownAllowance
 │   ├── UnknownCampaign
-│   └── UnknownJob
+│   ├── UnknownJob
+│   └── UnknownKey
 ├── NotReady                nothing is published yet: ask again later
 ├── Overloaded              more prompts wait than can be answered in time
 ├── Busy                    another job holds the data directory
@@ -60,6 +61,10 @@ class UnknownCampaign(NotFound):
 
 class UnknownJob(NotFound):
     """No job of this id in this process."""
+
+
+class UnknownKey(NotFound):
+    """No API key of this id that still opens anything."""
 
 
 class NotReady(StillwatchError):

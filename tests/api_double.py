@@ -35,6 +35,7 @@ from models.campaign import (
 )
 from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownAllowance, UnknownCampaign
 from models.event import Event, parse_event
+from models.key import Keyring
 from models.match import Decision, Ground, Match, Nearest, Question, ViewSimilarity
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
@@ -112,6 +113,7 @@ class MemoryEngine:
         self.closed = False
         self.refreshes = 0
         self.generation = GENERATION
+        self.keyring = Keyring(())
         self._campaigns = (
             make_campaign(EXAMPLE_CAMPAIGN, Level.LIKELY, EXAMPLE_PROMPT),
             make_campaign(WATCHED_CAMPAIGN, Level.WATCH, WATCHED_PROMPT),
@@ -168,6 +170,9 @@ class MemoryEngine:
             grounds=(Ground.WHOLE, Ground.TEMPLATE) if decision is Decision.MATCH else (),
             would_block=would_block,
         )
+
+    def keys(self) -> Keyring:
+        return self.keyring
 
     def known_answer(self, question: Question) -> Match | None:
         self._require_ready()
@@ -324,11 +329,15 @@ def quick_jobs() -> Jobs:
 
 
 def make_app(
-    engine: MemoryEngine, jobs: Jobs | None = None, limits: Limits | None = None, mode: Mode = Mode.AUDIT
+    engine: MemoryEngine,
+    jobs: Jobs | None = None,
+    limits: Limits | None = None,
+    mode: Mode = Mode.AUDIT,
+    keys_required: bool = False,
 ) -> FastAPI:
     """The real application over `engine`, at a fixed time."""
     made = jobs or quick_jobs()
-    return create_app(engine, made, clock=lambda: NOW, limits=limits or Limits(), poll_s=0.01, mode=mode)
+    return create_app(engine, made, lambda: NOW, limits or Limits(), 0.01, mode, keys_required)
 
 
 @asynccontextmanager

@@ -38,6 +38,7 @@ DOORS = {
     "sqlalchemy": {
         "indexer.blocks",
         "indexer.database",
+        "indexer.keys",
         "indexer.migrations",
         "indexer.schema",
         "indexer.store",

@@ -18,10 +18,15 @@ STUB = """
 import sys, types
 sys.path[:0] = ["tests"]
 import api_double
+from models.key import Keyring, Role, new_key
 class Engine:
     @classmethod
     def open(cls, settings):
-        return api_double.MemoryEngine()
+        engine = api_double.MemoryEngine()
+        if (settings.data / "with-key").exists():
+            key, _ = new_key("gw", Role.GATEWAY, None, api_double.NOW, None, bytes)
+            engine.keyring = Keyring([key])
+        return engine
 sys.modules["indexer.engine"] = types.SimpleNamespace(Engine=Engine)
 from app.__main__ import main
 sys.exit(main(sys.argv[1:]))
@@ -80,13 +85,22 @@ def test_it_refuses_to_be_reached_from_elsewhere_unless_told(tmp_path: Path, hos
     with serve("--data", tmp_path, "--host", host) as process:
         errors = process.communicate(timeout=20)[1]
     assert process.returncode == 2
-    assert errors.startswith(f"stillwatch serve: refusing to listen on {host}: the API has no keys yet")
-    assert "--allow-remote" in errors
+    assert errors.startswith(f"stillwatch serve: refusing to listen on {host}: pass --allow-remote")
 
 
-def test_it_listens_everywhere_when_told(tmp_path: Path) -> None:
+def test_it_refuses_to_be_reached_from_elsewhere_without_a_key(tmp_path: Path) -> None:
+    with serve("--data", tmp_path, "--host", "0.0.0.0", "--allow-remote") as process:
+        errors = process.communicate(timeout=20)[1]
+    assert process.returncode == 2
+    assert errors.startswith("stillwatch serve: refusing to listen on 0.0.0.0: there is no API key")
+    assert "stillwatch keys create" in errors
+
+
+def test_it_listens_everywhere_when_told_and_keyed(tmp_path: Path) -> None:
+    (tmp_path / "with-key").touch()
     with serving(tmp_path, "--host", "0.0.0.0", "--allow-remote") as (_, address):
         assert httpx.get(f"{address}/livez").status_code == 200
+        assert httpx.get(f"{address}/v1/status").status_code == 401
 
 
 def test_a_setting_that_cannot_work_is_named(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_the_migrations_build_the_tables_of_the_schema(store: Store, tmp_path: P
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
-    assert raw(tmp_path, "select version_num from alembic_version") == [("0004",)]
+    assert raw(tmp_path, "select version_num from alembic_version") == [("0005",)]
     assert "AUTOINCREMENT" in raw(tmp_path, "select sql from sqlite_master where name = 'events'")[0][0]
 
 
