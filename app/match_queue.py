@@ -13,7 +13,7 @@ from models.match import Match, Question
 MatchAll = Callable[[Sequence[Question]], list[Match]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     """A question on its way. deadline: by the event loop's clock (s). done: set with the answer or the error."""
 
@@ -25,8 +25,8 @@ class _Waiting:
 
 
 class MatchQueue:
-    """Belongs to one event loop. No timer holds a lone prompt back, and no prompt waits behind one that nobody
-    waits for any more.
+    """Belongs to one event loop. No timer holds a lone prompt back, and none is examined that nobody waits for any
+    more.
 
     most: questions that may wait; batch: examined together at most. Both bound what a burst can cost.
     """
@@ -50,8 +50,12 @@ class MatchQueue:
         mine = _Waiting(question, anyio.current_time() + patience_s)
         self._waiting.append(mine)
         self._arrived.set()
-        with anyio.move_on_at(mine.deadline):
-            await mine.done.wait()
+        try:
+            with anyio.move_on_at(mine.deadline):
+                await mine.done.wait()
+        finally:
+            if not mine.done.is_set() and mine in self._waiting:  # given up, or the caller hung up
+                self._waiting.remove(mine)
         if mine.error is not None:
             raise mine.error
         if mine.answer is None:
@@ -88,7 +92,8 @@ class MatchQueue:
         except Exception as error:  # noqa: BLE001 - handed to whoever asked; the HTTP edge deals with it
             if len(chosen) > 1:
                 for each in chosen:
-                    await self._answer([each], threads)
+                    if each.deadline > anyio.current_time():
+                        await self._answer([each], threads)
                 return
             chosen[0].error = error
             chosen[0].done.set()

@@ -59,18 +59,21 @@ class Limits:
 
     body_bytes: longest body of a request. body_timeout_s: time in which it must have arrived.
     prompt_chars: longest prompt that the engine takes; of a longer one gateways' questions examine both ends.
-    match_threads: batches of prompts examined at once. match_batch: prompts of one batch. match_waiting: prompts
-        that may wait. match_patience_s: how long one may, if who asks does not say.
+    match_batch: prompts examined together. match_waiting: prompts that may wait. match_patience_s: how long one
+        may, if who asks does not say. long_chars: prompts longer than this wait by themselves, up to
+        long_patience_s, so that a few of them do not hold up the others.
     other_threads: everything else, so that a big ingest or a search never stands in the way of a match.
     """
 
     body_bytes: int = 8 << 20
     body_timeout_s: float = 30.0
     prompt_chars: int = 1 << 20
-    match_threads: int = 1
     match_batch: int = 32
     match_waiting: int = 1024
     match_patience_s: float = 1.0
+    long_chars: int = 1 << 15
+    long_waiting: int = 32
+    long_patience_s: float = 15.0
     other_threads: int = 4
 
 
@@ -92,7 +95,7 @@ class Services:
         self.metrics = Metrics()
         self.ledger = Ledger(self._keep_blocks)
         self.queue = MatchQueue(engine.match_all, limits.match_waiting, limits.match_batch)
-        self._matching = CapacityLimiter(limits.match_threads)
+        self.long_queue = MatchQueue(engine.match_all, limits.long_waiting, batch=1)
         self._other = CapacityLimiter(limits.other_threads)
 
     async def match(self, question: Question, patience_s: float | None = None) -> Match:
@@ -104,8 +107,10 @@ class Services:
         self.metrics.count_recall(known is not None)
         if known is not None:
             return known
-        patience = self.limits.match_patience_s
-        return await self.queue.ask(question, patience if patience_s is None else min(patience, patience_s))
+        is_long = len(question.prompt.system) + len(question.prompt.user) > self.limits.long_chars
+        queue = self.long_queue if is_long else self.queue
+        most = self.limits.long_patience_s if is_long else self.limits.match_patience_s
+        return await queue.ask(question, most if patience_s is None else min(most, patience_s))
 
     async def match_all(self, questions: Sequence[Question]) -> list[Match]:
         """The answers to a batch, by one generation; beside the queue, so that it holds nobody up for long."""
@@ -114,8 +119,8 @@ class Services:
     async def keep_matching(self) -> None:
         """Answers what waits, until cancelled."""
         async with create_task_group() as workers:
-            for _ in range(self.limits.match_threads):
-                workers.start_soon(self.queue.keep_answering, self._matching)
+            for queue in (self.queue, self.long_queue):
+                workers.start_soon(queue.keep_answering, CapacityLimiter(1))
 
     async def run(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run anything else in one of the other threads."""

@@ -11,13 +11,14 @@ from indexer.match import Matcher
 from models.match import Match, Question
 
 KEPT: Final = 20_000
+LONGEST: Final = 5  # nearest campaigns of an answer that is kept: gateways ask for few, and a long list is large
 _DIGEST_BYTES: Final = 16
 
 
 class Answers:
     """The answers of one generation under one set of verdicts, so that none of them can be out of date.
 
-    Thread-safe. At most `kept` are remembered, by a digest of the question: no prompt is kept.
+    Thread-safe. At most `kept` short ones are remembered, by a digest of the question: no prompt is kept.
     """
 
     def __init__(self, matcher: Matcher, verdicts: Verdicts, kept: int = KEPT) -> None:
@@ -50,7 +51,7 @@ class Answers:
 
     def _keep(self, answers: dict[bytes, Match]) -> None:
         with self._lock:
-            self._known.update(answers)
+            self._known.update((key, each) for key, each in answers.items() if len(each.nearest) <= LONGEST)
             while len(self._known) > self._kept:
                 self._known.popitem(last=False)
 

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from indexer.events import EventTable
 from indexer.grams import Senders, senders
-from models.disguise import is_disguised
 from models.text import canonical
 
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 
 class PromptRow(Protocol):
@@ -34,15 +32,13 @@ class Corpus:
     """n distinct prompts in the order of their fingerprints, so that nothing depends on the order of arrival.
 
     prompt_ids: (n,) int64, the store's ids. fingerprints: n times 16 bytes, ascending. user, system: n
-    canonical texts. disguised: (n,) bool, whose letters were dressed up. event_prompt: (events,) int64, the row of
-    each event's prompt. events: the event table.
+    canonical texts. event_prompt: (events,) int64, the row of each event's prompt. events: the event table.
     """
 
     prompt_ids: IntArray
     fingerprints: tuple[bytes, ...]
     user: tuple[str, ...]
     system: tuple[str, ...]
-    disguised: BoolArray
     event_prompt: IntArray
     events: EventTable
 
@@ -78,19 +74,16 @@ def build_corpus(events: EventTable, prompts: Iterable[Sequence[PromptRow]]) -> 
     fingerprints: list[bytes] = []
     user: list[str] = []
     system: list[str] = []
-    disguised: list[bool] = []
     for batch in prompts:
         for prompt in batch:
             ids.append(prompt.prompt_id)
             fingerprints.append(prompt.fingerprint)
             user.append(canonical(prompt.user))
             system.append(canonical(prompt.system))
-            disguised.append(is_disguised(prompt.user) or is_disguised(prompt.system))
     prompt_ids = np.array(ids, np.int64)
     order = np.argsort(prompt_ids)
     rows = order[np.searchsorted(prompt_ids[order], events.prompt)] if ids else np.zeros(0, np.int64)
-    flags = np.array(disguised, bool)
-    return Corpus(prompt_ids, tuple(fingerprints), tuple(user), tuple(system), flags, rows, events)
+    return Corpus(prompt_ids, tuple(fingerprints), tuple(user), tuple(system), rows, events)
 
 
 def distinct(texts: Sequence[str]) -> Distinct:

@@ -129,7 +129,7 @@ def observe(
         replication=_replication(item[corpus.event_prompt[rows]], events.unit[rows]),
         template=template,
         aim=aim,
-        disguised=float(corpus.disguised[corpus.event_prompt[rows]].mean()),
+        disguised=_share_of_known(events.disguised[rows]),
         views=views,
         handovers=handovers,
     )
@@ -138,6 +138,12 @@ def observe(
 def _replication(item: IntArray, unit: IntArray) -> Replication:
     """Of events that are about something; item, unit: of each event."""
     return replication(item[item >= 0], unit[item >= 0])
+
+
+def _share_of_known(flags: IntArray) -> float | None:
+    """Share of ones among the flags that are not -1; None if there are none."""
+    known = flags[flags >= 0]
+    return float(known.mean()) if len(known) else None
 
 
 def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) -> Portrait:

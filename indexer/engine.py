@@ -28,6 +28,7 @@ from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchPage, SearchQuery
 from models.status import Health, Status
+from models.text import unfolded_length
 from models.view import View
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Engine:
         self._clock = clock
         self._encoders: dict[str, Encoder] = {}
         self._refreshing = threading.Lock()
+        self._saying = threading.RLock()  # round what is stored and what is remembered of it
         self._loaded: _Loaded | None = None
         self._tried: str | None = None
         self._trouble = ""
@@ -142,11 +144,12 @@ class Engine:
     def _read_store(self) -> None:
         """Takes over labels, modes and keys that another process stored."""
         self._keys = Keyring(self._store.keys.all())
-        labels, modes = self._store.verdicts.labels(), self._store.verdicts.modes()
-        if labels != self._labels:
-            self._labels = labels
-        if modes != self._modes:
-            self._modes = modes
+        with self._saying:  # or what is said meanwhile would be forgotten until the next look
+            labels, modes = self._store.verdicts.labels(), self._store.verdicts.modes()
+            if labels != self._labels:
+                self._labels = labels
+            if modes != self._modes:
+                self._modes = modes
 
     def _refreshed(self) -> bool:
         name = current_id(self._settings.generations)
@@ -167,10 +170,11 @@ class Engine:
 
     def _apply_rules(self) -> None:
         """Finds out anew which campaigns the rules explain, if either has changed."""
-        rules, loaded = tuple(self._store.verdicts.allowances()), self._loaded
-        if (rules, loaded) != self._applied:
-            self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
-            self._applied = (rules, loaded)
+        with self._saying:
+            rules, loaded = tuple(self._store.verdicts.allowances()), self._loaded
+            if (rules, loaded) != self._applied:
+                self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
+                self._applied = (rules, loaded)
 
     def ready(self) -> bool:
         """Whether a generation is loaded."""
@@ -190,9 +194,13 @@ class Engine:
 
     def admit(self, question: Question) -> None:
         """Raises PromptTooLarge if the question is too long to be asked."""
-        size, limit = len(question.prompt.system) + len(question.prompt.user), self._settings.max_prompt_chars
+        limit = self._settings.max_prompt_chars
+        size = len(question.prompt.system) + len(question.prompt.user)
         if size > limit:
             raise PromptTooLarge(f"the prompt has {size} characters, more than {limit}")
+        size = unfolded_length(question.prompt.system) + unfolded_length(question.prompt.user)
+        if size > limit:  # one character can stand for eighteen
+            raise PromptTooLarge(f"the prompt has {size} characters in canonical form, more than {limit}")
 
     def known_answer(self, question: Question) -> Match | None:
         """The answer to a question that was asked before, at once; None if it takes work. Raises NotReady."""
@@ -247,8 +255,9 @@ class Engine:
 
     def put_label(self, label: CampaignLabel) -> CampaignLabel:
         """Stores a label; the next match call reads it."""
-        self._store.verdicts.put_label(label)
-        self._labels = {**self._labels, label.campaign_id: label}
+        with self._saying:
+            self._store.verdicts.put_label(label)
+            self._labels = {**self._labels, label.campaign_id: label}
         return label
 
     def campaign_modes(self) -> dict[str, CampaignMode]:
@@ -257,8 +266,9 @@ class Engine:
 
     def put_campaign_mode(self, mode: CampaignMode) -> CampaignMode:
         """Stores the mode of a campaign; the next match call heeds it."""
-        self._store.verdicts.put_mode(mode)
-        self._modes = {**self._modes, mode.campaign_id: mode}
+        with self._saying:
+            self._store.verdicts.put_mode(mode)
+            self._modes = {**self._modes, mode.campaign_id: mode}
         return mode
 
     def allowances(self) -> list[Allowance]:

@@ -27,6 +27,7 @@ class EventTable:
     prompt: prompt_id of the store. account, unit, model, payment, network: codes into the names beside.
     unit: the unit of spread (`models.event.unit_of`); all accounts of an organisation share one.
     timestamp, created_at: seconds since 1970 UTC; created_at is -1 where not given.
+    disguised: 1 where letters were dressed up, else 0; -1 where that is not known.
     """
 
     sequence: IntArray
@@ -38,6 +39,7 @@ class EventTable:
     model: IntArray
     payment: IntArray
     network: IntArray
+    disguised: IntArray
     account_names: Names
     unit_names: Names
     model_names: Names

@@ -89,7 +89,8 @@ class Observation:
     dedication: (units,) share of each unit's events that are in the group. created: creation times of its
     accounts (s), empty if unknown. payments, networks: code of each account that has one.
     sessions: how far its accounts send it in bursts. replication: how often its items are handed out.
-    aim: what the template asks for. disguised: share of its events whose letters were dressed up.
+    aim: what the template asks for. disguised: share of its events whose letters were dressed up,
+        None if that is not known.
     handovers: pool swaps and pivots found in its traffic.
     """
 
@@ -106,7 +107,7 @@ class Observation:
     replication: Replication
     template: Template
     aim: Aim
-    disguised: float
+    disguised: float | None
     views: tuple[View, ...]
     handovers: int
 
@@ -341,6 +342,9 @@ def _role(seen: Observation, _: Background) -> Measure:
 
 
 def _disguise(seen: Observation, _: Background) -> Measure:
+    if seen.disguised is None:
+        unknown = "not available: stored before this was looked at"
+        return Measure("disguise", EvidenceKind.CONTENT, None, 0.0, unknown, 0.0)
     text = "share whose letters were dressed up: characters that draw nothing, or only look like letters, in words"
     value = _bounded((seen.disguised - _WEB_PAGES) / _DRESSED_UP, 0.0, 1.0)
     return Measure("disguise", EvidenceKind.CONTENT, seen.disguised, value, text)

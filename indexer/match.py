@@ -31,6 +31,7 @@ from models.text import FINGERPRINT_BYTES, fingerprint
 from models.view import View
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 _EXACT_COSINE: Final = 1.0
 _ABOVE_MARGINS: Final = 4.0  # margins are differences of two cosines
@@ -107,7 +108,11 @@ class Matcher:
         return self._answer(decision, question.mode, p_background, nearest, grounds, would_block)
 
     def examine(self, prompts: Sequence[Prompt]) -> list[Finding]:
-        """Margins of each prompt to every campaign. Together they cost less, and come out the same as alone."""
+        """Margins of each prompt to the campaigns that it may reach. Together they cost less than alone."""
+        return [self._finding(form, vectors, self._worth(vectors)) for form, vectors in self._seen(prompts)]
+
+    def _seen(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, tuple[FloatArray, ...]]]:
+        """Each prompt in canonical form, and its vectors in each view, in the order of the shortlists."""
         forms = [prompt.canonical() for prompt in prompts]
         user, system = [form.user for form in forms], [form.system for form in forms]
         vectors = {
@@ -116,7 +121,13 @@ class Matcher:
             View.SYSTEM: self._recurring(View.SYSTEM, system),
         }
         rows = zip(*(vectors[each.view] for each in self._exemplars), strict=True)
-        return [self._finding(form, mine) for form, mine in zip(forms, rows, strict=True)]
+        return list(zip(forms, rows, strict=True))
+
+    def _worth(self, vectors: Sequence[FloatArray]) -> BoolArray:
+        """The campaigns that any view may reach, (campaigns,)."""
+        both = zip(self._shortlists, vectors, strict=True)
+        worth: BoolArray = np.logical_or.reduce([each.worth(queries) for each, queries in both])
+        return worth
 
     def _recurring(self, view: View, texts: Sequence[str]) -> list[FloatArray]:
         """Vector of the recurring text of each canonical text, (1, d), or none, (0, d)."""
@@ -127,10 +138,9 @@ class Matcher:
 
         return _where_any(texts, encoded)
 
-    def _finding(self, form: Prompt, vectors: Sequence[FloatArray]) -> Finding:
-        """What a prompt in canonical form shows, given its vectors in each view."""
-        both = list(zip(self._shortlists, vectors, strict=True))
-        worth = np.logical_or.reduce([each.worth(queries) for each, queries in both])
+    def _finding(self, form: Prompt, vectors: Sequence[FloatArray], worth: BoolArray) -> Finding:
+        """What a prompt in canonical form shows of the campaigns that are `worth` a look, given its vectors."""
+        both = zip(self._shortlists, vectors, strict=True)
         near = [each.nearest(queries, worth)[None] for each, queries in both]
         margin, view = margins(near, [each.needed for each in self._shortlists], 1, len(self.campaigns))
         own = self._member(fingerprint(form.system, form.user))
@@ -140,7 +150,8 @@ class Matcher:
         """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
         one repeated prompt, which has none.
         """
-        (finding,) = self.examine([prompt])
+        ((form, vectors),) = self._seen([prompt])
+        finding = self._finding(form, vectors, np.arange(len(self.campaigns)) == campaign)
         return self._similarity(finding, campaign) if finding.margin[campaign] > -2 else _EXACT_COSINE
 
     def _order(self, finding: Finding, verdicts: Verdicts) -> list[int]:

@@ -64,6 +64,7 @@ names: Final = Table(
 )
 
 # digest: 16 bytes over everything the event holds besides its id, texts as sent and attributes included.
+# disguised: 1 if letters of its texts were dressed up, else 0; NULL in rows from before that was looked at.
 events: Final = Table(
     "events",
     metadata,
@@ -79,6 +80,7 @@ events: Final = Table(
     Column("account_created_us", BigInteger),
     Column("attributes", JSON(none_as_null=True)),
     Column("digest", LargeBinary(16), nullable=False),
+    Column("disguised", Integer),
     UniqueConstraint("event_id"),
     Index(None, "prompt"),
     sqlite_autoincrement=True,  # a sequence number is never given twice

@@ -121,14 +121,12 @@ def alarms(scores: Sequence[float], rates: DoubleArray, most: Sequence[float]) -
     """Which groups of a generation are alarmed, (groups,), by their scores, false discovery rates (1 for those
     that cannot be a campaign at all) and the `most_rate` of each.
 
-    None is where even the least rate is above FIRST_RATE: among groups that are all benign every alarm is false,
-    and the least rate is the chance of one (Simes, 1986). Traffic without a campaign is what most providers have
-    on most days; it is owed more than the share of false alarms among true ones.
+    None is where the rate of each of them is above FIRST_RATE: among groups that are all benign every alarm is
+    false, and the least rate is the chance of one (Simes, 1986). Traffic without a campaign is what most providers
+    have on most days; it is owed more than the share of false alarms among true ones.
     """
-    if rates.min(initial=1.0) > FIRST_RATE:
-        return np.zeros(len(rates), bool)
     alarmed: BoolArray = (np.asarray(scores) >= LIKELY) & (rates <= np.asarray(most))
-    return alarmed
+    return alarmed & bool((rates[alarmed] <= FIRST_RATE).any())
 
 
 def _level(score: float, rate: float, evidence: Sequence[Evidence]) -> Level:

@@ -13,7 +13,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 EXACT_ROWS: Final = 4_000  # exemplars that are compared one by one in a fraction of a millisecond
-MANY_QUERIES: Final = 8  # windows of one prompt, from which one product with all is the shorter way
+MANY_QUERIES: Final = 8  # windows of a long prompt, from which one product with all is the shorter way
+LISTED: Final = 64  # campaigns, more than an answer lists
 _NEAREST: Final = 512  # exemplars by their margins; a campaign has up to 32
 _LISTS_PER_ROOT: Final = 1
 
@@ -43,13 +44,22 @@ class Shortlist:
         return len(self.needed)
 
     def worth(self, queries: FloatArray) -> BoolArray:
-        """The campaigns that the queries (n, d) may reach, (campaigns,): all, if they are few."""
-        if self._index is None or not 0 < len(queries) < MANY_QUERIES:
-            return np.full(self.campaigns, len(queries) > 0)
-        found = self._index.search(lifted_queries(queries), _NEAREST)[1]
-        chosen = np.zeros(self.campaigns, bool)
-        chosen[self.exemplars.owners[found[found >= 0]]] = True
-        return chosen
+        """The campaigns that the queries (n, d) may reach, (campaigns,): those with a margin of 0 or more, and at
+        least as many of the nearest as anybody asks for; all, if they are few.
+        """
+        if not len(queries):
+            return np.zeros(self.campaigns, bool)
+        if self._index is not None and len(queries) < MANY_QUERIES:
+            halves, rows = self._index.search(lifted_queries(queries), _NEAREST)
+            if not (halves[:, -1] >= 0).any():
+                chosen = np.zeros(self.campaigns, bool)
+                chosen[self.exemplars.owners[rows[rows >= 0]]] = True
+                return chosen
+            # All that was found is reached, so there may be more: nobody hides a campaign behind others.
+        margins = self.nearest(queries, self._has_any) - self.needed
+        chosen = margins >= 0
+        chosen[np.argsort(-margins, kind="stable")[:LISTED]] = True
+        return chosen & self._has_any
 
     def nearest(self, queries: FloatArray, chosen: BoolArray) -> FloatArray:
         """Greatest cosine of any query (n, d) to each chosen campaign's exemplars, (campaigns,); -1 for the others

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from tokenizers import Encoding, Tokenizer
 
@@ -34,7 +35,10 @@ class StaticEncoder:
     @classmethod
     def read(cls, folder: Path, name: str, revision: str) -> "StaticEncoder":
         """Encoder of a folder with a tokenizer and token vectors. Raises WeightsUnusable."""
-        tensors = load_file(folder / WEIGHTS)
+        try:
+            tensors = load_file(folder / WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise WeightsUnusable(f"{folder / WEIGHTS} cannot be read: {error}") from error
         if _TENSOR not in tensors:
             raise WeightsUnusable(f"{folder / WEIGHTS} holds {', '.join(tensors) or 'nothing'}, not {_TENSOR}")
         vectors = tensors[_TENSOR].astype(np.float32)

@@ -23,6 +23,7 @@ from indexer.events import EventTable, IntArray, Names
 from indexer.keys import KeyStore
 from indexer.schema import accounts, events, names, prompts
 from indexer.verdicts import VerdictStore
+from models.disguise import is_disguised
 from models.errors import NotFound
 from models.event import Event, unit_of
 from models.prompt import Prompt
@@ -89,6 +90,7 @@ class _Record:
     prompt: Prompt
     columns: tuple[int, int | None, str | None]
     digest: bytes
+    disguised: int
 
 
 class Store:
@@ -152,7 +154,7 @@ class Store:
         """The integer columns of the events table by name, each of shape (n,), -1 for NULL."""
         selected = [
             sa.func.coalesce(events.c[name], -1).label(name)
-            for name in ("prompt", "account", *_NAME_KINDS, "timestamp_us", "account_created_us")
+            for name in ("prompt", "account", *_NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
         ]
         keys = ("sequence", *(column.name for column in selected))
         blocks: list[IntArray] = [np.empty((0, len(keys)), np.int64)]
@@ -235,7 +237,8 @@ def _record(event: Event) -> _Record:
     content = _json((account_id, event_names, prompt.system, prompt.user, columns))
     digest = blake2b(content.encode(), digest_size=16).digest()
     event_id = storable(event.event_id)
-    return _Record(event_id, account_id, event_names, prompt.fingerprint(), prompt, columns, digest)
+    disguised = int(is_disguised(prompt.user) or is_disguised(prompt.system))
+    return _Record(event_id, account_id, event_names, prompt.fingerprint(), prompt, columns, digest, disguised)
 
 
 def _json(value: object) -> str:
@@ -287,6 +290,7 @@ def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
             prompt_ids[record.fingerprint],
             *record.columns,
             record.digest,
+            record.disguised,
         )
         for record in records
     ]
@@ -368,6 +372,7 @@ def _event_table(
         model=model,
         payment=payment,
         network=network,
+        disguised=columns["disguised"],
         account_names=account_names,
         unit_names=unit_names,
         model_names=model_names,

@@ -9,6 +9,7 @@ from indexer.vectors import FloatArray
 
 OVERLAP_TOKENS: Final = 32
 SPECIAL_TOKENS: Final = 2  # [CLS] and [SEP] take two places of a window
+_MOST_TOKENS: Final = 4  # of one character: a Hangul syllable is taken apart into letters
 _SPARE_TOKENS: Final = 2  # a piece that begins or ends inside a word can have a token more than the whole had
 
 Spans = Sequence[tuple[int, int]]
@@ -19,7 +20,7 @@ def windows_of(text: str, window: int, spans_of: Callable[[str], Spans]) -> list
 
     spans_of: start and end in the text of each of its tokens.
     """
-    if not window or len(text) <= window - SPECIAL_TOKENS:  # a token has at least one character
+    if not window or len(text) * (1 if text.isascii() else _MOST_TOKENS) <= window - SPECIAL_TOKENS:
         return [text]
     return pieces_of(text, window, spans_of(text))
 

@@ -37,7 +37,7 @@ _LATIN_WITH_MARKS: Final = re.compile(
 )
 
 # Unicode's Default_Ignorable_Code_Point beyond category Cf: they draw nothing, so they only serve to hide.
-IGNORABLE: Final = frozenset(
+_IGNORABLE: Final = frozenset(
     [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0]
     + list(range(0x180B, 0x1810))
     + list(range(0xFE00, 0xFE10))
@@ -52,7 +52,7 @@ class _Visible(dict[int, str | int]):
         character = chr(code)
         if character.isspace():
             kept: str | int = " "
-        elif unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} or code in IGNORABLE:
+        elif unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} or code in _IGNORABLE:
             kept = ""
         else:
             kept = code
@@ -82,6 +82,11 @@ def clean(text: str) -> str:
     if text.isascii():
         return _clean_ascii(text)
     return _to_fixed_point(text, fold_case=False)
+
+
+def unfolded_length(text: str) -> int:
+    """Characters of a text once its ligatures are unfolded, at most of its canonical form; quick."""
+    return len(text) if text.isascii() else len(unicodedata.normalize("NFKC", text))
 
 
 def tokens(text: str) -> list[str]:

@@ -34,6 +34,7 @@ from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT, MAX_BATCH
 from app.state import Limits
 from indexer.jobs import Jobs
 from models.block import BlockQuery
+from models.match import Match, Question
 from models.report import IngestReport
 from models.status import Health
 
@@ -717,3 +718,46 @@ async def test_openapi_documents_every_answer(api: httpx.AsyncClient) -> None:
                 assert "$ref" in schema, (method, path, status)
                 assert (int(status) < 400) != schema["$ref"].endswith("/ErrorAnswer")
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+class HeldUpEngine(MemoryEngine):
+    """An engine that a long prompt holds up until somebody lets it go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.going_on = threading.Event()
+
+    def match_all(self, questions: Sequence[Question]) -> list[Match]:
+        if any(len(each.prompt.user) > 100 for each in questions):
+            assert self.going_on.wait(10)
+        return super().match_all(questions)
+
+
+async def test_a_long_prompt_does_not_hold_up_short_ones() -> None:
+    engine = HeldUpEngine()
+    found: dict[str, int] = {}
+    async with client_of(make_app(engine, limits=Limits(long_chars=100))) as api:
+
+        async def ask(text: str) -> None:
+            found[text[:5]] = (await api.post("/v1/match", json={"prompt": text})).status_code
+
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(ask, "long " * 50)
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(5):
+                for _ in range(3):
+                    await ask("short")
+            assert found == {"short": 200}
+            engine.going_on.set()
+    assert found == {"short": 200, "long ": 200}
+
+
+async def test_load_that_cannot_be_borne_is_shed_with_a_time_to_come_back() -> None:
+    engine = HeldUpEngine()
+    limits = Limits(long_chars=100, long_waiting=1, long_patience_s=0.05)
+    async with client_of(make_app(engine, limits=limits)) as api:
+        for path, body in (("/v1/match", {"prompt": "x" * 101}), ("/v1/moderations", {"input": "x" * 101})):
+            answer = await api.post(path, json=body)
+            assert (answer.status_code, answer.json()["error"]) == (503, "overloaded")
+            assert answer.headers["retry-after"] == "5"
+        engine.going_on.set()

@@ -40,6 +40,7 @@ class Row:
     org: str | None = None
     created: int = -1
     payment: str | None = None
+    disguised: int = 0
 
 
 ROWS = (
@@ -76,6 +77,7 @@ def table(rows: tuple[Row, ...]) -> EventTable:
         model=model,
         payment=payment,
         network=np.full(len(rows), -1, np.int64),
+        disguised=np.array([row.disguised for row in rows], np.int64),
         account_names=account_names,
         unit_names=unit_names,
         model_names=model_names,
@@ -88,8 +90,7 @@ def corpus_of(rows: tuple[Row, ...]) -> Corpus:
     events = table(rows)
     count = max((row.prompt for row in rows), default=-1) + 1
     prints = tuple(number.to_bytes(16, "big") for number in range(count))
-    nothing, plain = ("",) * count, np.zeros(count, bool)
-    return Corpus(np.arange(count), prints, ("u",) * count, nothing, plain, events.prompt, events)
+    return Corpus(np.arange(count), prints, ("u",) * count, ("",) * count, events.prompt, events)
 
 
 def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:

@@ -246,6 +246,12 @@ def test_a_prompt_over_the_limit_is_refused_with_both_sizes(engine: Engine) -> N
         engine.match(Prompt("", "x" * (1 << 20) + "y"))
 
 
+def test_a_prompt_that_unfolds_is_measured_unfolded(engine: Engine) -> None:
+    """One character of the Arabic presentation forms stands for eighteen."""
+    with pytest.raises(PromptTooLarge, match="1080000 characters in canonical form, more than 1048576"):
+        engine.match(Prompt("", "\ufdfa" * 60_000))
+
+
 def test_a_long_prompt_is_seen_to_its_end(engine: Engine) -> None:
     buried = " ".join(f"n{n * 7919}" for n in range(5_000)) + " " + FRESH.user
     assert engine.match(Prompt("", buried)).decision is Decision.MATCH

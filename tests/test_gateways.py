@@ -118,7 +118,9 @@ async def test_a_campaigns_prompt_is_blocked_in_enforce_and_only_counted_in_audi
 async def test_the_sender_learns_nothing_but_that_it_was_refused(
     path: str, question: Any, enforce: httpx.AsyncClient
 ) -> None:
-    said = (await enforce.post(path, json=question(EXAMPLE_PROMPT))).json()
+    answer = await enforce.post(path, json=question(EXAMPLE_PROMPT))
+    assert not [name for name in answer.headers if name.startswith("x-stillwatch")]
+    said = answer.json()
     shown = {
         LITELLM: lambda: said["blocked_reason"],
         PORTKEY: lambda: said["data"]["reason"],

@@ -32,6 +32,7 @@ def corpus_of(prompts: int, sent: Sent) -> Corpus:
         model=nothing,
         payment=nothing,
         network=nothing,
+        disguised=nothing,
         account_names=Names(tuple(f"a{number}" for number in range(count))),
         unit_names=none,
         model_names=none,
@@ -40,8 +41,7 @@ def corpus_of(prompts: int, sent: Sent) -> Corpus:
     )
     fingerprints = tuple(number.to_bytes(16, "big") for number in range(prompts))
     texts = tuple(f"text {number}" for number in range(prompts))
-    nothing, plain = ("",) * prompts, np.zeros(prompts, bool)
-    return Corpus(np.arange(prompts), fingerprints, texts, nothing, plain, columns[:, 0], events)
+    return Corpus(np.arange(prompts), fingerprints, texts, ("",) * prompts, columns[:, 0], events)
 
 
 def spread(prompts: int) -> list[tuple[int, int]]:

@@ -128,6 +128,27 @@ async def test_who_waits_too_long_is_told_so_and_not_examined() -> None:
     assert desk.batches == [["busy"], ["patient"]]
 
 
+async def test_whoever_hangs_up_leaves_his_place() -> None:
+    desk = Desk()
+    queue = MatchQueue(desk, most=2, batch=8)
+    found: dict[str, object] = {}
+    async with serving(queue), anyio.create_task_group() as callers:
+        callers.start_soon(ask_into, found, queue, "busy")
+        await anyio.wait_all_tasks_blocked()
+        async with anyio.create_task_group() as gone:
+            for text in ("a", "b"):
+                gone.start_soon(ask_into, found, queue, text)
+            await anyio.wait_all_tasks_blocked()
+            assert len(queue) == 2
+            gone.cancel_scope.cancel()
+        assert len(queue) == 0
+        callers.start_soon(ask_into, found, queue, "c")
+        await anyio.wait_all_tasks_blocked()
+        desk.gate.set()
+    assert desk.batches == [["busy"], ["c"]]
+    assert set(found) == {"busy", "c"}
+
+
 async def test_an_error_goes_to_whoever_caused_it() -> None:
     desk = Desk()
     queue = MatchQueue(desk, most=10, batch=8)

@@ -384,10 +384,16 @@ def test_the_more_groups_are_tested_the_surer_each_must_be() -> None:
         ([0.05, 0.02, 1.0], [True, True, False]),
         ([0.05, 0.07, 0.001], [True, False, True]),
         ([1.0, 1.0, 1.0], [False, False, False]),
+        ([0.05, 1.0, 0.0], [True, False, True]),
     ],
 )
 def test_the_first_alarm_must_be_rarer_than_the_next(rates: list[float], alarmed: list[bool]) -> None:
     assert alarms([0.9] * 3, np.array(rates), [0.06] * 3).tolist() == alarmed
+
+
+def test_only_an_alarm_is_a_first_one() -> None:
+    rates = np.array([0.001, 0.01, 0.05])
+    assert not alarms([0.8, 0.9, 0.9], rates, [0.06, 0.002, 0.06]).any()  # of no score, too narrow, not the first
 
 
 def test_an_alarm_needs_a_score_and_the_rate_of_its_like() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
-from indexer.shortlist import MANY_QUERIES, Shortlist, lifted, lifted_queries
+from indexer.shortlist import LISTED, MANY_QUERIES, Shortlist, lifted, lifted_queries
 from indexer.vectors import FloatArray, normalise
 from models.campaign import ViewThreshold
 from models.view import View
@@ -63,10 +63,28 @@ def test_the_cosines_of_the_list_are_exact_and_no_others_are_given(
     assert (found[~chosen] == -1).all()
 
 
-def test_few_exemplars_and_many_windows_are_all_compared(crowded: tuple[ViewExemplars, FloatArray]) -> None:
+@pytest.mark.parametrize("exact_rows", [0, 10_000])
+def test_of_few_exemplars_or_for_many_windows_the_list_is_exact(
+    exact_rows: int, crowded: tuple[ViewExemplars, FloatArray]
+) -> None:
     known, queries = crowded
-    assert Shortlist(known, CAMPAIGNS).worth(queries[:1]).all()  # 3,200 exemplars
-    assert Shortlist(known, CAMPAIGNS, exact_rows=0).worth(queries[:MANY_QUERIES]).all()
+    several = queries[:MANY_QUERIES] if exact_rows == 0 else queries[:1]
+    short = Shortlist(known, CAMPAIGNS, exact_rows)
+    margin = nearest_by_campaign(several, known.vectors, known.owners, CAMPAIGNS).max(axis=0) - short.needed
+    expected = (margin >= 0) | (margin >= np.sort(margin)[-LISTED])
+    assert short.worth(several).tolist() == expected.tolist()
+
+
+def test_no_crowd_hides_a_campaign_that_is_reached() -> None:
+    """Sixty campaigns sent what comes nearer to the prompt than the one that matters."""
+    dice = np.random.default_rng(2)
+    query = drawn(dice, 1)
+    crowd = normalise(query + 0.1 * drawn(dice, 60 * 32))
+    own = normalise(query + 1.2 * drawn(dice, 32))
+    needed = dict.fromkeys(range(60), 0.5) | {60: float((own @ query.T).max()) - 0.02}
+    known = exemplars(np.concatenate([crowd, own]), np.repeat(np.arange(61), 32).tolist(), needed)
+    for exact_rows in (0, 10_000):
+        assert Shortlist(known, 61, exact_rows).worth(query).all()
 
 
 def test_nothing_to_compare() -> None:

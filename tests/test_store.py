@@ -159,6 +159,15 @@ def test_the_event_table_holds_every_column(store: Store) -> None:
     assert {column.dtype for column in (table.unit, table.created_at, table.network)} == {np.dtype(np.int64)}
 
 
+def test_disguise_is_a_matter_of_each_event_whoever_sent_it_first(store: Store) -> None:
+    plain = "please explain the following step by step"
+    dressed = plain.replace("ep", "e\u200bp").replace("ow", "o\u200bw").replace("as", "a\u200bs")
+    prompts = (Prompt("", dressed), Prompt("", plain), Prompt(dressed, "hello"), Prompt("", dressed))
+    store.add_events([event(number, prompt=prompt) for number, prompt in enumerate(prompts)])
+    assert store.counts()["prompts"] == 2
+    assert store.event_table(4).disguised.tolist() == [1, 0, 1, 1]
+
+
 def test_the_event_table_is_read_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_TABLE_ROWS_A_QUERY", 3)
     store.add_events([event(number) for number in range(8)])
@@ -322,7 +331,7 @@ def test_the_migrations_build_the_tables_of_the_schema(store: Store, tmp_path: P
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
-    assert raw(tmp_path, "select version_num from alembic_version") == [("0005",)]
+    assert raw(tmp_path, "select version_num from alembic_version") == [("0006",)]
     assert "AUTOINCREMENT" in raw(tmp_path, "select sql from sqlite_master where name = 'events'")[0][0]
 
 

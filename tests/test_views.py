@@ -48,6 +48,7 @@ def world(events: Sequence[tuple[str, str, int]]) -> Corpus:
         model=nothing,
         payment=nothing,
         network=nothing,
+        disguised=nothing,
         account_names=Names(tuple(f"a{number}" for number in range(len(events)))),
         unit_names=Names(tuple(f"u{number}" for number in range(10))),
         model_names=none,
