@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -99,7 +99,8 @@ def serving(answer: Callable[[str], tuple[int, Mapping[str, str], Any]]) -> Iter
             }.items():
                 self.send_header(name, str(value))
             self.end_headers()
-            self.wfile.write(said)
+            with suppress(BrokenPipeError):  # whoever asked gave up
+                self.wfile.write(said)
 
         do_GET = do_POST = handle_any  # noqa: N815 - the names that http.server looks for
 
