@@ -12,9 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import GATEWAY_PATHS, error_answer
 from app.exchange import note
 from app.schemas import ErrorAnswer
-from models.key import ApiKey, Keyring, Role
+from models.key import KEY_HEADER, ApiKey, Keyring, Role
 
-KEY_HEADER: Final = "x-stillwatch-key"
 _OPEN: Final = frozenset({"/livez", "/readyz"})
 _OF_GATEWAYS: Final = frozenset(
     {"/v1/match", "/v1/match/batch", "/v1/events", "/v1/status", "/metrics", "/openapi.json"}

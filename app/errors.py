@@ -37,6 +37,8 @@ STATUS: Final[Mapping[type[errors.StillwatchError], int]] = MappingProxyType(
         errors.Overloaded: 503,
         errors.Busy: 409,
         errors.BadSettings: 500,
+        errors.Refused: 500,
+        errors.Unreachable: 500,
         errors.GenerationDamaged: 503,
         errors.SpaceMismatch: 503,
         errors.WeightsUnusable: 503,

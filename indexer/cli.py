@@ -16,6 +16,7 @@ import typer
 from rich.table import Table
 
 from indexer import layout, report
+from indexer.client import Client, Patience
 from indexer.encode import distilled_static, load_encoder
 from indexer.engine import Engine, places_of, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
@@ -40,6 +41,7 @@ from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.search import SearchQuery
 
+_AT_A_PROMPT: Final = Patience(deadline_s=10.0)  # somebody waits for the answer, but no gateway does
 FAILED: Final = 1
 WRONG_USE: Final = 2
 
@@ -198,11 +200,18 @@ def match(
     system: Annotated[str, typer.Option(help="The system prompt, if there is one.")] = "",
     mode: Annotated[Mode, typer.Option()] = Mode.AUDIT,
     top_k: Annotated[int, typer.Option(min=1, max=50)] = 5,
+    url: Annotated[str | None, typer.Option(help="Ask a running server instead [key: STILLWATCH_KEY].")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what campaign a prompt resembles."""
-    with _engine(data) as engine:
-        found = engine.match(Prompt(system, _text(text)), mode, top_k)
+    if url is not None:
+        chat = [{"role": "system", "content": system}] if system else []
+        with Client(url, os.environ.get("STILLWATCH_KEY"), _AT_A_PROMPT) as client:
+            turns = [*chat, {"role": "user", "content": _text(text)}]
+            found = client.match_messages(turns, mode=mode, top_k=top_k)
+    else:
+        with _engine(data) as engine:
+            found = engine.match(Prompt(system, _text(text)), mode, top_k)
     _print(found, as_json, lambda: [report.match_table(found)])
 
 

@@ -15,6 +15,8 @@ StillwatchError
 ├── Overloaded              more prompts wait than can be answered in time
 ├── Busy                    another job holds the data directory
 ├── BadSettings             an option or environment variable out of range
+├── Refused                 a server we asked answered with an error
+├── Unreachable             a server we asked did not answer in time
 ├── GenerationDamaged       a published file is missing or was altered
 ├── SpaceMismatch           vectors of two embedding spaces were about to meet
 └── WeightsUnusable         encoder weights are missing, altered or incomplete
@@ -81,6 +83,14 @@ class Busy(StillwatchError):
 
 class BadSettings(StillwatchError):
     """An option or environment variable has a value that cannot work."""
+
+
+class Refused(StillwatchError):
+    """A server that was asked answered with an error, or not in its own terms."""
+
+
+class Unreachable(StillwatchError):
+    """A server that was asked did not answer in time."""
 
 
 class GenerationDamaged(StillwatchError):

@@ -10,6 +10,7 @@ from typing import Final
 
 from models.errors import BadSettings
 
+KEY_HEADER: Final = "x-stillwatch-key"
 TOKEN_PREFIX: Final = "sw"
 MAX_NAME: Final = 128
 _ID_BYTES: Final = 4

@@ -11,9 +11,9 @@ import pytest
 from api_double import NOW, MemoryEngine, client_of, make_app
 from starlette.datastructures import Headers
 
-from app.access import KEY_HEADER, Rates, role_needed, token_of
+from app.access import Rates, role_needed, token_of
 from models.errors import BadSettings
-from models.key import ApiKey, Keyring, Role, new_key
+from models.key import KEY_HEADER, ApiKey, Keyring, Role, new_key
 
 pytestmark = pytest.mark.anyio
 DICE = Random(7)

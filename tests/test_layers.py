@@ -17,6 +17,7 @@ DOORS = {
     "faiss": {"indexer.index"},
     "fastapi": {"app"},
     "hdbscan": {"indexer.cluster"},
+    "httpx": {"indexer.client"},
     "model2vec": {"indexer.encode"},
     "prometheus_client": {"app.metrics"},
     "pyarrow": {"indexer.readers", "indexer.export"},
