@@ -11,13 +11,17 @@ from models.errors import Overloaded
 from models.match import Match, Question
 
 MatchAll = Callable[[Sequence[Question]], list[Match]]
+Observe = Callable[[Sequence[float], float], None]
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A question on its way. deadline: by the event loop's clock (s). done: set with the answer or the error."""
+    """A question on its way. since, deadline: by the event loop's clock (s). done: set with the answer or the
+    error.
+    """
 
     question: Question
+    since: float
     deadline: float
     done: anyio.Event = field(default_factory=anyio.Event)
     answer: Match | None = None
@@ -31,8 +35,10 @@ class MatchQueue:
     most: questions that may wait; batch: examined together at most. Both bound what a burst can cost.
     """
 
-    def __init__(self, match_all: MatchAll, most: int, batch: int) -> None:
+    def __init__(self, match_all: MatchAll, most: int, batch: int, observe: Observe | None = None) -> None:
+        """observe: told of each batch how long (s) its questions waited, and how long they all took."""
         self._match_all = match_all
+        self._observe = observe
         self._most = most
         self._batch = batch
         self._waiting: deque[_Waiting] = deque()
@@ -47,7 +53,8 @@ class MatchQueue:
         """
         if len(self._waiting) >= self._most:
             raise Overloaded(f"{len(self._waiting)} prompts wait already")
-        mine = _Waiting(question, anyio.current_time() + patience_s)
+        now = anyio.current_time()
+        mine = _Waiting(question, now, now + patience_s)
         self._waiting.append(mine)
         self._arrived.set()
         try:
@@ -85,6 +92,7 @@ class MatchQueue:
         """Answers the chosen; if that fails, each by itself, so that nobody gets the error of another."""
         if not chosen:
             return
+        began = anyio.current_time()
         try:
             answers = await to_thread.run_sync(
                 self._match_all, [each.question for each in chosen], limiter=threads
@@ -98,6 +106,8 @@ class MatchQueue:
             chosen[0].error = error
             chosen[0].done.set()
             return
+        if self._observe is not None:
+            self._observe([began - each.since for each in chosen], anyio.current_time() - began)
         for each, answer in zip(chosen, answers, strict=True):
             each.answer = answer
             each.done.set()

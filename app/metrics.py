@@ -1,5 +1,7 @@
 """Counters and histograms, in the text format that Prometheus scrapes."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -31,6 +33,21 @@ class Metrics:
             ("mode", "decision", "level", "would_block", "block"),
             registry=registry,
         )
+        self.stage_seconds = Histogram(
+            "stillwatch_stage_seconds",
+            "Time of one stage: a prompt's wait in a queue, or the examination of a batch.",
+            ("queue", "stage"),
+            buckets=_LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.batch_prompts = Histogram(
+            "stillwatch_batch_prompts",
+            "Prompts examined together.",
+            ("queue",),
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=registry,
+        )
+        self.waiting = Gauge("stillwatch_waiting_prompts", "Prompts in a queue.", ("queue",), registry=registry)
         self._recalls = Counter(
             "stillwatch_answers", "Questions by where the answer came from.", ("source",), registry=registry
         )
@@ -58,6 +75,13 @@ class Metrics:
     def count_recall(self, known: bool) -> None:
         """Count one question, answered from memory or by examining the prompt."""
         self._recalls.labels("memory" if known else "examined").inc()
+
+    def count_batch(self, queue: str, waits_s: Sequence[float], examined_s: float) -> None:
+        """Count one batch: how long each of its prompts waited, and how long all of them took."""
+        for wait_s in waits_s:
+            self.stage_seconds.labels(queue, "wait").observe(wait_s)
+        self.stage_seconds.labels(queue, "examine").observe(examined_s)
+        self.batch_prompts.labels(queue).observe(len(waits_s))
 
     def render(self, status: Status) -> bytes:
         """The exposition, with the gauges set from `status`."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, create_task_group, to_thread
@@ -94,8 +95,13 @@ class Services:
         self.mode = mode
         self.metrics = Metrics()
         self.ledger = Ledger(self._keep_blocks)
-        self.queue = MatchQueue(engine.match_all, limits.match_waiting, limits.match_batch)
-        self.long_queue = MatchQueue(engine.match_all, limits.long_waiting, batch=1)
+        count = self.metrics.count_batch
+        self.queue = MatchQueue(
+            engine.match_all, limits.match_waiting, limits.match_batch, partial(count, "short")
+        )
+        self.long_queue = MatchQueue(engine.match_all, limits.long_waiting, 1, partial(count, "long"))
+        self.metrics.waiting.labels("short").set_function(lambda: len(self.queue))
+        self.metrics.waiting.labels("long").set_function(lambda: len(self.long_queue))
         self._other = CapacityLimiter(limits.other_threads)
 
     async def match(self, question: Question, patience_s: float | None = None) -> Match:

@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -32,6 +33,7 @@ from indexer.settings import Settings, load_settings
 from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store
 from models.allowance import AllowanceKind, new_rule
+from models.block import BlockQuery
 from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.deadline import in_future
 from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
@@ -213,6 +215,28 @@ def match(
         with _engine(data) as engine:
             found = engine.match(Prompt(system, _text(text)), mode, top_k)
     _print(found, as_json, lambda: [report.match_table(found)])
+
+
+@app.command()
+def blocks(
+    data: Data = None,
+    campaign_id: Annotated[str | None, typer.Option("--campaign", help="Only of this campaign.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
+    refused: Annotated[
+        bool | None, typer.Option("--refused/--would-be", help="Only what was refused, or would have been.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="ISO 8601 time, included.")] = None,
+    until: Annotated[str | None, typer.Option(help="ISO 8601 time, excluded.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List prompts that were refused, or would have been in mode enforce, the newest first; no word of them."""
+    first = parse_time(since, "--since") if since else None
+    last = parse_time(until, "--until") if until else None
+    with _store(_settings(data)) as store:
+        found = store.blocks.find(BlockQuery(limit, campaign_id, account, refused, first, last))
+    rows = [{"number": number, **asdict(block)} for number, block in found]
+    _print(rows, as_json, lambda: [report.blocks_table(found)])
 
 
 @app.command()

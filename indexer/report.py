@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.allowance import Allowance
+from models.block import Block
 from models.campaign import Campaign, CampaignLabel
 from models.key import ApiKey
 from models.match import Match
@@ -126,6 +127,27 @@ def allowances_table(rules: Sequence[Allowance]) -> Table:
             f"{each.at:%Y-%m-%d %H:%M}",
             f"{each.until:%Y-%m-%d %H:%M}" if each.until else "-",
             escape(each.note),
+        )
+    return table
+
+
+def blocks_table(found: Sequence[tuple[int, Block]]) -> Table:
+    """A row a block."""
+    table = Table(
+        "number", "at", "campaign", "refused", "mode", "grounds", "cosine", "account", "model", "asked by"
+    )
+    for number, each in found:
+        table.add_row(
+            f"{number}",
+            f"{each.at:%Y-%m-%d %H:%M:%S}",
+            each.campaign_id,
+            "yes" if each.blocked else "would be",
+            each.mode,
+            ", ".join(each.grounds),
+            f"{each.similarity:.3f}",
+            shown(each.account_id or "-"),
+            shown(each.model or "-"),
+            each.asked_by,
         )
     return table
 

@@ -465,6 +465,11 @@ async def test_metrics_count_requests_decisions_and_age(api: httpx.AsyncClient) 
         'stillwatch_decisions_total{block="false",decision="none",level="likely",mode="audit",'
         'would_block="false"} 2.0',
         "stillwatch_match_seconds_count 1.0",
+        'stillwatch_answers_total{source="examined"} 1.0',
+        'stillwatch_stage_seconds_count{queue="short",stage="wait"} 1.0',
+        'stillwatch_stage_seconds_count{queue="short",stage="examine"} 1.0',
+        'stillwatch_batch_prompts_sum{queue="short"} 1.0',
+        'stillwatch_waiting_prompts{queue="short"} 0.0',
         "stillwatch_generation_age_seconds 300.0",
         "stillwatch_alarms 1.0",
         "stillwatch_events_waiting 7.0",

@@ -1,5 +1,6 @@
 """Blocks in the store: what went in comes out, the newest first, by every filter."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_cli import run
 
 from indexer.store import Store
 from models.block import Block, BlockQuery
@@ -76,3 +78,17 @@ def test_filters_hold_alone_and_together(store: Store, asked: dict[str, Any], fo
         ]
     )
     assert [number for number, _ in store.blocks.find(BlockQuery(10, **asked))] == found
+
+
+def test_the_command_lists_them(store: Store, tmp_path: Path) -> None:
+    store.blocks.add([block(), block(campaign_id="c-2", blocked=False, account_id="[bold]a2")])
+    listed = json.loads(run(tmp_path, "blocks", "--json")[1])
+    assert [(each["number"], each["campaign_id"], each["blocked"]) for each in listed] == [
+        (2, "c-2", False),
+        (1, block().campaign_id, True),
+    ]
+    assert [each["number"] for each in json.loads(run(tmp_path, "blocks", "--refused", "--json")[1])] == [1]
+    assert [each["number"] for each in json.loads(run(tmp_path, "blocks", "--would-be", "--json")[1])] == [2]
+    table = run(tmp_path, "blocks", "--campaign", "c-2")[1]
+    assert "would be" in table
+    assert "[bold]a2" in table
