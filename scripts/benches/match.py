@@ -5,7 +5,7 @@ MiniLM weights. Each server is a process of its own and is asked by another one,
 keeps up (no coordinated omission). Prompts are of about 16, 64 and 200 tokens, a fifth of them a campaign's with
 content never seen, all distinct, or 64 of them again and again. Prints p50 and p99 at 200 requests a second, and
 the highest rate at which p99 stays within 10 ms. Exit status 1 if an answer is an error, or if we name the right
-campaign for less than 95 % of campaigns' prompts or any for more than 1 % of the others: no speed by looking away.
+campaign for less than 95 % of campaigns' prompts, or match more than 1 % of the others: no speed by looking away.
 """
 
 import argparse
@@ -181,15 +181,16 @@ def measured(name: str, url: str, asked: dict[str, list[Asked]], folder: Path) -
 
 
 def quality(url: str, asked: Sequence[Asked], name_of: dict[int, str]) -> tuple[float, float]:
-    """Share of campaigns' prompts that are named rightly, and of the others that are named anything."""
+    """Share of campaigns' prompts that are named rightly, whether it is alarmed or watched; and of the others that
+    match one, which a gateway would act on.
+    """
     right, wrong, own = 0, 0, sum(each.campaign >= 0 for each in asked)
     for each in asked:
         answer = ask(url, each.text)
-        named = answer["campaign_id"] if answer["decision"] != "none" else None
         if each.campaign >= 0:
-            right += named == name_of.get(each.campaign)
+            right += answer["decision"] != "none" and answer["campaign_id"] == name_of.get(each.campaign)
         else:
-            wrong += named is not None
+            wrong += answer["decision"] == "match"
     return right / max(1, own), wrong / max(1, len(asked) - own)
 
 
