@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 import pytest
 from anyio import CapacityLimiter
+from anyio.abc import TaskGroup
 from api_double import MemoryEngine
 
 from app.match_queue import MatchQueue
@@ -56,20 +57,27 @@ async def ask_into(found: dict[str, object], queue: MatchQueue, text: str, patie
         found[text] = error
 
 
+@asynccontextmanager
+async def behind_a_busy_one(queue: MatchQueue, found: dict[str, object]) -> AsyncIterator[TaskGroup]:
+    """Callers of a queue whose only thread is at work on "busy"."""
+    async with serving(queue), anyio.create_task_group() as callers:
+        callers.start_soon(ask_into, found, queue, "busy")
+        await anyio.wait_all_tasks_blocked()
+        yield callers
+
+
 async def test_what_arrives_meanwhile_is_examined_together() -> None:
     desk = Desk()
     queue = MatchQueue(desk, most=100, batch=3)
     found: dict[str, object] = {}
-    async with serving(queue), anyio.create_task_group() as callers:
-        callers.start_soon(ask_into, found, queue, "first")
-        await anyio.wait_all_tasks_blocked()
+    async with behind_a_busy_one(queue, found) as callers:
         for text in ("a", "b", "c", "d"):
             callers.start_soon(ask_into, found, queue, text)
         await anyio.wait_all_tasks_blocked()
-        assert (desk.batches, len(queue)) == ([["first"]], 4)
+        assert (desk.batches, len(queue)) == ([["busy"]], 4)
         desk.gate.set()
-    assert desk.batches == [["first"], ["a", "b", "c"], ["d"]]
-    assert found == {text: desk.engine.match_all([asked(text)])[0] for text in ("first", "a", "b", "c", "d")}
+    assert desk.batches == [["busy"], ["a", "b", "c"], ["d"]]
+    assert found == {text: desk.engine.match_all([asked(text)])[0] for text in ("busy", "a", "b", "c", "d")}
 
 
 async def test_a_lone_question_is_answered_at_once() -> None:
@@ -101,9 +109,7 @@ async def test_more_than_may_wait_are_turned_away_at_once() -> None:
     desk = Desk()
     queue = MatchQueue(desk, most=2, batch=8)
     found: dict[str, object] = {}
-    async with serving(queue), anyio.create_task_group() as callers:
-        callers.start_soon(ask_into, found, queue, "busy")
-        await anyio.wait_all_tasks_blocked()
+    async with behind_a_busy_one(queue, found) as callers:
         for text in ("a", "b"):
             callers.start_soon(ask_into, found, queue, text)
         await anyio.wait_all_tasks_blocked()
@@ -117,9 +123,7 @@ async def test_who_waits_too_long_is_told_so_and_not_examined() -> None:
     desk = Desk()
     queue = MatchQueue(desk, most=10, batch=8)
     found: dict[str, object] = {}
-    async with serving(queue), anyio.create_task_group() as callers:
-        callers.start_soon(ask_into, found, queue, "busy")
-        await anyio.wait_all_tasks_blocked()
+    async with behind_a_busy_one(queue, found) as callers:
         with pytest.raises(Overloaded, match=r"not examined within 0\.02 s"):
             await queue.ask(asked("late"), 0.02)
         callers.start_soon(ask_into, found, queue, "patient")
@@ -132,9 +136,7 @@ async def test_whoever_hangs_up_leaves_his_place() -> None:
     desk = Desk()
     queue = MatchQueue(desk, most=2, batch=8)
     found: dict[str, object] = {}
-    async with serving(queue), anyio.create_task_group() as callers:
-        callers.start_soon(ask_into, found, queue, "busy")
-        await anyio.wait_all_tasks_blocked()
+    async with behind_a_busy_one(queue, found) as callers:
         async with anyio.create_task_group() as gone:
             for text in ("a", "b"):
                 gone.start_soon(ask_into, found, queue, text)
@@ -153,9 +155,7 @@ async def test_an_error_goes_to_whoever_caused_it() -> None:
     desk = Desk()
     queue = MatchQueue(desk, most=10, batch=8)
     found: dict[str, object] = {}
-    async with serving(queue), anyio.create_task_group() as callers:
-        callers.start_soon(ask_into, found, queue, "busy")
-        await anyio.wait_all_tasks_blocked()
+    async with behind_a_busy_one(queue, found) as callers:
         for text in ("good", "bad", "better"):
             callers.start_soon(ask_into, found, queue, text)
         await anyio.wait_all_tasks_blocked()
