@@ -116,7 +116,8 @@ def campaign(campaign_id: str, data: Data = None, as_json: AsJson = False) -> No
     found = _one(settings, campaign_id)
     with _store(settings) as store:
         label = _labels(store, [found]).get(found.campaign_id)
-    _print(found, as_json, lambda: report.campaign_tables(found, label))
+        mode = store.verdicts.modes().get(found.campaign_id)
+    _print(found, as_json, lambda: report.campaign_tables(found, label, mode))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from models.block import Block
 from models.campaign import Campaign, CampaignLabel
 from models.key import ApiKey
 from models.match import Match
+from models.mode import CampaignMode
 from models.report import Evaluation, IngestReport, ReindexReport
 from models.search import SearchPage
 from models.status import Status
@@ -46,12 +47,13 @@ def campaigns_table(campaigns: Sequence[Campaign], labels: dict[str, CampaignLab
     return table
 
 
-def campaign_tables(campaign: Campaign, label: CampaignLabel | None) -> list[Table]:
+def campaign_tables(campaign: Campaign, label: CampaignLabel | None, mode: CampaignMode | None) -> list[Table]:
     """What an analyst wants to see of one campaign: facts, evidence, slots, accounts, timeline, history."""
     facts = _table("campaign", campaign.campaign_id)
     facts.add_row("level", f"{campaign.level} (score {campaign.score:.3f})")
     facts.add_row("by chance", f"p {campaign.p_value:.2g}, false discovery rate {campaign.false_discovery:.2g}")
     facts.add_row("label", f"{label.label} by {escape(label.author)}: {escape(label.note)}" if label else "-")
+    facts.add_row("mode at most", f"{mode.mode} by {escape(mode.author)}" if mode else "enforce")
     facts.add_row("events", f"{campaign.events:,} of {campaign.prompts:,} prompts, {campaign.accounts:,} accounts")
     facts.add_row("seen", f"{campaign.first_seen.isoformat()} to {campaign.last_seen.isoformat()}")
     facts.add_row("models", escape(", ".join(f"{name or '(none)'} {n:,}" for name, n in campaign.models.items())))

@@ -89,6 +89,7 @@ def test_reports_read_the_published_generation(tmp_path: Path) -> None:
     status, out, _ = run(tmp_path, "mode", only["campaign_id"], "audit", "--author", "ann", "--json")
     said = json.loads(out)
     assert (status, said["campaign_id"], said["mode"], said["author"]) == (0, only["campaign_id"], "audit", "ann")
+    assert "audit by ann" in run(tmp_path, "campaign", only["campaign_id"])[1]
     status, out, _ = run(tmp_path, "status", "--json")
     assert (json.loads(out)["health"], json.loads(out)["campaigns"]) == ("ok", 1)
 
