@@ -79,7 +79,14 @@ def _server(settings: Settings, host: str, port: int, allow_remote: bool) -> _Se
         require_keys(host, engine.keys(), allow_remote)
     jobs = Jobs(partial(reindex_command, settings.data), now_utc)
     limits = Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars)
-    app = create_app(engine, jobs, limits=limits, mode=settings.mode, keys_required=remote)
+    app = create_app(
+        engine,
+        jobs,
+        limits=limits,
+        mode=settings.mode,
+        keys_required=remote,
+        remember=settings.remember,
+    )
     config = uvicorn.Config(
         app,
         host=host,

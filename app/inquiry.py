@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Final
 
 from fastapi import Request
@@ -43,6 +44,7 @@ async def examine(request: Request, use: Services, inquiry: Inquiry) -> Match:
     found = await use.match(question, inquiry.patience_s)
     use.metrics.match_seconds.observe(time.perf_counter() - began)
     record(request, use, found, inquiry.account_id, inquiry.model)
+    remember(request, use, inquiry.prompt, inquiry.account_id, inquiry.model)
     note(
         request,
         decision=found.decision,
@@ -103,6 +105,25 @@ def record(request: Request, use: Services, found: Match, account_id: str | None
     )
     if not use.ledger.add(block):
         use.metrics.lost_blocks.inc()
+
+
+def remember(request: Request, use: Services, prompt: Prompt, account_id: str | None, model: str | None) -> None:
+    """Hands a prompt that was asked about to the store, if the server is set to; of an unknown sender it would say
+    nothing. A gateway that asks again, in a request of the same id, makes no second event.
+    """
+    if use.memory is None or account_id is None:
+        return
+    turns = (("system", prompt.system), ("user", prompt.user))
+    asked = f"{account_id} {prompt.system} {prompt.user}".encode("utf-8", "surrogatepass")
+    row = {
+        "event_id": f"{exchange_of(request).request_id}-{blake2b(asked, digest_size=8).hexdigest()}",
+        "account_id": account_id,
+        "timestamp": use.clock().isoformat(),
+        "messages": [{"role": role, "content": text} for role, text in turns if text],
+        **({"model": model} if model else {}),
+    }
+    if not use.memory.add(row):
+        use.metrics.lost_events.inc()
 
 
 def shortened(prompt: Prompt, limit: int) -> Prompt:

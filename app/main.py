@@ -58,24 +58,26 @@ def create_app(
     poll_s: float = 1.0,
     mode: Mode = Mode.AUDIT,
     keys_required: bool = False,
+    remember: bool = False,
 ) -> FastAPI:
     """The application over an open engine. It owns engine and jobs: both are closed when it shuts down.
 
     poll_s: seconds between looks for a newly published generation. mode: for questions that name none.
-    keys_required: whether nobody gets in even if no API key was ever made.
+    keys_required: whether nobody gets in even if no API key was ever made. remember: whether prompts that are
+    asked about are stored as events.
     """
-    services = Services(engine, jobs, clock, limits, mode)
+    services = Services(engine, jobs, clock, limits, mode, remember)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as background:
             background.start_soon(_follow_generations, services, poll_s)
-            background.start_soon(services.ledger.keep_writing)
+            background.start_soon(services.keep_writing)
             background.start_soon(services.keep_matching)
             yield
             background.cancel_scope.cancel()
         with anyio.move_on_after(_LAST_WRITE_S):
-            await services.ledger.flush()
+            await services.write_the_rest()
         await services.run(services.close)
 
     app = _Application(

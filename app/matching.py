@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from app.errors import DOCUMENTED
 from app.exchange import exchange_of, note
-from app.inquiry import Inquiry, examine, record
+from app.inquiry import Inquiry, examine, record, remember
 from app.schemas import BatchAnswer, BatchRequest, MatchAnswer, MatchItem, MatchRequest
 from app.state import Use
 from models.errors import BadPrompt
@@ -29,8 +29,9 @@ async def match_batch(question: BatchRequest, request: Request, use: Use) -> Bat
     prompts = _prompts(question.items)
     mode = question.mode or use.mode
     found = await use.match_all([Question(prompt, mode, question.top_k) for prompt in prompts])
-    for one, item in zip(found, question.items, strict=True):
+    for one, prompt, item in zip(found, prompts, question.items, strict=True):
         record(request, use, one, item.account_id, item.model)
+        remember(request, use, prompt, item.account_id, item.model)
     note(request, items=len(found), blocked=sum(one.block for one in found))
     answers = [_answer(one, item, request) for one, item in zip(found, question.items, strict=True)]
     return BatchAnswer(items=answers, request_id=exchange_of(request).request_id)

@@ -57,6 +57,11 @@ class Metrics:
         self.lost_blocks = Counter(
             "stillwatch_lost_blocks", "Blocks that could not be kept as too many waited.", registry=registry
         )
+        self.lost_events = Counter(
+            "stillwatch_lost_events",
+            "Prompts that were asked about and not remembered as too many waited.",
+            registry=registry,
+        )
         self.age = Gauge(
             "stillwatch_generation_age_seconds", "Age of the loaded generation; NaN if none is.", registry=registry
         )

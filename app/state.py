@@ -85,16 +85,23 @@ class Services:
     """One per application. Engine calls that take work go through `match`, `match_all` or `run`: other threads."""
 
     def __init__(
-        self, engine: Engine, jobs: Jobs, clock: Callable[[], datetime], limits: Limits, mode: Mode = Mode.AUDIT
+        self,
+        engine: Engine,
+        jobs: Jobs,
+        clock: Callable[[], datetime],
+        limits: Limits,
+        mode: Mode = Mode.AUDIT,
+        remember: bool = False,
     ) -> None:
-        """mode: for questions that name none."""
+        """mode: for questions that name none. remember: whether prompts that are asked about become events."""
         self.engine = engine
         self.jobs = jobs
         self.clock = clock
         self.limits = limits
         self.mode = mode
         self.metrics = Metrics()
-        self.ledger = Ledger(self._keep_blocks)
+        self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks)
+        self.memory: Ledger[Mapping[str, Any]] | None = Ledger("events", self._keep_events) if remember else None
         count = self.metrics.count_batch
         self.queue = MatchQueue(
             engine.match_all, limits.match_waiting, limits.match_batch, partial(count, "short")
@@ -134,6 +141,22 @@ class Services:
 
     async def _keep_blocks(self, found: Sequence[Block]) -> None:
         await self.run(self.engine.add_blocks, found)
+
+    async def _keep_events(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        await self.run(self.engine.add_events, rows)
+
+    async def keep_writing(self) -> None:
+        """Writes what the request path hands over, until cancelled."""
+        async with create_task_group() as writers:
+            for ledger in (self.ledger, self.memory):
+                if ledger is not None:
+                    writers.start_soon(ledger.keep_writing)
+
+    async def write_the_rest(self) -> None:
+        """Writes what still waits."""
+        await self.ledger.flush()
+        if self.memory is not None:
+            await self.memory.flush()
 
     def close(self) -> None:
         """Stop the running job and close the engine."""

@@ -60,7 +60,8 @@ class Detection:
 class Settings:
     """data: folder of everything stored. database: SQLAlchemy URL. encoder: "static", "minilm" or a folder.
     weights: where the distilled static tier lies. max_prompt_chars: longest prompt a match call takes.
-    max_body_bytes: longest HTTP request. mode: for match calls that name none.
+    max_body_bytes: longest HTTP request. mode: for match calls that name none. remember: whether the server stores
+    prompts that it is asked about as events.
     """
 
     data: Path
@@ -72,6 +73,7 @@ class Settings:
     max_prompt_chars: int = MIB
     max_body_bytes: int = 8 * MIB
     mode: Mode = Mode.AUDIT
+    remember: bool = False
     detection: Detection = field(default_factory=Detection)
 
     @property
@@ -90,8 +92,8 @@ class Settings:
 def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | None = None) -> Settings:
     """Settings from the command line first, then the environment, then the defaults.
 
-    Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, and each field
-    of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming the variable.
+    Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, _REMEMBER, and
+    each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming the variable.
     """
     folder = (data or Path(environ.get("STILLWATCH_DATA") or DEFAULT_DATA)).absolute()
     settings = Settings(
@@ -101,6 +103,7 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
         host=environ.get("STILLWATCH_HOST") or "127.0.0.1",
         port=_number(environ, "STILLWATCH_PORT", 8765, int),
         mode=_mode(environ),
+        remember=_flag(environ, "STILLWATCH_REMEMBER"),
         detection=_detection(environ),
     )
     if not 0 <= settings.port <= _HIGHEST_PORT:
@@ -128,6 +131,13 @@ def _mode(environ: Mapping[str, str]) -> Mode:
     if text not in set(Mode):
         raise BadSettings(f"STILLWATCH_MODE is {text!r}, not one of {', '.join(Mode)}")
     return Mode(text)
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "no"
+    if text not in ("yes", "no"):
+        raise BadSettings(f"{name} is {text!r}, neither yes nor no")
+    return text == "yes"
 
 
 def _number(environ: Mapping[str, str], name: str, default: Number, kind: type[Number]) -> Number:

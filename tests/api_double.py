@@ -238,6 +238,9 @@ class MemoryEngine:
         numbered = [*enumerate(self._blocks, 1)][::-1]
         return [(n, one) for n, one in numbered if query.campaign_id in (None, one.campaign_id)][: query.limit]
 
+    def events(self) -> list[Event]:
+        return list(self._events.values())
+
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         before, reasons = len(self._events), Counter[str]()
         for row in rows:
@@ -334,10 +337,11 @@ def make_app(
     limits: Limits | None = None,
     mode: Mode = Mode.AUDIT,
     keys_required: bool = False,
+    remember: bool = False,
 ) -> FastAPI:
     """The real application over `engine`, at a fixed time."""
     made = jobs or quick_jobs()
-    return create_app(engine, made, lambda: NOW, limits or Limits(), 0.01, mode, keys_required)
+    return create_app(engine, made, lambda: NOW, limits or Limits(), 0.01, mode, keys_required, remember)
 
 
 @asynccontextmanager

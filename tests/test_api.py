@@ -766,3 +766,23 @@ async def test_load_that_cannot_be_borne_is_shed_with_a_time_to_come_back() -> N
             assert (answer.status_code, answer.json()["error"]) == (503, "overloaded")
             assert answer.headers["retry-after"] == "5"
         engine.going_on.set()
+
+
+async def test_what_was_asked_about_becomes_an_event_if_the_server_is_set_to_remember() -> None:
+    question = {"prompt": UNRELATED, "account_id": "a9", "model": "m-4"}
+    chat = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": UNRELATED}]}
+    for remember in (True, False):
+        engine = MemoryEngine()
+        async with client_of(make_app(engine, remember=remember)) as api:
+            for _ in range(2):  # a gateway that asks again
+                await api.post("/v1/match", json=question, headers={"x-request-id": "r-1"})
+            await api.post("/v1/match", json={"prompt": UNRELATED})  # of nobody knows whom
+            await api.post("/v1/authz/v1/chat/completions", json=chat, headers={"x-account-id": "a7"})
+            batch = [question, {**question, "account_id": "a8"}, {"prompt": "x"}]
+            await api.post("/v1/match/batch", json={"items": batch}, headers={"x-request-id": "r-2"})
+        found = engine.events()
+        assert [each.account_id for each in found] == (["a9", "a7", "a9", "a8"] if remember else [])
+        if remember:
+            assert (found[0].prompt.user, found[0].prompt.system, found[0].model) == (UNRELATED, "", "m-4")
+            assert (found[1].prompt.system, found[1].timestamp) == ("Be brief.", NOW)
+            assert found[0].event_id.startswith("r-1-")

@@ -30,7 +30,7 @@ class Shelf:
 
 async def test_everything_is_written_once_in_order_and_in_batches() -> None:
     shelf = Shelf()
-    ledger = Ledger(shelf.write)
+    ledger = Ledger("blocks", shelf.write)
     names = [f"r-{number}" for number in range(BATCH + 3)]
     assert all(ledger.add(block(request_id=name)) for name in names)
     assert await ledger.flush()
@@ -43,7 +43,7 @@ async def test_a_busy_store_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("app.ledger._RETRY_S", 0.001)
     shelf = Shelf()
     shelf.busy = 2
-    ledger = Ledger(shelf.write)
+    ledger = Ledger("blocks", shelf.write)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.keep_writing)
         for name in ("r-1", "r-2"):
@@ -58,7 +58,7 @@ async def test_a_busy_store_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_beyond_the_most_that_may_wait_blocks_are_lost() -> None:
     shelf = Shelf()
     shelf.busy = 1
-    ledger = Ledger(shelf.write, most=2)
+    ledger = Ledger("blocks", shelf.write, most=2)
     assert [ledger.add(block(request_id=f"r-{number}")) for number in range(3)] == [True, True, False]
     assert not await ledger.flush()
     assert await ledger.flush()

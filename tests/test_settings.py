@@ -96,6 +96,7 @@ def test_an_empty_variable_is_not_given() -> None:
         ("STILLWATCH_WHOLE_CEILING_RATE", "inf", "whole_ceiling_rate is inf; it must be positive"),
         ("STILLWATCH_WHOLE_CEILING_RATE", "1.5", "whole_ceiling_rate is 1.5; a share below 1 is needed"),
         ("STILLWATCH_RECURRING_CEILING", "1", "recurring_ceiling is 1.0; a cosine below 1 is needed"),
+        ("STILLWATCH_REMEMBER", "1", "STILLWATCH_REMEMBER is '1', neither yes nor no"),
         ("STILLWATCH_NEIGHBOURS", "4", "min_samples is 5, more than neighbours, 4"),
     ],
 )
