@@ -30,7 +30,7 @@ from api_double import (
 )
 
 from app import logs
-from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT, MAX_BATCH
+from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT, MAX_BATCH, BatchAnswer, MatchAnswer
 from app.state import Limits
 from indexer.jobs import Jobs
 from models.block import BlockQuery
@@ -786,3 +786,14 @@ async def test_what_was_asked_about_becomes_an_event_if_the_server_is_set_to_rem
             assert (found[0].prompt.user, found[0].prompt.system, found[0].model) == (UNRELATED, "", "m-4")
             assert (found[1].prompt.system, found[1].timestamp) == ("Be brief.", NOW)
             assert found[0].event_id.startswith("r-1-")
+
+
+async def test_answers_are_what_the_document_says_they_are(api: httpx.AsyncClient) -> None:
+    """They are written without pydantic, which must read them back as the very same."""
+    one = await api.post("/v1/match", json={"prompt": EXAMPLE_PROMPT, "mode": "enforce"})
+    both = await api.post("/v1/match/batch", json={"items": [{"prompt": EXAMPLE_PROMPT}, {"prompt": UNRELATED}]})
+    for answer, model in ((one, MatchAnswer), (both, BatchAnswer)):
+        assert answer.headers["content-type"] == "application/json"
+        read = model.model_validate_json(answer.content, strict=True)
+        assert json.loads(read.model_dump_json()) == answer.json()
+        assert set(answer.json()) == set(model.model_fields)
