@@ -29,7 +29,7 @@ _REFUSALS: Final = {
 
 
 class Access:
-    """ASGI middleware. Where there are no keys and none is required, everybody may do everything.
+    """ASGI middleware. Where no key was ever made and none is required, everybody may do everything.
 
     A refusal comes before any of the body is read. To gateways it is 503, as every fault is.
     """
@@ -51,7 +51,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = role_needed(scope["path"]) if scope["type"] == "http" else None
         keys = self._keys()
-        if needed is None or not (keys or self._required):
+        if needed is None or not (keys.is_in_use or self._required):
             await self._app(scope, receive, send)
             return
         request = Request(scope)

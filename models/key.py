@@ -74,10 +74,14 @@ def new_key(
 
 
 class Keyring:
-    """The keys that there are. Empty if none was ever made or all are revoked: `bool(keyring)`."""
+    """The keys that there are; its length is that of those not revoked. is_in_use: whether one was ever made, for
+    to revoke the last one must not open the doors.
+    """
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        self._keys: Mapping[str, ApiKey] = {key.key_id: key for key in keys if key.revoked is None}
+        every = {key.key_id: key for key in keys}
+        self.is_in_use = bool(every)
+        self._keys: Mapping[str, ApiKey] = {name: key for name, key in every.items() if key.revoked is None}
 
     def __len__(self) -> int:
         return len(self._keys)

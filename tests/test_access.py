@@ -68,6 +68,14 @@ async def test_without_keys_everything_is_open_unless_one_is_required() -> None:
             assert (await client.get("/livez")).status_code == 200
 
 
+async def test_to_revoke_the_last_key_opens_no_door() -> None:
+    engine = MemoryEngine()
+    engine.keyring = Keyring([replace(KEYS[Role.ADMIN][0], revoked=NOW)])
+    assert (len(engine.keyring), engine.keyring.is_in_use) == (0, True)
+    async with client_of(make_app(engine)) as client:
+        assert (await client.get("/v1/status", headers=with_key(Role.ADMIN))).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("path", "least"), [("/v1/status", Role.GATEWAY), ("/v1/campaigns", Role.ANALYST), ("/v1/reindex", Role.ADMIN)]
 )
