@@ -22,6 +22,7 @@ from models.errors import BadSettings, StillwatchError
 from models.key import Keyring
 
 SHUTDOWN_S = 10  # for requests in flight
+SWITCH_S = 0.0005  # the event loop waits no longer for a thread that examines prompts; ten times that by default
 KEEP_ALIVE_S = 75  # longer than gateways keep idle connections, so that they close first
 
 
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StillwatchError as error:
         sys.stderr.write(f"stillwatch serve: {error}\n")
         return 2
+    sys.setswitchinterval(SWITCH_S)
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else 2

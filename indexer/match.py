@@ -168,7 +168,9 @@ class Matcher:
         if finding.own >= 0:
             confirmed = verdicts.is_confirmed(self.campaigns[finding.own])
             rank[finding.own] = _ABOVE_MARGINS * (5 if confirmed else 3.5)
-        return [int(place) for place in np.argsort(-rank, kind="stable") if rank[place] > -2]
+        order = np.argsort(-rank, kind="stable")
+        told: list[int] = order[rank[order] > -2].tolist()
+        return told
 
     def _decision(self, finding: Finding, place: int, p_background: float, verdicts: Verdicts) -> Decision:
         if finding.margin[place] < 0 and place != finding.own:

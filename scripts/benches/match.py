@@ -17,10 +17,11 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -47,7 +48,7 @@ BACKGROUND = 20_000
 EXEMPLARS = 32
 SIZES = {16: 12, 64: 48, 200: 150}  # tokens: words
 CAMPAIGN_SHARE = 0.2
-DISTINCT, REPEATED = 4_000, 64
+REPEATED = 64
 RATE, SECONDS, STEP_SECONDS = 200.0, 10.0, 4.0
 P99_MS = 10.0
 FASTER = 1.25
@@ -91,15 +92,13 @@ def world(campaigns: int, speech: Speech, seed: int) -> World:
     return World(events, instructions, exemplars)
 
 
-def questions(world: World, words: int, count: int, speech: Speech, seed: int) -> list[Asked]:
-    """Prompts of so many words, with content that was never sent."""
-    rng = Random(f"{seed}/{words}/{count}")
-    asked = []
-    for _ in range(count):
+def questions(world: World, words: int, speech: Speech, seed: int) -> Iterator[Asked]:
+    """Prompts of so many words without end, with content that was never sent."""
+    rng = Random(f"{seed}/{words}")
+    while True:
         number = rng.randrange(len(world.instructions)) if rng.random() < CAMPAIGN_SHARE else -1
         head = f"{world.instructions[number]} " if number >= 0 else ""
-        asked.append(Asked(" ".join(f"{head}{speech.passage(rng, words)}".split()[:words]), number))
-    return asked
+        yield Asked(" ".join(f"{head}{speech.passage(rng, words)}".split()[:words]), number)
 
 
 @contextmanager
@@ -138,10 +137,11 @@ def ask(url: str, text: str) -> dict[str, Any]:
         return found
 
 
-def loaded(url: str, rate: float, seconds: float, asked: Sequence[Asked], folder: Path) -> dict[str, Any]:
-    """What a load of so many requests a second meets."""
+def loaded(url: str, rate: float, seconds: float, asked: Iterator[Asked], folder: Path) -> dict[str, Any]:
+    """What a load of so many requests a second meets, each of which takes the next of the prompts."""
     bodies = folder / "bodies.json"
-    bodies.write_text(json.dumps([json.dumps({"prompt": each.text}) for each in asked]))
+    now = [next(asked) for _ in range(max(1, int(rate * seconds)))]
+    bodies.write_text(json.dumps([json.dumps({"prompt": each.text}) for each in now]))
     command = [sys.executable, HERE / "peers" / "load.py", url, str(rate), str(seconds), bodies]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
@@ -163,7 +163,7 @@ def highest_rate(measure: Callable[[float], dict[str, Any]], start: float) -> fl
     return best
 
 
-def measured(name: str, url: str, asked: dict[str, list[Asked]], folder: Path) -> dict[str, Any]:
+def measured(name: str, url: str, asked: Mapping[str, Iterator[Asked]], folder: Path) -> dict[str, Any]:
     """Figures of one server, printed as they come."""
     rows = {}
     for kind, prompts in asked.items():
@@ -218,15 +218,18 @@ def main() -> int:
     parser.add_argument(
         "--peer", action="append", choices=["obvious", "semantic-router", "txtai"], help="only these"
     )
+    parser.add_argument("--only", action="append", help="only this kind of prompts, such as '64 tokens'")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--output", type=Path, help="write everything to this JSON file")
     options = parser.parse_args()
     speech = Speech(load_texts(), hop=0.12, change=0.5, rng=Random(f"{options.seed}/speech"))
     made = world(options.campaigns, speech, options.seed)
-    fresh = {
-        f"{size} tokens": questions(made, words, DISTINCT, speech, options.seed) for size, words in SIZES.items()
+    asked: dict[str, Iterator[Asked]] = {
+        f"{size} tokens": questions(made, words, speech, options.seed) for size, words in SIZES.items()
     }
-    asked = {**fresh, "64, repeated": fresh["64 tokens"][:REPEATED]}
+    few = list(islice(questions(made, SIZES[64], speech, options.seed + 1), REPEATED))
+    asked["64, repeated"] = cycle(few)
+    asked = {kind: each for kind, each in asked.items() if not options.only or kind in options.only}
     with TemporaryDirectory(prefix="stillwatch-bench-") as aside:
         folder = Path(aside)
         data = options.data or folder / "data"
@@ -234,7 +237,8 @@ def main() -> int:
         port, failed = free_port(), 0
         results: dict[str, Any] = {}
         with serving([sys.executable, "-m", "app", "--data", data, "--port", str(port)], port, "/v1/match") as url:
-            right, wrong = quality(url, fresh["64 tokens"][:1000], names(made.events, settings))
+            sample = list(islice(questions(made, SIZES[64], speech, options.seed + 2), 1000))
+            right, wrong = quality(url, sample, names(made.events, settings))
             print(f"  named rightly {right:.4f} of campaigns' prompts, wrongly {wrong:.4f} of others", flush=True)
             failed |= right < 0.95 or wrong > 0.01
             results["stillwatch"] = {"right": right, "wrong": wrong, **measured("stillwatch", url, asked, folder)}
