@@ -28,6 +28,7 @@ from app import (
 from app.access import Access, documented
 from app.edge import Edge
 from app.errors import install
+from app.heap import settle
 from app.state import DEFAULT_LIMITS, Engine, Limits, Services
 from indexer.jobs import Jobs
 from models.mode import Mode
@@ -70,6 +71,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        settle()
         async with anyio.create_task_group() as background:
             background.start_soon(_follow_generations, services, poll_s)
             background.start_soon(services.keep_writing)
@@ -112,6 +114,7 @@ async def _follow_generations(services: Services, poll_s: float) -> None:
     while True:
         try:
             if await services.run(services.engine.refresh):
+                settle()
                 _log.info("generation loaded")
         except Exception:  # noqa: BLE001 - an edge too: a failed look must not be the last one
             _log.exception("refresh failed")

@@ -19,7 +19,7 @@ from indexer.generation import Generation
 from indexer.grams import HotGrams, token_table
 from indexer.grounds import ENOUGH, grounds_of
 from indexer.recurring import recurring_texts
-from indexer.shortlist import Shortlist
+from indexer.shortlist import LISTED, Shortlist
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
@@ -82,12 +82,13 @@ class Matcher:
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         fingerprints = np.ascontiguousarray(generation.array(layout.FINGERPRINTS))
         self._fingerprints = fingerprints.view(f"V{FINGERPRINT_BYTES}").ravel()
-        self._high = fingerprints[:, :8].copy().view(">u8").ravel()
+        self._high = fingerprints[:, :8].copy().view(">u8").ravel().astype(np.uint64)
 
     def match(self, questions: Sequence[Question], verdicts: Verdicts) -> list[Match]:
         """The answer to each question; verdicts come with every call, so what an analyst says counts at once."""
         asked = [each for each in questions if each.mode is not Mode.OFF]
-        findings = iter(self.examine([each.prompt for each in asked]))
+        listed = max((each.top_k for each in asked), default=0)
+        findings = iter(self.examine([each.prompt for each in asked], listed))
         return [
             self._answer(Decision.UNKNOWN, each.mode, 1.0, ())
             if each.mode is Mode.OFF
@@ -107,9 +108,13 @@ class Matcher:
         would_block = verdicts.is_blockable(first) and len(grounds) >= ENOUGH
         return self._answer(decision, question.mode, p_background, nearest, grounds, would_block)
 
-    def examine(self, prompts: Sequence[Prompt]) -> list[Finding]:
-        """Margins of each prompt to the campaigns that it may reach. Together they cost less than alone."""
-        return [self._finding(form, vectors, self._worth(vectors)) for form, vectors in self._seen(prompts)]
+    def examine(self, prompts: Sequence[Prompt], listed: int = LISTED) -> list[Finding]:
+        """Margins of each prompt to the campaigns that it reaches, to the `listed` nearest, and to the nearest
+        alarmed one. Together they cost less than alone.
+        """
+        return [
+            self._finding(form, vectors, self._worth(vectors, listed)) for form, vectors in self._seen(prompts)
+        ]
 
     def _seen(self, prompts: Sequence[Prompt]) -> list[tuple[Prompt, tuple[FloatArray, ...]]]:
         """Each prompt in canonical form, and its vectors in each view, in the order of the shortlists."""
@@ -123,10 +128,12 @@ class Matcher:
         rows = zip(*(vectors[each.view] for each in self._exemplars), strict=True)
         return list(zip(forms, rows, strict=True))
 
-    def _worth(self, vectors: Sequence[FloatArray]) -> BoolArray:
-        """The campaigns that any view may reach, (campaigns,)."""
+    def _worth(self, vectors: Sequence[FloatArray], listed: int) -> BoolArray:
+        """The campaigns to look at in all views, as one of them may reach them or lists them, (campaigns,)."""
         both = zip(self._shortlists, vectors, strict=True)
-        worth: BoolArray = np.logical_or.reduce([each.worth(queries) for each, queries in both])
+        worth: BoolArray = np.logical_or.reduce(
+            [each.worth(queries, listed, self._alarmed) for each, queries in both]
+        )
         return worth
 
     def _recurring(self, view: View, texts: Sequence[str]) -> list[FloatArray]:

@@ -43,23 +43,32 @@ class Shortlist:
     def campaigns(self) -> int:
         return len(self.needed)
 
-    def worth(self, queries: FloatArray) -> BoolArray:
-        """The campaigns that the queries (n, d) may reach, (campaigns,): those with a margin of 0 or more, and at
-        least as many of the nearest as anybody asks for; all, if they are few.
+    def worth(self, queries: FloatArray, listed: int = LISTED, also: BoolArray | None = None) -> BoolArray:
+        """The campaigns that the queries (n, d) may reach, (campaigns,): those with a margin of 0 or more, the
+        `listed` nearest, and the nearest of `also`, (campaigns,).
         """
         if not len(queries):
             return np.zeros(self.campaigns, bool)
         if self._index is not None and len(queries) < MANY_QUERIES:
             halves, rows = self._index.search(lifted_queries(queries), _NEAREST)
             if not (halves[:, -1] >= 0).any():
-                chosen = np.zeros(self.campaigns, bool)
-                chosen[self.exemplars.owners[rows[rows >= 0]]] = True
-                return chosen
+                found = rows >= 0
+                return self._chosen(halves[found], self.exemplars.owners[rows[found]], listed, also)
             # All that was found is reached, so there may be more: nobody hides a campaign behind others.
-        margins = self.nearest(queries, self._has_any) - self.needed
-        chosen = margins >= 0
-        chosen[np.argsort(-margins, kind="stable")[:LISTED]] = True
-        return chosen & self._has_any
+        present = np.flatnonzero(self._has_any)
+        margins = self.nearest(queries, self._has_any)[present] - self.needed[present]
+        return self._chosen(margins, present, listed, also)
+
+    def _chosen(self, margins: FloatArray, owners: IntArray, listed: int, also: BoolArray | None) -> BoolArray:
+        """`worth`, given margins (m,), or halves of them, and the campaigns that they are to."""
+        chosen = np.zeros(self.campaigns, bool)
+        chosen[owners[margins >= 0]] = True
+        owners = owners[np.argsort(-margins, kind="stable")]
+        firsts = np.sort(np.unique(owners, return_index=True)[1])
+        chosen[owners[firsts[:listed]]] = True
+        if also is not None and (those := np.flatnonzero(also[owners])).size:
+            chosen[owners[those[0]]] = True
+        return chosen
 
     def nearest(self, queries: FloatArray, chosen: BoolArray) -> FloatArray:
         """Greatest cosine of any query (n, d) to each chosen campaign's exemplars, (campaigns,); -1 for the others

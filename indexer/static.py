@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from indexer.vectors import FloatArray, normalise, stored_precision
-from indexer.windows import encoded_together, pieces_of, windows_of
+from indexer.windows import encoded_together, fits, pieces_of, windows_of
 from models.errors import WeightsUnusable
 from models.space import EmbeddingSpace
 
@@ -56,22 +56,21 @@ class StaticEncoder:
         return windows_of(text, self._space.window, self.token_spans)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        return self._vectors_of([tokens.ids for tokens in self._tokenized(texts)])
+        return self._vectors_of(self._ids(texts))
 
     def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
         """As of any encoder; a text that fits, as most do, is taken apart only once."""
-        tokens = self._tokenized(texts)
-        pieces = [pieces_of(text, WINDOW_TOKENS, each.offsets) for text, each in zip(texts, tokens, strict=True)]
-        fitting = [place for place, mine in enumerate(pieces) if len(mine) == 1]
-        found = dict(
-            zip(fitting, self._vectors_of([tokens[place].ids for place in fitting])[:, None], strict=True)
-        )
+        ids = self._ids(texts)
+        fitting = [place for place, mine in enumerate(ids) if fits(len(mine), WINDOW_TOKENS)]
+        found = dict(zip(fitting, self._vectors_of([ids[place] for place in fitting])[:, None], strict=True))
         rest = [place for place in range(len(texts)) if place not in found]
-        found |= zip(rest, encoded_together([pieces[place] for place in rest], self.encode), strict=True)
+        pieces = [pieces_of(texts[place], WINDOW_TOKENS, self.token_spans(texts[place])) for place in rest]
+        found |= zip(rest, encoded_together(pieces, self.encode), strict=True)
         return [found[place] for place in range(len(texts))]
 
-    def _tokenized(self, texts: Sequence[str]) -> list[Encoding]:
-        return list(self._tokenizer.encode_batch(list(texts), add_special_tokens=False))
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Tokens of each text, without their places in it, which take as long again to follow."""
+        return [each.ids for each in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def _vectors_of(self, ids: Sequence[Sequence[int]]) -> FloatArray:
         sums = np.zeros((len(ids), self._space.dimension), np.float32)

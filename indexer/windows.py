@@ -27,8 +27,12 @@ def windows_of(text: str, window: int, spans_of: Callable[[str], Spans]) -> list
 
 def pieces_of(text: str, window: int, spans: Spans) -> list[str]:
     """`windows_of` a text whose tokens are known."""
-    room = window - SPECIAL_TOKENS
-    return [text] if len(spans) <= room else _cut(text, spans, room - _SPARE_TOKENS)
+    return [text] if fits(len(spans), window) else _cut(text, spans, window - SPECIAL_TOKENS - _SPARE_TOKENS)
+
+
+def fits(tokens: int, window: int) -> bool:
+    """Whether so many tokens fit into a window."""
+    return tokens <= window - SPECIAL_TOKENS
 
 
 def encoded_together(

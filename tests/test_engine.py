@@ -311,7 +311,7 @@ def test_a_watched_look_alike_that_is_nearer_hides_no_alarm(
     assert first is not None
     assert second is not None
 
-    def examine(matcher: Matcher, prompts: Sequence[Prompt]) -> list[Finding]:
+    def examine(matcher: Matcher, prompts: Sequence[Prompt], listed: int) -> list[Finding]:
         """Both are reached, the first more closely."""
         margin = np.array([0.2 if each.campaign_id == first else 0.1 for each in matcher.campaigns], np.float32)
         best, cosines, view = int(margin.argmax()), np.ones((3, len(margin)), np.float32), np.full(len(margin), 1)
