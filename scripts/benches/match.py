@@ -150,8 +150,9 @@ def loaded(url: str, rate: float, seconds: float, asked: Iterator[Asked], folder
 
 
 def highest_rate(measure: Callable[[float], dict[str, Any]], start: float) -> float:
-    """Highest rate (1/s) with p99 within P99_MS, to a quarter of itself; 0 if not even a fraction of `start`. A rate
-    that fails is tried again, as the machine may have been elsewhere.
+    """Highest rate (1/s) with p99 within P99_MS, to a quarter of itself; 0 if not even a fraction of `start`.
+
+    A rate that fails is tried again, as the machine may have been elsewhere.
     """
 
     def good(rate: float) -> bool:
