@@ -1,7 +1,8 @@
-"""`python -m app`: serve one data directory over HTTP."""
+"""`python -m app`: serve one data directory over HTTP, in one process or several."""
 
 import argparse
 import ipaddress
+import logging
 import os
 import socket
 import sys
@@ -9,21 +10,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from app import logs
-from app.main import create_app, now_utc
-from app.state import Limits
+from app.worker import TOGETHER, application, worker
 from indexer.engine import Engine
-from indexer.jobs import Jobs, reindex_command
 from indexer.settings import Settings, load_settings
 from models.errors import BadSettings, StillwatchError
 from models.key import Keyring
 
 SHUTDOWN_S = 10  # for requests in flight
-SWITCH_S = 0.0005  # the event loop waits no longer for a thread that examines prompts; ten times that by default
 KEEP_ALIVE_S = 75  # longer than gateways keep idle connections, so that they close first
+BACKLOG = 2048  # connections that wait for a worker
 
 
 class _Server(uvicorn.Server):
@@ -33,9 +35,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for server in self.servers:
             for opened in server.sockets:
-                host, port = opened.getsockname()[:2]
-                sys.stderr.write(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}\n")
-        sys.stderr.flush()
+                _say_where(opened)
+
+
+def _say_where(opened: socket.socket) -> None:
+    host, port = opened.getsockname()[:2]
+    sys.stderr.write(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}\n")
+    sys.stderr.flush()
 
 
 def is_loopback(host: str) -> bool:
@@ -65,41 +71,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(options.data, os.environ)
         host = settings.host if options.host is None else options.host
         port = settings.port if options.port is None else options.port
-        server = _server(settings, host, port, options.allow_remote)
+        remote, engine = not is_loopback(host), Engine.open(settings)
+        if remote:
+            require_keys(host, engine.keys(), options.allow_remote)
     except StillwatchError as error:
         sys.stderr.write(f"stillwatch serve: {error}\n")
         return 2
-    sys.setswitchinterval(SWITCH_S)
+    if options.workers > 1:
+        engine.close()  # it was to show that there is nothing wrong; each worker opens its own
+        return _serve_together(settings, host, port, remote, options.workers)
+    server = _Server(_config(application(engine, settings, remote), host, port))
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else 2
 
 
-def _server(settings: Settings, host: str, port: int, allow_remote: bool) -> _Server:
-    engine, remote = Engine.open(settings), not is_loopback(host)
-    if remote:
-        require_keys(host, engine.keys(), allow_remote)
-    jobs = Jobs(partial(reindex_command, settings.data), now_utc)
-    limits = Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars)
-    app = create_app(
-        engine,
-        jobs,
-        limits=limits,
-        mode=settings.mode,
-        keys_required=remote,
-        remember=settings.remember,
-    )
-    config = uvicorn.Config(
+def _serve_together(settings: Settings, host: str, port: int, remote: bool, workers: int) -> int:
+    """Several workers behind one socket; one that dies is replaced."""
+    config = _config(partial(worker, settings, remote), host, port, workers)
+    logging.getLogger("uvicorn.error").setLevel(logging.INFO)  # here it tells of workers that died
+    with TemporaryDirectory(prefix="stillwatch-metrics-") as together, config.bind_socket() as opened:
+        os.environ[TOGETHER] = together
+        opened.listen(BACKLOG)
+        _say_where(opened)
+        Multiprocess(config, [opened]).run()
+    return 0
+
+
+def _config(app: FastAPI | partial[FastAPI], host: str, port: int, workers: int | None = None) -> uvicorn.Config:
+    """workers: None for one process, this one, in which the application is already made."""
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
+        factory=workers is not None,
+        workers=workers,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    return _Server(config)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -107,8 +120,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="data directory")
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--workers", type=_count, default=1, help="processes that answer; 1 by default")
     parser.add_argument("--allow-remote", action="store_true", help="listen on more than this machine; needs keys")
     return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    return count
 
 
 if __name__ == "__main__":

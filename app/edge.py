@@ -15,6 +15,7 @@ from app.errors import unexpected
 from app.exchange import Exchange, begin, route_of
 from app.metrics import Metrics
 from app.state import Limits
+from app.tracing import Describe, Tracing
 
 _HEADERS: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
@@ -25,19 +26,32 @@ class Edge:
     """ASGI middleware round the whole application; nothing gets past it without a request id and a log line."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, limits: Limits, timer: Callable[[], float] = time.perf_counter
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        limits: Limits,
+        tracing: Tracing,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._limits = limits
+        self._tracing = tracing
         self._timer = timer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        exchange = begin(scope, headers.get("x-request-id"))
+        with self._tracing.request(headers) as describe:
+            await self._answer(scope, receive, send, exchange, describe)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, describe: Describe | None
+    ) -> None:
         started = self._timer()
-        exchange = begin(scope, Headers(scope=scope).get("x-request-id"))
         respond = _responding(exchange, send)
         try:
             await self._app(scope, self._bounded(scope, receive), respond)
@@ -47,7 +61,7 @@ class Edge:
                 raise  # the answer has begun: all that is left is to cut the connection
             await unexpected(Request(scope))(scope, receive, respond)
         finally:
-            self._record(scope, exchange, self._timer() - started)
+            self._record(scope, exchange, self._timer() - started, describe)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """`receive` that refuses a body too large, before reading it if its length is declared, or too slow."""
@@ -75,7 +89,7 @@ class Edge:
 
         return receive_bounded
 
-    def _record(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+    def _record(self, scope: Scope, exchange: Exchange, seconds: float, describe: Describe | None) -> None:
         route, status = route_of(scope), exchange.status or 500
         self._metrics.requests.labels(route, str(status)).inc()
         fields = {
@@ -87,6 +101,8 @@ class Edge:
             **exchange.notes,
         }
         _log.info("request", extra={"fields": fields})
+        if describe is not None:
+            describe(scope["method"], route, status, {"request_id": exchange.request_id, **exchange.notes})
 
 
 def _responding(exchange: Exchange, send: Send) -> Send:

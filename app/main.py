@@ -29,9 +29,9 @@ from app.access import Access, documented
 from app.edge import Edge
 from app.errors import install
 from app.heap import settle
-from app.state import DEFAULT_LIMITS, Engine, Limits, Services
+from app.state import DEFAULT_MANNER, Engine, Manner, Services
+from app.tracing import NO_TRACING, Tracing
 from indexer.jobs import Jobs
-from models.mode import Mode
 
 _LAST_WRITE_S: Final = 5.0
 
@@ -55,25 +55,17 @@ def create_app(
     engine: Engine,
     jobs: Jobs,
     clock: Callable[[], datetime] = now_utc,
-    limits: Limits = DEFAULT_LIMITS,
-    poll_s: float = 1.0,
-    mode: Mode = Mode.AUDIT,
-    keys_required: bool = False,
-    remember: bool = False,
+    manner: Manner = DEFAULT_MANNER,
+    tracing: Tracing = NO_TRACING,
 ) -> FastAPI:
-    """The application over an open engine. It owns engine and jobs: both are closed when it shuts down.
-
-    poll_s: seconds between looks for a newly published generation. mode: for questions that name none.
-    keys_required: whether nobody gets in even if no API key was ever made. remember: whether prompts that are
-    asked about are stored as events.
-    """
-    services = Services(engine, jobs, clock, limits, mode, remember)
+    """The application over an open engine. It owns engine, jobs and tracing: all are closed when it shuts down."""
+    services = Services(engine, jobs, clock, manner, tracing)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         settle()
         async with anyio.create_task_group() as background:
-            background.start_soon(_follow_generations, services, poll_s)
+            background.start_soon(_follow_generations, services, manner.poll_s)
             background.start_soon(services.keep_writing)
             background.start_soon(services.keep_matching)
             yield
@@ -90,8 +82,8 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
         middleware=[
-            Middleware(Edge, metrics=services.metrics, limits=limits),
-            Middleware(Access, keys=engine.keys, required=keys_required, clock=clock),
+            Middleware(Edge, metrics=services.metrics, limits=manner.limits, tracing=tracing),
+            Middleware(Access, keys=engine.keys, required=manner.keys_required, clock=clock),
         ],
         telemetry=_NO_TELEMETRY,
     )

@@ -12,6 +12,7 @@ from models.match import Match, Question
 
 MatchAll = Callable[[Sequence[Question]], list[Match]]
 Observe = Callable[[Sequence[float], float], None]
+Tell = Callable[[int], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,10 +36,20 @@ class MatchQueue:
     most: questions that may wait; batch: examined together at most. Both bound what a burst can cost.
     """
 
-    def __init__(self, match_all: MatchAll, most: int, batch: int, observe: Observe | None = None) -> None:
-        """observe: told of each batch how long (s) its questions waited, and how long they all took."""
+    def __init__(
+        self,
+        match_all: MatchAll,
+        most: int,
+        batch: int,
+        observe: Observe | None = None,
+        tell: Tell | None = None,
+    ) -> None:
+        """observe: told of each batch how long (s) its questions waited, and how long they all took.
+        tell: told how many wait, whenever that changes.
+        """
         self._match_all = match_all
         self._observe = observe
+        self._tell = tell
         self._most = most
         self._batch = batch
         self._waiting: deque[_Waiting] = deque()
@@ -56,6 +67,7 @@ class MatchQueue:
         now = anyio.current_time()
         mine = _Waiting(question, now, now + patience_s)
         self._waiting.append(mine)
+        self._changed()
         self._arrived.set()
         try:
             with anyio.move_on_at(mine.deadline):
@@ -63,6 +75,7 @@ class MatchQueue:
         finally:
             if not mine.done.is_set() and mine in self._waiting:  # given up, or the caller hung up
                 self._waiting.remove(mine)
+                self._changed()
         if mine.error is not None:
             raise mine.error
         if mine.answer is None:
@@ -86,7 +99,12 @@ class MatchQueue:
             first = self._waiting.popleft()
             if first.deadline > now:
                 chosen.append(first)
+        self._changed()
         return chosen
+
+    def _changed(self) -> None:
+        if self._tell is not None:
+            self._tell(len(self._waiting))
 
     async def _answer(self, chosen: Sequence[_Waiting], threads: CapacityLimiter) -> None:
         """Answers the chosen; if that fails, each by itself, so that nobody gets the error of another."""

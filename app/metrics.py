@@ -1,10 +1,13 @@
 """Counters and histograms, in the text format that Prometheus scrapes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import multiprocess as shared
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from indexer.process import is_alive
 from models.match import Match
 from models.status import Status
 
@@ -16,7 +19,13 @@ _LATENCY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.0
 class Metrics:
     """What one application counts. Each has its own registry, so several can live in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, together: Path | None = None) -> None:
+        """together: folder in which the workers of a server count together, None if there is one process;
+        PROMETHEUS_MULTIPROC_DIR has to name it before this module is imported.
+        """
+        self._together = together
+        if together is not None:
+            _forget_the_dead(together)
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
             "stillwatch_requests", "Requests answered.", ("route", "status"), registry=registry
@@ -47,7 +56,13 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32),
             registry=registry,
         )
-        self.waiting = Gauge("stillwatch_waiting_prompts", "Prompts in a queue.", ("queue",), registry=registry)
+        self.waiting = Gauge(
+            "stillwatch_waiting_prompts",
+            "Prompts in a queue.",
+            ("queue",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._recalls = Counter(
             "stillwatch_answers", "Questions by where the answer came from.", ("source",), registry=registry
         )
@@ -63,12 +78,28 @@ class Metrics:
             registry=registry,
         )
         self.age = Gauge(
-            "stillwatch_generation_age_seconds", "Age of the loaded generation; NaN if none is.", registry=registry
+            "stillwatch_generation_age_seconds",
+            "Age of the loaded generation; NaN if none is.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
         )
-        self.campaigns = Gauge("stillwatch_campaigns", "Campaigns, those watched included.", registry=registry)
-        self.alarms = Gauge("stillwatch_alarms", "Campaigns of level likely and up.", registry=registry)
+        self.campaigns = Gauge(
+            "stillwatch_campaigns",
+            "Campaigns, those watched included.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self.alarms = Gauge(
+            "stillwatch_alarms",
+            "Campaigns of level likely and up.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self.events_waiting = Gauge(
-            "stillwatch_events_waiting", "Events stored that no generation covers yet.", registry=registry
+            "stillwatch_events_waiting",
+            "Events stored that no generation covers yet.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
         )
 
     def count_match(self, match: Match) -> None:
@@ -94,4 +125,16 @@ class Metrics:
         self.campaigns.set(status.campaigns)
         self.alarms.set(status.alarms)
         self.events_waiting.set(status.events_stored - status.events_indexed)
-        return generate_latest(self._registry)
+        if self._together is None:
+            return generate_latest(self._registry)
+        everybodys = CollectorRegistry()
+        shared.MultiProcessCollector(everybodys, str(self._together))  # type: ignore[no-untyped-call]
+        return generate_latest(everybodys)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Takes back what workers that are gone said of the present, such as how many prompts wait; counts stay."""
+    for path in folder.glob("gauge_live*_*.db"):
+        number = path.stem.rsplit("_", 1)[1]
+        if number.isdecimal() and not is_alive(int(number)):
+            shared.mark_process_dead(int(number), str(folder))  # type: ignore[no-untyped-call]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, create_task_group, to_thread
@@ -12,6 +13,7 @@ from fastapi import Depends, Request
 from app.ledger import Ledger
 from app.match_queue import MatchQueue
 from app.metrics import Metrics
+from app.tracing import Tracing
 from indexer.jobs import Jobs
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
@@ -78,7 +80,26 @@ class Limits:
     other_threads: int = 4
 
 
-DEFAULT_LIMITS: Final = Limits()
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an application serves.
+
+    poll_s: seconds between looks for a newly published generation.
+    mode: for questions that name none.
+    keys_required: whether nobody gets in even if no API key was ever made.
+    remember: whether prompts that are asked about are stored as events.
+    together: folder where the workers of one server count together, see `Metrics`.
+    """
+
+    limits: Limits = Limits()
+    poll_s: float = 1.0
+    mode: Mode = Mode.AUDIT
+    keys_required: bool = False
+    remember: bool = False
+    together: Path | None = None
+
+
+DEFAULT_MANNER: Final = Manner()
 
 
 class Services:
@@ -89,27 +110,28 @@ class Services:
         engine: Engine,
         jobs: Jobs,
         clock: Callable[[], datetime],
-        limits: Limits,
-        mode: Mode = Mode.AUDIT,
-        remember: bool = False,
+        manner: Manner,
+        tracing: Tracing,
     ) -> None:
-        """mode: for questions that name none. remember: whether prompts that are asked about become events."""
         self.engine = engine
         self.jobs = jobs
         self.clock = clock
-        self.limits = limits
-        self.mode = mode
-        self.metrics = Metrics()
+        self.limits = limits = manner.limits
+        self.mode = manner.mode
+        self.tracing = tracing
+        self.metrics = Metrics(manner.together)
         self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks)
-        self.memory: Ledger[Mapping[str, Any]] | None = Ledger("events", self._keep_events) if remember else None
-        count = self.metrics.count_batch
-        self.queue = MatchQueue(
-            engine.match_all, limits.match_waiting, limits.match_batch, partial(count, "short")
-        )
-        self.long_queue = MatchQueue(engine.match_all, limits.long_waiting, 1, partial(count, "long"))
-        self.metrics.waiting.labels("short").set_function(lambda: len(self.queue))
-        self.metrics.waiting.labels("long").set_function(lambda: len(self.long_queue))
+        self.memory: Ledger[Mapping[str, Any]] | None = None
+        if manner.remember:
+            self.memory = Ledger("events", self._keep_events)
+        self.queue = self._queue("short", limits.match_waiting, limits.match_batch)
+        self.long_queue = self._queue("long", limits.long_waiting, 1)
         self._other = CapacityLimiter(limits.other_threads)
+
+    def _queue(self, name: str, most: int, batch: int) -> MatchQueue:
+        waiting = self.metrics.waiting.labels(name)
+        waiting.set(0)
+        return MatchQueue(self.engine.match_all, most, batch, partial(self.metrics.count_batch, name), waiting.set)
 
     async def match(self, question: Question, patience_s: float | None = None) -> Match:
         """The answer to one question: at once if it is known, else from the queue. Raises PromptTooLarge, NotReady
@@ -123,7 +145,8 @@ class Services:
         is_long = len(question.prompt.system) + len(question.prompt.user) > self.limits.long_chars
         queue = self.long_queue if is_long else self.queue
         most = self.limits.long_patience_s if is_long else self.limits.match_patience_s
-        return await queue.ask(question, most if patience_s is None else min(most, patience_s))
+        with self.tracing.stage("examine"):
+            return await queue.ask(question, most if patience_s is None else min(most, patience_s))
 
     async def match_all(self, questions: Sequence[Question]) -> list[Match]:
         """The answers to a batch, by one generation; beside the queue, so that it holds nobody up for long."""
@@ -162,6 +185,7 @@ class Services:
         """Stop the running job and close the engine."""
         self.jobs.close()
         self.engine.close()
+        self.tracing.close()
 
 
 async def _services(request: Request) -> Services:  # async: a plain function would cost a thread per request

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from indexer.feedback import Verdicts
 from indexer.match import Matcher
 from models.match import Match, Question
@@ -13,19 +15,23 @@ from models.match import Match, Question
 KEPT: Final = 20_000
 LONGEST: Final = 5  # nearest campaigns of an answer that is kept: gateways ask for few, and a long list is large
 _DIGEST_BYTES: Final = 16
+_PACK: Final = msgspec.msgpack.Encoder().encode
+_UNPACK: Final = msgspec.msgpack.Decoder(Match).decode
 
 
 class Answers:
     """The answers of one generation under one set of verdicts, so that none of them can be out of date.
 
-    Thread-safe. At most `kept` short ones are remembered, by a digest of the question: no prompt is kept.
+    Thread-safe. At most `kept` short ones are remembered, by a digest of the question: no prompt is kept. They are
+    packed into bytes: as objects, a few for each answer, they would keep the garbage collector busy for a tenth of
+    a second now and then.
     """
 
     def __init__(self, matcher: Matcher, verdicts: Verdicts, kept: int = KEPT) -> None:
         self.matcher = matcher
         self.verdicts = verdicts
         self._kept = kept
-        self._known: OrderedDict[bytes, Match] = OrderedDict()
+        self._known: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def known(self, question: Question) -> Match | None:
@@ -47,11 +53,12 @@ class Answers:
             answer = self._known.get(key)
             if answer is not None:
                 self._known.move_to_end(key)
-            return answer
+        return None if answer is None else _UNPACK(answer)
 
     def _keep(self, answers: dict[bytes, Match]) -> None:
+        packed = {key: _PACK(each) for key, each in answers.items() if len(each.nearest) <= LONGEST}
         with self._lock:
-            self._known.update((key, each) for key, each in answers.items() if len(each.nearest) <= LONGEST)
+            self._known.update(packed)
             while len(self._known) > self._kept:
                 self._known.popitem(last=False)
 

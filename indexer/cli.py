@@ -283,6 +283,7 @@ def serve(
     data: Data = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
     allow_remote: Annotated[bool, typer.Option(help="Listen beyond this machine; needs a key.")] = False,
 ) -> None:
     """Serve the HTTP API."""
@@ -290,6 +291,7 @@ def serve(
     command += ["--data", str(data)] if data else []
     command += ["--host", host] if host else []
     command += ["--port", str(port)] if port is not None else []
+    command += ["--workers", str(workers)] if workers > 1 else []
     command += ["--allow-remote"] if allow_remote else []
     os.execv(sys.executable, command)  # the HTTP floor stands above this one, so it is a program, not an import
 

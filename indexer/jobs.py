@@ -16,10 +16,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final
 from uuid import uuid4
 
+from indexer.job_records import JOBS_KEPT, JobRecords
 from models.errors import Busy, UnknownJob
 from models.job import Job, JobState
 
-JOBS_KEPT: Final = 100
 REPORT_BYTES: Final = 1 << 20  # of a child's standard output
 DETAIL_CHARACTERS: Final = 300
 GRACE_S: Final = 10.0  # between asking a child to stop and killing it
@@ -55,18 +55,24 @@ def parse_progress(line: str) -> Progress | None:
 
 
 class Jobs:
-    """Starts reindexing in a child process and remembers how the last 100 jobs went. Thread-safe.
+    """Starts reindexing in a child process and tells how the last 100 jobs went, those of other workers and of the
+    servers before included. Thread-safe.
 
+    records: where that is kept; jobs that nobody follows any more are ended at once.
     command: gives the child's command line for `full`. The child reports progress as JSON lines
         {"stage", "done", "total"} on standard error and its result as one JSON object on standard output.
     clock: aware time now.
     """
 
-    def __init__(self, command: Callable[[bool], list[str]], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, records: JobRecords, command: Callable[[bool], list[str]], clock: Callable[[], datetime]
+    ) -> None:
+        records.give_up(clock())
+        self._records = records
         self._command = command
         self._clock = clock
         self._lock = threading.Lock()
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}  # of this process
         self._child: subprocess.Popen[str] | None = None
         self._watcher: threading.Thread | None = None
         self._closed = False
@@ -76,7 +82,7 @@ class Jobs:
         with self._lock:
             if self._closed:
                 raise Busy("the server is stopping")
-            if self._child is not None:
+            if self._child is not None or self._records.running():
                 raise Busy("a reindex is already running; ask again when it is done")
             job = Job(f"job-{uuid4().hex[:12]}", "reindex", JobState.QUEUED, self._clock())
             self._remember(job)
@@ -85,9 +91,10 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """The job as last heard of. Raises UnknownJob."""
         with self._lock:
-            if job_id not in self._jobs:
-                raise UnknownJob(f"no job {job_id!r}; the last {JOBS_KEPT} of this server are kept")
-            return self._jobs[job_id]
+            job = self._jobs.get(job_id) or self._records.find(job_id)
+        if job is None:
+            raise UnknownJob(f"no job {job_id!r}; the last {JOBS_KEPT} are kept")
+        return job
 
     def close(self) -> None:
         """Stop the running child, if any, and wait until it is gone. No job starts afterwards."""
@@ -118,13 +125,14 @@ class Jobs:
         except OSError as error:
             report.close()
             return self._remember(self._ended(job, JobState.FAILED, f"cannot start: {error.strerror}"))
+        running = self._remember(replace(job, state=JobState.RUNNING))
         self._child = child
-        self._watcher = threading.Thread(target=self._follow, args=(job.job_id, child, report), name=job.job_id)
+        self._watcher = threading.Thread(target=self._follow, args=(running, child, report), name=job.job_id)
         self._watcher.start()
         _log.info("job started", extra={"fields": {"job_id": job.job_id, "kind": job.kind}})
-        return self._remember(replace(job, state=JobState.RUNNING))
+        return running
 
-    def _follow(self, job_id: str, child: subprocess.Popen[str], report: IO[bytes]) -> None:
+    def _follow(self, job: Job, child: subprocess.Popen[str], report: IO[bytes]) -> None:
         last_words = ""
         with report, child:
             for line in child.stderr or ():
@@ -132,19 +140,15 @@ class Jobs:
                 if progress is None:
                     last_words = line.strip() or last_words
                 else:
-                    self._advance(job_id, progress)
+                    job = replace(job, stage=progress.stage, done=progress.done, total=progress.total)
+                    with self._lock:
+                        self._remember(job)
             exit_status = child.wait()
             result = _read_report(report)
-        self._finish(job_id, exit_status, result, last_words)
+        self._finish(job, exit_status, result, last_words)
 
-    def _advance(self, job_id: str, progress: Progress) -> None:
+    def _finish(self, job: Job, exit_status: int, result: dict[str, Any] | None, last_words: str) -> None:
         with self._lock:
-            job = self._jobs[job_id]
-            self._remember(replace(job, stage=progress.stage, done=progress.done, total=progress.total))
-
-    def _finish(self, job_id: str, exit_status: int, result: dict[str, Any] | None, last_words: str) -> None:
-        with self._lock:
-            job = self._jobs[job_id]
             if exit_status == 0 and result is not None:
                 job = replace(self._ended(job, JobState.SUCCEEDED, ""), result=result)
             elif self._closed:
@@ -154,9 +158,8 @@ class Jobs:
                 job = self._ended(job, JobState.FAILED, reason[:DETAIL_CHARACTERS])
             self._remember(job)
             self._child = self._watcher = None
-        _log.info(
-            "job ended", extra={"fields": {"job_id": job_id, "state": job.state, "exit_status": exit_status}}
-        )
+        fields = {"job_id": job.job_id, "state": job.state, "exit_status": exit_status}
+        _log.info("job ended", extra={"fields": fields})
 
     def _ended(self, job: Job, state: JobState, detail: str) -> Job:
         return replace(job, state=state, detail=detail, finished_at=self._clock())
@@ -165,6 +168,10 @@ class Jobs:
         self._jobs[job.job_id] = job
         while len(self._jobs) > JOBS_KEPT:
             del self._jobs[next(iter(self._jobs))]  # the oldest, never the one that runs
+        try:
+            self._records.keep(job)
+        except OSError as error:  # a full disk is told of; it is no reason to lose sight of the child
+            _log.error("job not recorded", extra={"fields": {"job_id": job.job_id, "reason": error.strerror}})
         return job
 
 

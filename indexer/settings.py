@@ -85,6 +85,10 @@ class Settings:
         return self.data / "vectors"
 
     @property
+    def jobs(self) -> Path:
+        return self.data / "jobs"
+
+    @property
     def rejects(self) -> Path:
         return self.data / "rejects"
 

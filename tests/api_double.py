@@ -7,14 +7,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
 
 from app.main import create_app
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
-from app.state import Limits
+from app.state import Limits, Manner
+from app.tracing import NO_TRACING, Tracing
+from indexer.job_records import JobRecords
 from indexer.jobs import Jobs
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
@@ -44,6 +49,8 @@ from models.search import SearchHit, SearchPage, SearchQuery
 from models.status import Health, Status
 from models.text import tokens
 from models.view import View
+
+_ASIDE: Final = TemporaryDirectory(prefix="stillwatch-tests-")
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GENERATION = "g-0001"
@@ -326,9 +333,14 @@ def child(code: str) -> list[str]:
     return [sys.executable, "-S", "-c", code]
 
 
+def records_aside() -> JobRecords:
+    """Records in a folder of their own, which is gone when the tests are."""
+    return JobRecords(Path(_ASIDE.name) / uuid4().hex)
+
+
 def quick_jobs() -> Jobs:
     """Jobs whose child reports at once whether it was asked for a full run."""
-    return Jobs(lambda full: child(f"print('{{\"full\": {str(full).lower()}}}')"), lambda: NOW)
+    return Jobs(records_aside(), lambda full: child(f"print('{{\"full\": {str(full).lower()}}}')"), lambda: NOW)
 
 
 def make_app(
@@ -338,10 +350,12 @@ def make_app(
     mode: Mode = Mode.AUDIT,
     keys_required: bool = False,
     remember: bool = False,
+    tracing: Tracing = NO_TRACING,
 ) -> FastAPI:
     """The real application over `engine`, at a fixed time."""
     made = jobs or quick_jobs()
-    return create_app(engine, made, lambda: NOW, limits or Limits(), 0.01, mode, keys_required, remember)
+    manner = Manner(limits or Limits(), 0.01, mode, keys_required, remember)
+    return create_app(engine, made, lambda: NOW, manner, tracing)
 
 
 @asynccontextmanager

@@ -32,8 +32,8 @@ def free_port() -> int:
 @contextmanager
 def running(
     command: Sequence[str | Path], log: Path, ready: Callable[[], bool], **environment: str
-) -> Iterator[None]:
-    """A process that is ready, and is gone afterwards."""
+) -> Iterator[int]:
+    """A process that is ready, and is gone afterwards; its number."""
     with log.open("wb") as out:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -48,7 +48,7 @@ def running(
                 assert process.poll() is None, log.read_text(errors="replace")[-4000:]
                 assert time.monotonic() < until, log.read_text(errors="replace")[-4000:]
                 time.sleep(0.2)
-            yield
+            yield process.pid
         finally:
             process.terminate()
             try:

@@ -27,6 +27,7 @@ from api_double import (
     cosine,
     label,
     make_app,
+    records_aside,
 )
 
 from app import logs
@@ -394,7 +395,7 @@ async def test_a_reindex_is_started_and_can_be_followed(api: httpx.AsyncClient, 
 
 
 async def test_a_second_reindex_is_409_while_one_runs() -> None:
-    jobs = Jobs(lambda full: child("import time; time.sleep(60)"), lambda: NOW)
+    jobs = Jobs(records_aside(), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
     async with client_of(make_app(MemoryEngine(), jobs)) as api:
         assert (await api.post("/v1/reindex")).status_code == 202
         second = await api.post("/v1/reindex")
@@ -633,7 +634,8 @@ async def test_a_failed_look_for_a_generation_is_logged_and_not_the_last(log_lin
 
 
 async def test_shutdown_closes_the_engine_and_stops_the_job() -> None:
-    engine, jobs = MemoryEngine(), Jobs(lambda full: child("import time; time.sleep(60)"), lambda: NOW)
+    engine = MemoryEngine()
+    jobs = Jobs(records_aside(), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
     app = make_app(engine, jobs)
     async with app.router.lifespan_context(app), client_of(app) as api:
         job = (await api.post("/v1/reindex")).json()

@@ -1,25 +1,29 @@
 """Jobs: one child at a time, followed to its end."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from api_double import child
+from api_double import child, records_aside
 
 from indexer import jobs as jobs_module
-from indexer.jobs import JOBS_KEPT, Jobs, Progress, parse_progress, reindex_command
+from indexer.job_records import JOBS_KEPT, JobRecords
+from indexer.jobs import Jobs, Progress, parse_progress, reindex_command
 from models.errors import Busy, UnknownJob
 from models.job import Job, JobState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SLEEP = "import time; time.sleep(60)"
+ROOT = Path(__file__).parents[1]
 
 
 def jobs_running(code: str) -> Jobs:
-    return Jobs(lambda full: child(code), lambda: NOW)
+    return Jobs(records_aside(), lambda full: child(code), lambda: NOW)
 
 
 def finished(jobs: Jobs, job: Job) -> Job:
@@ -93,7 +97,7 @@ def test_a_child_that_fails_or_reports_nothing_fails_the_job(code: str, detail: 
 
 
 def test_a_command_that_does_not_exist_fails_the_job_and_not_the_server() -> None:
-    jobs = Jobs(lambda full: ["/no/such/program"], lambda: NOW)
+    jobs = Jobs(records_aside(), lambda full: ["/no/such/program"], lambda: NOW)
     failed = jobs.start(full=False)
     assert (failed.state, failed.detail) == (JobState.FAILED, "cannot start: No such file or directory")
     assert jobs.start(full=False).state is JobState.FAILED, "the failed one must not block the next"
@@ -170,12 +174,97 @@ def test_close_without_a_job_and_twice_is_harmless() -> None:
 
 
 def test_only_the_last_jobs_are_kept() -> None:
-    jobs = Jobs(lambda full: ["/no/such/program"], lambda: NOW)
+    jobs = Jobs(records_aside(), lambda full: ["/no/such/program"], lambda: NOW)
     started = [jobs.start(full=False).job_id for _ in range(JOBS_KEPT + 2)]
     for forgotten in started[:2]:
         with pytest.raises(UnknownJob, match=forgotten):
             jobs.get(forgotten)
     assert [jobs.get(job_id).job_id for job_id in started[2:]] == started[2:]
+
+
+def test_another_worker_tells_of_a_job_and_starts_none_beside_it(tmp_path: Path) -> None:
+    one = Jobs(JobRecords(tmp_path), lambda full: child(SLEEP), lambda: NOW)
+    with worker(tmp_path) as ask:
+        job = one.start(full=False)
+        assert ask(job.job_id) == "running"
+        assert ask("start") == "a reindex is already running; ask again when it is done"
+        one.close()
+        assert ask(job.job_id) == "cancelled"
+        assert ask("start") == "started"
+
+
+def test_a_job_whose_server_is_gone_has_failed_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+    with worker(tmp_path) as ask:
+        assert ask("start") == "started"
+        (path,) = tmp_path.glob("job-*.json")
+        assert Jobs(JobRecords(tmp_path), lambda full: child(SLEEP), lambda: NOW).get(path.stem).state == "running"
+    after = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW)
+    lost = after.get(path.stem)
+    assert (lost.state, lost.detail, lost.finished_at) == ("failed", "the server that ran it is gone", NOW)
+    assert finished(after, after.start(full=False)).state is JobState.SUCCEEDED
+
+
+def test_a_job_that_had_the_number_of_this_process_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    """As in a container, where the server has the same number after each start."""
+    JobRecords(tmp_path).keep(Job("job-0", "reindex", JobState.RUNNING, NOW))
+    jobs = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW)
+    assert jobs.get("job-0").state is JobState.FAILED
+
+
+def test_a_record_that_is_cut_short_is_none(tmp_path: Path) -> None:
+    (tmp_path / "job-0.json").write_text('{"owner": 1, "job"')
+    jobs = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW)
+    with pytest.raises(UnknownJob, match="job-0"):
+        jobs.get("job-0")
+    assert finished(jobs, jobs.start(full=False)).state is JobState.SUCCEEDED
+
+
+def test_a_full_disk_loses_the_record_and_not_the_job(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("where the folder should be")
+    jobs = Jobs(JobRecords(tmp_path / "file"), lambda full: child("print('{}')"), lambda: NOW)
+    assert finished(jobs, jobs.start(full=False)).state is JobState.SUCCEEDED
+
+
+WORKER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from indexer.job_records import JobRecords
+from indexer.jobs import Jobs
+from models.errors import Busy
+command = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+jobs = Jobs(JobRecords(Path(sys.argv[1])), lambda full: command, lambda: datetime.now(UTC))
+for line in sys.stdin:
+    try:
+        said = jobs.get(line.strip()).state if line.startswith("job-") else jobs.start(False) and "started"
+    except Busy as error:
+        said = str(error)
+    print(said, flush=True)
+jobs.close()
+"""
+
+
+@contextmanager
+def worker(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Jobs in another process, which is killed in the end; gives how to ask it."""
+    command = [sys.executable, "-c", WORKER, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def ask(line: str) -> str:
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        try:
+            yield ask
+        finally:
+            process.kill()
 
 
 def test_reindex_command() -> None:

@@ -19,6 +19,7 @@ DOORS = {
     "hdbscan": {"indexer.cluster"},
     "httpx": {"indexer.client"},
     "model2vec": {"indexer.encode"},
+    "opentelemetry": {"app.tracing"},
     "prometheus_client": {"app.metrics"},
     "pyarrow": {"indexer.readers", "indexer.export"},
     "pydantic": {"app"},

@@ -1,0 +1,44 @@
+"""What a serving process holds. A module of its own, as workers are told by its name what to make."""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from app import logs
+from app.main import create_app, now_utc
+from app.state import Limits, Manner
+from app.tracing import tracing_of
+from indexer.engine import Engine
+from indexer.job_records import JobRecords
+from indexer.jobs import Jobs, reindex_command
+from indexer.settings import Settings
+
+SWITCH_S: Final = 0.0005  # the event loop waits no longer for the thread that examines prompts; 0.005 by default
+TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"  # the name that prometheus_client knows it by
+
+
+def worker(settings: Settings, remote: bool) -> FastAPI:
+    """The application of one of several workers, in its process."""
+    logs.configure()
+    return application(Engine.open(settings), settings, remote, Path(os.environ[TOGETHER]))
+
+
+def application(engine: Engine, settings: Settings, remote: bool, together: Path | None = None) -> FastAPI:
+    """The application as the settings have it, in a process that serves it alone or together with others.
+
+    remote: whether more than this machine can reach it. together: see `create_app`.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    jobs = Jobs(JobRecords(settings.jobs), partial(reindex_command, settings.data), now_utc)
+    manner = Manner(
+        limits=Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars),
+        mode=settings.mode,
+        keys_required=remote,
+        remember=settings.remember,
+        together=together,
+    )
+    return create_app(engine, jobs, now_utc, manner, tracing_of(os.environ))
