@@ -10,6 +10,7 @@ from fastapi import Request
 from app.exchange import exchange_of, note, route_of
 from app.state import Services
 from models.block import Block
+from models.errors import NotReady, Overloaded
 from models.match import Decision, Match, Question
 from models.mode import Mode
 from models.prompt import Prompt
@@ -41,7 +42,11 @@ async def examine(request: Request, use: Services, inquiry: Inquiry) -> Match:
     """The answer, counted and noted in the log."""
     began = time.perf_counter()
     question = Question(inquiry.prompt, inquiry.mode or use.mode, inquiry.top_k)
-    found = await use.match(question, inquiry.patience_s)
+    try:
+        found = await use.match(question, inquiry.patience_s)
+    except (NotReady, Overloaded):  # it was sent all the same; before the first generation that is all there is
+        remember(request, use, inquiry.prompt, inquiry.account_id, inquiry.model)
+        raise
     use.metrics.match_seconds.observe(time.perf_counter() - began)
     record(request, use, found, inquiry.account_id, inquiry.model)
     remember(request, use, inquiry.prompt, inquiry.account_id, inquiry.model)

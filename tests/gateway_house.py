@@ -18,6 +18,7 @@ import httpx
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-gateways" / "bin" / "python"
+NGINX = ROOT / ".venv-gateways" / "nginx" / "usr" / "sbin" / "nginx"
 PORTKEY = ROOT / "scripts" / "gateways" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 START_S = 180.0
 STOP_S = 20.0
@@ -142,10 +143,10 @@ def slow(_: str) -> tuple[int, Mapping[str, str], Any]:
 
 
 @contextmanager
-def stillwatch(data: Path, log: Path) -> Iterator[str]:
+def stillwatch(data: Path, log: Path, **environment: str) -> Iterator[str]:
     """Our own server over a data directory; its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "app", "--data", data, "--port", str(port)]
-    with running(command, log, answers(f"{url}/livez"), PYTHONPATH=str(ROOT)):
+    with running(command, log, answers(f"{url}/livez"), PYTHONPATH=str(ROOT), **environment):
         yield url

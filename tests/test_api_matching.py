@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import anyio
 import httpx
 import pytest
-from api_double import NOW, MemoryEngine, client_of, make_app
+from api_double import MAX_PROMPT_CHARS, NOW, MemoryEngine, client_of, make_app
 
 from app.schemas import EXAMPLE_PROMPT, BatchAnswer, MatchAnswer
 from app.state import Limits
@@ -78,6 +78,17 @@ async def test_what_was_asked_about_becomes_an_event_if_the_server_is_set_to_rem
             assert (found[0].prompt.user, found[0].prompt.system, found[0].model) == (UNRELATED, "", "m-4")
             assert (found[1].prompt.system, found[1].timestamp) == ("Be brief.", NOW)
             assert found[0].event_id.startswith("r-1-")
+
+
+async def test_what_was_asked_before_there_is_an_answer_becomes_an_event_too() -> None:
+    """Or mirrored traffic could never be the beginning."""
+    engine = MemoryEngine(published=False)
+    async with client_of(make_app(engine, remember=True)) as api:
+        question = {"prompt": UNRELATED, "account_id": "a9"}
+        assert (await api.post("/v1/match", json=question)).status_code == 503
+        too_long = {"prompt": "x" * (MAX_PROMPT_CHARS + 1), "account_id": "a9"}
+        assert (await api.post("/v1/match", json=too_long)).status_code == 413
+    assert [each.prompt.user for each in engine.events()] == [UNRELATED]
 
 
 async def test_answers_are_what_the_document_says_they_are(api: httpx.AsyncClient) -> None:

@@ -5,6 +5,8 @@
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway_house import (
+    NGINX,
     PORTKEY,
     PYTHON,
     Seen,
@@ -314,3 +317,73 @@ def test_portkey_blocks_in_enforce_only_and_lets_others_pass(portkey: str, house
 def test_portkey_lets_everything_pass_when_we_do_not_answer(fault: str, portkey: str, house: House) -> None:
     webhook = f"{house.faulty[fault]}/v1/gateways/portkey?mode=enforce"
     assert by_portkey(portkey, house, webhook, CAMPAIGNS).status_code == 200
+
+
+# nginx
+
+
+@pytest.fixture(scope="module")
+def mirrored(house: House) -> Iterator[tuple[dict[str, str], Store]]:
+    """nginx that mirrors to a server which remembers and has no generation yet, or has a fault: its addresses by
+    which of them, and the server's store.
+    """
+    settings = settings_of(house.folder / "mirrored")
+    with ExitStack() as stack:
+        log = house.folder / "remembering.log"
+        ours = stack.enter_context(stillwatch(settings.data, log, STILLWATCH_REMEMBER="yes"))
+        ports = {name: free_port() for name in ("ours", *FAULTS)}
+        mirrors = {"ours": ours, **house.faulty}
+        config = house.folder / "nginx.conf"
+        servers = [mirroring(ports[name], mirrors[name], house.model) for name in ports]
+        config.write_text(
+            f"daemon off; master_process off; pid {house.folder}/nginx.pid; error_log stderr warn;\n"
+            f"events {{}}\nhttp {{ access_log off; client_body_temp_path {house.folder}/body;\n"
+            f"proxy_temp_path {house.folder}/proxy; fastcgi_temp_path {house.folder}/fcgi;\n"
+            f"uwsgi_temp_path {house.folder}/uwsgi; scgi_temp_path {house.folder}/scgi;\n{''.join(servers)} }}\n"
+        )
+        nginx = shutil.which("nginx") or NGINX
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        command = [nginx, "-e", "stderr", "-p", house.folder, "-c", config]
+        stack.enter_context(running(command, house.folder / "nginx.log", answers(urls["ours"])))
+        yield urls, stack.enter_context(Store.open(settings.database))
+
+
+def mirroring(port: int, mirror: str, model: str) -> str:
+    """A server of nginx as README has it."""
+    return (
+        f"server {{ listen 127.0.0.1:{port};\n"
+        f"location / {{ mirror /stillwatch; mirror_request_body on; proxy_pass {model}; }}\n"
+        f"location = /stillwatch {{ internal; proxy_pass {mirror}/v1/authz$request_uri;\n"
+        f"proxy_connect_timeout 200ms; proxy_read_timeout 500ms; }} }}\n"
+    )
+
+
+def test_nginx_mirrors_what_is_sent_into_the_store(mirrored: tuple[dict[str, str], Store], house: House) -> None:
+    urls, store = mirrored
+    asked = len(house.seen.requests)
+    for number in range(5):
+        headers = {"authorization": f"Bearer sk-{number % 2}"}
+        sent = httpx.post(
+            f"{urls['ours']}/v1/chat/completions", json=chat(f"{UNRELATED} {number}"), headers=headers
+        )
+        assert (sent.status_code, sent.json()["choices"][0]["message"]["content"]) == (200, "fine")
+    assert len(house.seen.requests) == asked + 5
+    until = time.monotonic() + 20
+    while store.counts()["events"] < 5:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert store.counts()["events"] == 5
+    assert store.counts()["prompts"] == 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nginx_lets_everything_pass_whatever_becomes_of_the_mirror(
+    fault: str, mirrored: tuple[dict[str, str], Store]
+) -> None:
+    with httpx.Client(base_url=mirrored[0][fault], trust_env=False) as client:
+        for _ in range(
+            3
+        ):  # on one connection: the next waits for the mirror of the one before, for its time limit
+            began = time.monotonic()
+            assert client.post("/v1/chat/completions", json=chat(CAMPAIGNS)).status_code == 200
+            assert time.monotonic() - began < 1.5
