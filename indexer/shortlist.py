@@ -51,10 +51,11 @@ class Shortlist:
             return np.zeros(self.campaigns, bool)
         if self._index is not None and len(queries) < MANY_QUERIES:
             halves, rows = self._index.search(lifted_queries(queries), _NEAREST)
-            if not (halves[:, -1] >= 0).any():
-                found = rows >= 0
-                return self._chosen(halves[found], self.exemplars.owners[rows[found]], listed, also)
-            # All that was found is reached, so there may be more: nobody hides a campaign behind others.
+            found = rows >= 0
+            owners = self.exemplars.owners[rows[found]]
+            # If all that was found is reached, there may be more: nobody hides a campaign behind others.
+            if not (halves[:, -1] >= 0).any() and len(set(owners.tolist())) >= min(listed, self._with_any):
+                return self._chosen(halves[found], owners, listed, also)
         present = np.flatnonzero(self._has_any)
         margins = self.nearest(queries, self._has_any)[present] - self.needed[present]
         return self._chosen(margins, present, listed, also)

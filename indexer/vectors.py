@@ -9,6 +9,9 @@ FloatArray = NDArray[np.float32]
 def normalise(vectors: FloatArray) -> FloatArray:
     """Rows scaled to length 1. A zero row (an empty text) becomes the first axis, so cosine stays defined."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if lengths.all():  # as nearly always
+        whole: FloatArray = vectors / lengths
+        return whole
     empty = lengths[:, 0] == 0
     scaled: FloatArray = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     scaled[empty, 0] = 1.0

@@ -130,3 +130,19 @@ def test_a_shorter_list_holds_the_nearest_what_is_reached_and_the_nearest_of_tho
         expected[np.where(also, margin, -np.inf).argmax()] = True
         same += short.worth(query[None], 3, also).tolist() == expected.tolist()
     assert same == len(queries) if exact_rows else same >= 0.97 * len(queries)  # some lie in lists not looked at
+
+
+def test_a_few_near_campaigns_of_many_exemplars_do_not_shorten_the_list() -> None:
+    """Hits are exemplars; a list is of campaigns, and as long as was asked for."""
+    dice = np.random.default_rng(3)
+    query = drawn(dice, 1)
+    near = normalise(query + 0.5 * drawn(dice, 40 * 32))
+    far = drawn(dice, 100)
+    needed = dict.fromkeys(range(140), 0.999)
+    known = exemplars(
+        np.concatenate([near, far]), [*np.repeat(np.arange(40), 32).tolist(), *range(40, 140)], needed
+    )
+    for exact_rows in (0, 10_000):
+        chosen = Shortlist(known, 140, exact_rows).worth(query, 50)
+        assert chosen.sum() == 50
+        assert chosen[:40].all()
