@@ -50,9 +50,12 @@ class VectorIndex:
 
     @classmethod
     def read(cls, path: Path) -> "VectorIndex":
-        """Index written by `write`. Raises GenerationDamaged if FAISS cannot read it."""
+        """Index written by `write`, mapped into memory, so that processes which read the same file share it.
+
+        Raises GenerationDamaged if FAISS cannot read it.
+        """
         try:
-            return cls(faiss.read_index(str(path)))
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
         except RuntimeError as error:
             raise GenerationDamaged(f"{path.name} is not a readable FAISS index") from error
 

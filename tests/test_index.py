@@ -1,5 +1,7 @@
 """Neighbours as FAISS gives them, against numpy."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +126,28 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes | None) -> Non
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GenerationDamaged):
         VectorIndex.read(tmp_path / "absent.faiss")
+
+
+SHARING = """
+import sys
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from indexer.index import VectorIndex
+index = VectorIndex.read(Path(sys.argv[1]))
+found = index.search(np.eye(1, index.dimension, dtype=np.float32), 5)[1].tolist()
+mapped = any(sys.argv[1] in line for line in open("/proc/self/maps"))
+print(found, mapped)
+"""
+
+
+@pytest.mark.parametrize("exact_limit", [10_000, 0])
+def test_an_index_that_is_read_is_mapped_and_answers_the_same(exact_limit: int, tmp_path: Path) -> None:
+    vectors = normalise(np.random.default_rng(5).standard_normal((3000, 32)).astype(np.float32))
+    index = VectorIndex.build(vectors, exact_limit)
+    index.write(tmp_path / "index.faiss")
+    expected = index.search(np.eye(1, 32, dtype=np.float32), 5)[1].tolist()
+    command = [sys.executable, "-c", SHARING, str(tmp_path / "index.faiss")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    assert done.stdout.strip() == f"{expected} True"

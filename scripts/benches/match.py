@@ -227,6 +227,7 @@ def main() -> int:
     )
     parser.add_argument("--only", action="append", help="only this kind of prompts, such as '64 tokens'")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--workers", type=int, default=1, help="processes of ours that answer")
     parser.add_argument("--output", type=Path, help="write everything to this JSON file")
     options = parser.parse_args()
     speech = Speech(load_texts(), hop=0.12, change=0.5, rng=Random(f"{options.seed}/speech"))
@@ -243,7 +244,18 @@ def main() -> int:
         settings = load_settings(data, os.environ) if data.exists() else index(made.events, data)
         port, failed = free_port(), 0
         results: dict[str, Any] = {}
-        with serving([sys.executable, "-m", "app", "--data", data, "--port", str(port)], port, "/v1/match") as url:
+        ours = [
+            sys.executable,
+            "-m",
+            "app",
+            "--data",
+            data,
+            "--port",
+            str(port),
+            "--workers",
+            str(options.workers),
+        ]
+        with serving(ours, port, "/v1/match") as url:
             sample = list(islice(questions(made, SIZES[64], speech, options.seed + 2), 1000))
             right, wrong = quality(url, sample, names(made.events, settings))
             print(f"  named rightly {right:.4f} of campaigns' prompts, wrongly {wrong:.4f} of others", flush=True)
