@@ -3,13 +3,14 @@
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
+from uuid import uuid4
 
 import msgspec
 
-from indexer.process import is_alive
+from indexer.lock import hold, is_held
 from models.job import Job, JobState
 
 JOBS_KEPT: Final = 100
@@ -18,9 +19,11 @@ _GONE: Final = "the server that ran it is gone"
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """owner: process that follows the job."""
+    """owner: name of the process that follows the job. It holds a lock of that name for as long as it lives; its
+    number would say little, as another process may have that by now.
+    """
 
-    owner: int
+    owner: str
     job: Job
 
 
@@ -29,11 +32,13 @@ class JobRecords:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._me = os.getpid()
+        self._me = uuid4().hex
+        self._alive: IO[str] | None = None
 
     def keep(self, job: Job) -> None:
         """Stores a job of this process as last heard of. Readers see the one before or this one, never half."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._alive is None:
+            self._alive = hold(self._lock(self._me))
         aside = self._folder / f".{job.job_id}-{self._me}"
         aside.write_bytes(msgspec.json.encode(_Record(self._me, job)))
         os.replace(aside, self._folder / f"{job.job_id}.json")
@@ -41,31 +46,26 @@ class JobRecords:
             self._prune()
 
     def find(self, job_id: str) -> Job | None:
-        """The job of this id, None if there is none."""
-        record = self._read(self._folder / f"{job_id}.json")
-        return None if record is None else record.job
+        """The job of this id, None if there is none. It has failed if nobody follows it any more."""
+        return self._read(self._folder / f"{job_id}.json")
 
     def running(self) -> list[Job]:
         """Jobs of any process that have not ended."""
-        records = [self._read(path) for path in self._folder.glob("job-*.json")]
-        return [each.job for each in records if each is not None and not each.job.state.is_final]
+        jobs = [self._read(path) for path in self._folder.glob("job-*.json")]
+        return [each for each in jobs if each is not None and not each.state.is_final]
 
-    def give_up(self, now: datetime) -> None:
-        """Ends the jobs of processes that are gone, and those of this one's number, which others had before it.
-        For a process that has not started any.
-        """
-        for path in self._folder.glob("job-*.json"):
-            record = self._read(path)
-            if record is None or record.job.state.is_final:
-                continue
-            if record.owner == self._me or not is_alive(record.owner):
-                self.keep(replace(record.job, state=JobState.FAILED, detail=_GONE, finished_at=now))
-
-    def _read(self, path: Path) -> _Record | None:
+    def _read(self, path: Path) -> Job | None:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=_Record)
-        except (FileNotFoundError, msgspec.DecodeError):
+            record = msgspec.json.decode(path.read_bytes(), type=_Record)
+            if record.job.state.is_final or is_held(self._lock(record.owner)):
+                return record.job
+            heard = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
             return None
+        return replace(record.job, state=JobState.FAILED, detail=_GONE, finished_at=heard)
+
+    def _lock(self, owner: str) -> Path:
+        return self._folder / f"{owner}.owner"
 
     def _prune(self) -> None:
         ages: dict[Path, float] = {}
@@ -74,3 +74,6 @@ class JobRecords:
                 ages[path] = path.stat().st_mtime
         for path in sorted(ages, key=lambda each: ages[each])[: max(0, len(ages) - JOBS_KEPT)]:
             path.unlink(missing_ok=True)
+        for path in self._folder.glob("*.owner"):
+            if not is_held(path):
+                path.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ class Jobs:
     """Starts reindexing in a child process and tells how the last 100 jobs went, those of other workers and of the
     servers before included. Thread-safe.
 
-    records: where that is kept; jobs that nobody follows any more are ended at once.
+    records: where that is kept.
     command: gives the child's command line for `full`. The child reports progress as JSON lines
         {"stage", "done", "total"} on standard error and its result as one JSON object on standard output.
     clock: aware time now.
@@ -67,7 +67,6 @@ class Jobs:
     def __init__(
         self, records: JobRecords, command: Callable[[bool], list[str]], clock: Callable[[], datetime]
     ) -> None:
-        records.give_up(clock())
         self._records = records
         self._command = command
         self._clock = clock

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from indexer.lock import exclusive
+from indexer import lock
+from indexer.lock import exclusive, hold, is_held
 from models.errors import Busy
 
 ROOT = Path(__file__).parents[1]
@@ -86,3 +88,31 @@ def test_other_locks_are_other_locks(tmp_path: Path) -> None:
         for held in ("one.lock", "two.lock"):
             with pytest.raises(Busy), exclusive(tmp_path / held):
                 pass
+
+
+def test_whether_it_is_held_can_be_seen_without_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with hold(path):
+        assert is_held(path)
+        assert is_held(path)
+    assert not is_held(path)
+    with holder(path):
+        assert is_held(path)
+    assert not is_held(path)
+
+
+def test_a_lock_file_that_is_removed_on_the_way_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, take = tmp_path / "lock", lock.fcntl.flock
+
+    def late(file: IO[str], operation: int) -> None:
+        monkeypatch.setattr(lock.fcntl, "flock", take)
+        path.unlink()
+        take(file, operation)
+
+    monkeypatch.setattr(lock.fcntl, "flock", late)
+    with hold(path):
+        assert is_held(path)
