@@ -15,6 +15,8 @@ from models.errors import BadSettings
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _NAME: Final = "stillwatch"
+_TIMEOUT: Final = "OTEL_EXPORTER_OTLP_TIMEOUT"
+_TIMEOUT_S: Final = 2.0  # of a collector that is down: the server waits as long for it when it stops
 
 Describe = Callable[[str, str, int, Mapping[str, Any]], None]
 """Told what became of a request: method, route, status, and what the log notes of it."""
@@ -89,5 +91,6 @@ def tracing_of(environ: Mapping[str, str]) -> Tracing:
         raise BadSettings(reason) from error
     resource = Resource.create({SERVICE_NAME: environ.get("OTEL_SERVICE_NAME") or _NAME})
     provider = sdk.TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter(timeout=None if environ.get(_TIMEOUT) else _TIMEOUT_S)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return Tracing(provider)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from uuid import uuid4
 
 import msgspec
@@ -33,7 +33,7 @@ class JobRecords:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._me = uuid4().hex
-        self._alive: IO[str] | None = None
+        self._alive: int | None = None  # descriptor of the lock; it is freed when the process ends
 
     def keep(self, job: Job) -> None:
         """Stores a job of this process as last heard of. Readers see the one before or this one, never half."""

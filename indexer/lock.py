@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from models.errors import Busy
 
@@ -13,23 +12,28 @@ from models.errors import Busy
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Holds the lock file; raises Busy at once if another process has it."""
-    with hold(path):
+    descriptor = hold(path)
+    try:
         yield
+    finally:
+        os.close(descriptor)
 
 
-def hold(path: Path) -> IO[str]:
-    """The lock file, held until it is closed; raises Busy at once if another process has it."""
+def hold(path: Path) -> int:
+    """Descriptor of the lock file, which is held until that is closed, at the latest when the process ends. Raises
+    Busy at once if another process has it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        file = path.open("w")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.close()
+            os.close(descriptor)
             raise Busy(f"another process holds {path.name} in {path.parent}") from error
-        if _is_at(path, file):
-            return file
-        file.close()  # it was removed between the two calls: a lock that nobody can see
+        if _is_at(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # it was removed between the two calls: a lock that nobody can see
 
 
 def is_held(path: Path) -> bool:
@@ -44,9 +48,9 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _is_at(path: Path, file: IO[str]) -> bool:
+def _is_at(path: Path, descriptor: int) -> bool:
     """Whether an open file is the one at the path."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False

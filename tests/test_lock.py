@@ -5,12 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from indexer import lock
-from indexer.lock import exclusive, hold, is_held
+from indexer.lock import exclusive, is_held
 from models.errors import Busy
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +93,7 @@ def test_whether_it_is_held_can_be_seen_without_taking_it(tmp_path: Path) -> Non
     path = tmp_path / "lock"
     assert not is_held(path)
     assert not path.exists()
-    with hold(path):
+    with exclusive(path):
         assert is_held(path)
         assert is_held(path)
     assert not is_held(path)
@@ -108,11 +107,11 @@ def test_a_lock_file_that_is_removed_on_the_way_is_made_again(
 ) -> None:
     path, take = tmp_path / "lock", lock.fcntl.flock
 
-    def late(file: IO[str], operation: int) -> None:
+    def late(descriptor: int, operation: int) -> None:
         monkeypatch.setattr(lock.fcntl, "flock", take)
         path.unlink()
-        take(file, operation)
+        take(descriptor, operation)
 
     monkeypatch.setattr(lock.fcntl, "flock", late)
-    with hold(path):
+    with exclusive(path):
         assert is_held(path)
