@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from app import logs
+from app.tracing import tracing_of
 from app.worker import TOGETHER, application, worker
 from indexer.engine import Engine
 from indexer.settings import Settings, load_settings
@@ -26,6 +27,7 @@ from models.key import Keyring
 SHUTDOWN_S = 10  # for requests in flight
 KEEP_ALIVE_S = 75  # longer than gateways keep idle connections, so that they close first
 BACKLOG = 2048  # connections that wait for a worker
+SILENCE_S = 120  # after which a worker is taken for dead; one that loads a large generation is deaf for seconds
 
 
 class _Server(uvicorn.Server):
@@ -74,13 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         remote, engine = not is_loopback(host), Engine.open(settings)
         if remote:
             require_keys(host, engine.keys(), options.allow_remote)
+        tracing = tracing_of(os.environ)
     except StillwatchError as error:
         sys.stderr.write(f"stillwatch serve: {error}\n")
         return 2
     if options.workers > 1:
-        engine.close()  # it was to show that there is nothing wrong; each worker opens its own
+        engine.close()  # these were to show that there is nothing wrong; each worker opens its own
+        tracing.close()
         return _serve_together(settings, host, port, remote, options.workers)
-    server = _Server(_config(application(engine, settings, remote), host, port))
+    server = _Server(_config(application(engine, settings, remote, tracing), host, port))
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else 2
@@ -107,6 +111,7 @@ def _config(app: FastAPI | partial[FastAPI], host: str, port: int, workers: int 
         factory=workers is not None,
         workers=workers,
         backlog=BACKLOG,
+        timeout_worker_healthcheck=SILENCE_S,
         log_config=None,
         access_log=False,
         server_header=False,

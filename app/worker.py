@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app import logs
 from app.main import create_app, now_utc
 from app.state import Limits, Manner
-from app.tracing import tracing_of
+from app.tracing import Tracing, tracing_of
 from indexer.engine import Engine
 from indexer.job_records import JobRecords
 from indexer.jobs import Jobs, reindex_command
@@ -24,13 +24,16 @@ TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"  # the name that prometheus_client 
 def worker(settings: Settings, remote: bool) -> FastAPI:
     """The application of one of several workers, in its process."""
     logs.configure()
-    return application(Engine.open(settings), settings, remote, Path(os.environ[TOGETHER]))
+    tracing = tracing_of(os.environ)
+    return application(Engine.open(settings), settings, remote, tracing, Path(os.environ[TOGETHER]))
 
 
-def application(engine: Engine, settings: Settings, remote: bool, together: Path | None = None) -> FastAPI:
+def application(
+    engine: Engine, settings: Settings, remote: bool, tracing: Tracing, together: Path | None = None
+) -> FastAPI:
     """The application as the settings have it, in a process that serves it alone or together with others.
 
-    remote: whether more than this machine can reach it. together: see `create_app`.
+    remote: whether more than this machine can reach it. together: see `Manner`.
     """
     sys.setswitchinterval(SWITCH_S)
     jobs = Jobs(JobRecords(settings.jobs), partial(reindex_command, settings.data), now_utc)
@@ -41,4 +44,4 @@ def application(engine: Engine, settings: Settings, remote: bool, together: Path
         remember=settings.remember,
         together=together,
     )
-    return create_app(engine, jobs, now_utc, manner, tracing_of(os.environ))
+    return create_app(engine, jobs, now_utc, manner, tracing)

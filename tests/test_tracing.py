@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from traffic import settings_of
 
+from app.__main__ import main
 from app.schemas import EXAMPLE_PROMPT
 from app.tracing import NO_TRACING, Tracing, tracing_of
 from models.errors import BadSettings
@@ -98,6 +99,15 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         BadSettings, match=r"OTEL_EXPORTER_OTLP_ENDPOINT is set, but .* install stillwatch\[otel\]"
     ):
         tracing_of({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"})
+
+
+def test_a_server_that_cannot_trace_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c")
+    assert main(["--data", str(tmp_path)]) == 2
+    assert "install stillwatch[otel]" in capsys.readouterr().err
 
 
 def test_a_server_sends_its_spans_to_the_collector_at_the_latest_when_it_stops(tmp_path: Path) -> None:
