@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from semantic_router import Route
 from semantic_router.encoders import HuggingFaceEncoder
-from semantic_router.routers import SemanticRouter
+from semantic_router.routers import IndexedRouter
 
 
 class Asked(BaseModel):
@@ -24,15 +24,13 @@ def main() -> None:
     for campaign, text in json.loads((folder / "exemplars.json").read_text()):
         said[campaign].append(text)
     routes = [Route(name=campaign, utterances=texts) for campaign, texts in said.items()]
-    router = SemanticRouter(
-        encoder=HuggingFaceEncoder(name=str(folder / "model")), routes=routes, auto_sync="local"
-    )
+    router = IndexedRouter(HuggingFaceEncoder(name=str(folder / "model")), routes)
     app = FastAPI()
 
     @app.post("/match")
     def match(asked: Asked) -> dict[str, Any]:
         choice = router(asked.prompt)
-        return {"campaign": choice.name, "similarity": choice.similarity_score}
+        return {"campaign": choice.name, "similarity": choice.confidence}
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
