@@ -18,7 +18,7 @@ from rich.table import Table
 
 from indexer import layout, report
 from indexer.client import Client, Patience
-from indexer.encode import distilled_static, load_encoder
+from indexer.encode import load_encoder
 from indexer.engine import Engine, places_of, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
 from indexer.evaluate import read_truth
@@ -32,6 +32,7 @@ from indexer.sample import load_texts
 from indexer.settings import Settings, load_settings
 from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store
+from indexer.weights import TIERS
 from models.allowance import AllowanceKind, new_rule
 from models.block import BlockQuery
 from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
@@ -49,7 +50,9 @@ WRONG_USE: Final = 2
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data directory [env: STILLWATCH_DATA].")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")]
-EncoderName = Annotated[str | None, typer.Option(help="static, minilm, or a SentenceTransformer folder.")]
+EncoderName = Annotated[
+    str | None, typer.Option(help="static, minilm, minilm-int8, or a SentenceTransformer folder.")
+]
 
 app = typer.Typer(
     name="stillwatch",
@@ -382,9 +385,10 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def prepare(as_json: AsJson = False) -> None:
-    """Distil the static encoder if it is not there yet (half a minute; `scripts/setup` does it)."""
-    folder = distilled_static(_settings(None).weights)
-    _print({"static": str(folder)}, as_json, lambda: [Table(f"static encoder: {folder}")])
+    """Make the weights of the encoders that are not there yet (half a minute; `scripts/setup` does it)."""
+    weights = _settings(None).weights
+    made = {name: str(make(weights)) for name, make in TIERS.items()}
+    _print(made, as_json, lambda: [report.weights_table(made)])
 
 
 def main() -> None:

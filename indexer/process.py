@@ -1,4 +1,4 @@
-"""Whether a process is still there."""
+"""Processes: whether one is still there, and what this one may use."""
 
 import os
 
@@ -12,3 +12,10 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on; a container is often given fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """Reports on a terminal: tables for people, one JSON document for programs. The only door to rich."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,14 @@ _TEMPLATE_CHARACTERS = 160
 def as_json(value: object) -> str:
     """One JSON document; dataclasses become objects, times ISO 8601."""
     return msgspec.json.encode(value).decode()
+
+
+def weights_table(folders: Mapping[str, str]) -> Table:
+    """A row an encoder."""
+    table = Table("encoder", "weights")
+    for name, folder in folders.items():
+        table.add_row(name, escape(folder))
+    return table
 
 
 def campaigns_table(campaigns: Sequence[Campaign], labels: dict[str, CampaignLabel]) -> Table:

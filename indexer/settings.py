@@ -58,8 +58,8 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """data: folder of everything stored. database: SQLAlchemy URL. encoder: "static", "minilm" or a folder.
-    weights: where the distilled static tier lies. max_prompt_chars: longest prompt a match call takes.
+    """data: folder of everything stored. database: SQLAlchemy URL. encoder: "static", "minilm", "minilm-int8" or a
+    folder. weights: where what `prepare` makes lies. max_prompt_chars: longest prompt a match call takes.
     max_body_bytes: longest HTTP request. mode: for match calls that name none. remember: whether the server stores
     prompts that it is asked about as events.
     """

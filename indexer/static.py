@@ -11,24 +11,23 @@ from typing import Final
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
-from tokenizers import Tokenizer
 
 from indexer.vectors import FloatArray, normalise, stored_precision
-from indexer.windows import encoded_together, fits, pieces_of, windows_of
+from indexer.weights import TOKENIZER, VECTORS
+from indexer.windows import encoded_together, fits, pieces_of
+from indexer.wordpieces import WordPieces
 from models.errors import WeightsUnusable
 from models.space import EmbeddingSpace
 
 WINDOW_TOKENS: Final = 256  # past a few hundred tokens the mean of any text looks like that of any other
-TOKENIZER: Final = "tokenizer.json"
-WEIGHTS: Final = "model.safetensors"
 _TENSOR: Final = "embedding.weight"
 
 
 class StaticEncoder:
     """Token vectors (vocabulary, dimension) and their tokenizer. A text has one vector, alone or in a batch."""
 
-    def __init__(self, tokenizer: Tokenizer, vectors: FloatArray, space: EmbeddingSpace) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, pieces: WordPieces, vectors: FloatArray, space: EmbeddingSpace) -> None:
+        self._pieces = pieces
         self._vectors = vectors
         self._space = space
 
@@ -36,48 +35,37 @@ class StaticEncoder:
     def read(cls, folder: Path, name: str, revision: str) -> "StaticEncoder":
         """Encoder of a folder with a tokenizer and token vectors. Raises WeightsUnusable."""
         try:
-            tensors = load_file(folder / WEIGHTS)
+            tensors = load_file(folder / VECTORS)
         except (OSError, SafetensorError) as error:
-            raise WeightsUnusable(f"{folder / WEIGHTS} cannot be read: {error}") from error
+            raise WeightsUnusable(f"{folder / VECTORS} cannot be read: {error}") from error
         if _TENSOR not in tensors:
-            raise WeightsUnusable(f"{folder / WEIGHTS} holds {', '.join(tensors) or 'nothing'}, not {_TENSOR}")
+            raise WeightsUnusable(f"{folder / VECTORS} holds {', '.join(tensors) or 'nothing'}, not {_TENSOR}")
         vectors = tensors[_TENSOR].astype(np.float32)
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
         space = EmbeddingSpace(name, revision, vectors.shape[1], "float16", normalised=True, window=WINDOW_TOKENS)
-        return cls(tokenizer, vectors, space)
+        return cls(WordPieces.read(folder / TOKENIZER), vectors, space)
 
     @property
     def space(self) -> EmbeddingSpace:
         return self._space
 
     def windows(self, text: str) -> list[str]:
-        return windows_of(text, self._space.window, self.token_spans)
+        return self._pieces.windows(text, self._space.window)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        return self._vectors_of(self._ids(texts))
+        return self._vectors_of(self._pieces.numbers(texts, special=False))
 
     def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
         """As of any encoder; a text that fits, as most do, is taken apart only once."""
-        ids = self._ids(texts)
+        ids = self._pieces.numbers(texts, special=False)
         fitting = [place for place, mine in enumerate(ids) if fits(len(mine), WINDOW_TOKENS)]
         found = dict(zip(fitting, self._vectors_of([ids[place] for place in fitting])[:, None], strict=True))
         rest = [place for place in range(len(texts)) if place not in found]
-        pieces = [pieces_of(texts[place], WINDOW_TOKENS, self.token_spans(texts[place])) for place in rest]
+        pieces = [pieces_of(texts[place], WINDOW_TOKENS, self._pieces.spans(texts[place])) for place in rest]
         found |= zip(rest, encoded_together(pieces, self.encode), strict=True)
         return [found[place] for place in range(len(texts))]
-
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokens of each text, without their places in it, which take as long again to follow."""
-        return [each.ids for each in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def _vectors_of(self, ids: Sequence[Sequence[int]]) -> FloatArray:
         sums = np.zeros((len(ids), self._space.dimension), np.float32)
         for row, mine in enumerate(ids):
             sums[row] = self._vectors[mine].sum(axis=0)
         return stored_precision(normalise(sums))
-
-    def token_spans(self, text: str) -> list[tuple[int, int]]:
-        """Start and end of each token in the text."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)

@@ -18,7 +18,9 @@ DOORS = {
     "fastapi": {"app"},
     "hdbscan": {"indexer.cluster"},
     "httpx": {"indexer.client"},
-    "model2vec": {"indexer.encode"},
+    "model2vec": {"indexer.weights"},
+    "onnx": {"indexer.weights"},
+    "onnxruntime": {"indexer.transformer", "indexer.weights"},  # which serves, and which makes
     "opentelemetry": {"app.tracing"},
     "prometheus_client": {"app.metrics"},
     "pyarrow": {"indexer.readers", "indexer.export"},
@@ -36,7 +38,7 @@ DOORS = {
         "indexer.replication",
         "indexer.shifts",
     },
-    "sentence_transformers": {"indexer.encode"},
+    "sentence_transformers": {"indexer.encode", "indexer.weights"},
     "sqlalchemy": {
         "indexer.blocks",
         "indexer.database",
@@ -47,9 +49,9 @@ DOORS = {
         "indexer.verdicts",
     },
     "starlette": {"app"},
-    "tokenizers": {"indexer.static"},
-    "torch": {"indexer.encode"},
-    "transformers": {"indexer.encode"},
+    "tokenizers": {"indexer.wordpieces"},
+    "torch": {"indexer.weights"},
+    "transformers": {"indexer.weights"},
     "typer": {"indexer.cli", "indexer.report"},
     "uvicorn": {"app"},
     "zstandard": {"indexer.readers", "indexer.export"},
@@ -135,12 +137,14 @@ def test_heavy_libraries_have_one_door() -> None:
     assert trespassing(IMPORTS) == []
 
 
-def test_serving_the_static_tier_loads_no_torch() -> None:
+@pytest.mark.parametrize("tier", ["static", "minilm", "minilm-int8"])
+def test_serving_loads_no_torch(tier: str) -> None:
     code = (
         "import os, sys, app.main, indexer.engine, indexer.search; from indexer.encode import load_encoder; "
         "from indexer.settings import load_settings; "
-        "load_encoder('static', load_settings(None, os.environ).weights).encode(['some text']); "
-        "print([name for name in ('torch', 'sentence_transformers', 'transformers') if name in sys.modules])"
+        f"load_encoder('{tier}', load_settings(None, os.environ).weights).encode(['some text']); "
+        "heavy = ('torch', 'sentence_transformers', 'transformers', 'onnx'); "
+        "print([name for name in heavy if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
