@@ -19,6 +19,9 @@ EXACT_LIMIT: Final = 60_000  # up to here a flat scan of all pairs takes a minut
 _LISTS_PER_ROOT: Final = 4
 _PROBED_LISTS: Final = 24
 _TRAINING_SEED: Final = 1234
+_PART: Final = 4  # numbers that one code of 4 bits stands for
+_CODE_BITS: Final = 4
+LEAST_CODED: Final = 1 << _CODE_BITS  # rows, of which as many codes can be learned
 
 
 class VectorIndex:
@@ -82,6 +85,45 @@ class VectorIndex:
         cosines = np.clip(cosines, -1.0, 1.0)
         cosines[rows < 0] = -1.0
         return cosines, rows
+
+
+class CodeIndex:
+    """Rows as short codes, so small that all of them are looked at for each query.
+
+    Product quantisation (Jégou et al., 2011) with four bits for every four numbers: a row of 768 takes 96 bytes,
+    and ten thousand are scanned in 50 us, where inverted lists take longer and never see most rows. What is found
+    is near, in nearly the right order; compare the rows themselves to know how near.
+    """
+
+    def __init__(self, index: Any, dimension: int) -> None:
+        self._index = index
+        self._dimension = dimension
+
+    @classmethod
+    def build(cls, vectors: FloatArray) -> "CodeIndex":
+        """Index of at least LEAST_CODED unit rows, shape (n, d), float32."""
+        rows = _in_parts(vectors)
+        coded: Any = faiss.IndexPQFastScan(
+            rows.shape[1], rows.shape[1] // _PART, _CODE_BITS, faiss.METRIC_INNER_PRODUCT
+        )
+        coded.pq.cp.seed = _TRAINING_SEED
+        coded.pq.cp.min_points_per_centroid = 1  # else it prints a warning where there are few rows
+        coded.train(rows)
+        coded.add(rows)
+        return cls(coded, vectors.shape[1])
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def nearest(self, queries: FloatArray, k: int) -> IntArray:
+        """Numbers of k rows about the nearest to each query, about the nearest first: (queries, min(k, n))."""
+        found: IntArray = self._index.search(_in_parts(queries), min(k, len(self)))[1]
+        return found
+
+
+def _in_parts(vectors: FloatArray) -> FloatArray:
+    """The rows with noughts at their ends, so that all codes stand for equally many numbers."""
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % _PART))), np.float32)
 
 
 def self_neighbours(vectors: FloatArray, k: int, exact_limit: int = EXACT_LIMIT) -> tuple[FloatArray, IntArray]:

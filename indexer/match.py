@@ -31,7 +31,6 @@ from models.text import FINGERPRINT_BYTES, fingerprint
 from models.view import View
 
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 _EXACT_COSINE: Final = 1.0
 _ABOVE_MARGINS: Final = 4.0  # margins are differences of two cosines
@@ -48,11 +47,15 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one prompt shows. margin: (campaigns,) float32, the best view's cosine minus its threshold, -2 where no
-    view can tell. cosines: (views, campaigns) float32, -1 where a view cannot. view: (campaigns,) int64, the best
-    one's place in the matcher's views. own: campaign number of the very same prompt, -1 if it is a member of none.
+    """What one prompt shows of some campaigns.
+
+    campaigns: (n,) int64, their numbers, ascending. margin: (n,) float32, the best view's cosine minus its
+    threshold, -2 where no view can tell. cosines: (views, n) float32, -1 where a view cannot. view: (n,) int64,
+    the best one's place in the matcher's views. own: place among these campaigns of the one that the very same
+    prompt is a member of, -1 if it is of none.
     """
 
+    campaigns: IntArray
     margin: FloatArray
     cosines: FloatArray
     view: IntArray
@@ -103,7 +106,7 @@ class Matcher:
         nearest = tuple(self._describe(finding, place, verdicts) for place in order[: question.top_k])
         if decision is not Decision.MATCH:
             return self._answer(decision, question.mode, p_background, nearest)
-        first = self.campaigns[order[0]]
+        first = self._campaign(finding, order[0])
         grounds = grounds_of(nearest[0], first, question.prompt)
         would_block = verdicts.is_blockable(first) and len(grounds) >= ENOUGH
         return self._answer(decision, question.mode, p_background, nearest, grounds, would_block)
@@ -128,13 +131,10 @@ class Matcher:
         rows = zip(*(vectors[each.view] for each in self._exemplars), strict=True)
         return list(zip(forms, rows, strict=True))
 
-    def _worth(self, vectors: Sequence[FloatArray], listed: int) -> BoolArray:
-        """The campaigns to look at in all views, as one of them may reach them or lists them, (campaigns,)."""
+    def _worth(self, vectors: Sequence[FloatArray], listed: int) -> set[int]:
+        """The campaigns to look at in all views, as one of them may reach them or lists them."""
         both = zip(self._shortlists, vectors, strict=True)
-        worth: BoolArray = np.logical_or.reduce(
-            [each.worth(queries, listed, self._alarmed) for each, queries in both]
-        )
-        return worth
+        return {place for each, queries in both for place in each.worth(queries, listed, self._alarmed).tolist()}
 
     def _recurring(self, view: View, texts: Sequence[str]) -> list[FloatArray]:
         """Vector of the recurring text of each canonical text, (1, d), or none, (0, d)."""
@@ -145,21 +145,29 @@ class Matcher:
 
         return _where_any(texts, encoded)
 
-    def _finding(self, form: Prompt, vectors: Sequence[FloatArray], worth: BoolArray) -> Finding:
-        """What a prompt in canonical form shows of the campaigns that are `worth` a look, given its vectors."""
-        both = zip(self._shortlists, vectors, strict=True)
-        near = [each.nearest(queries, worth)[None] for each, queries in both]
-        margin, view = margins(near, [each.needed for each in self._shortlists], 1, len(self.campaigns))
+    def _finding(self, form: Prompt, vectors: Sequence[FloatArray], worth: set[int]) -> Finding:
+        """What a prompt in canonical form shows of the campaigns that are `worth` a look and of its own, given its
+        vectors.
+        """
         own = self._member(fingerprint(form.system, form.user))
-        return Finding(margin[0], np.concatenate(near), view[0], own)
+        places = sorted(worth if own < 0 else worth | {own})
+        campaigns = np.array(places, np.int64)
+        both = zip(self._shortlists, vectors, strict=True)
+        near = [each.nearest(queries, campaigns)[None] for each, queries in both]
+        margin, view = margins(near, [each.needed[campaigns] for each in self._shortlists], 1, len(places))
+        return Finding(campaigns, margin[0], np.concatenate(near), view[0], places.index(own) if own >= 0 else -1)
+
+    def _campaign(self, finding: Finding, place: int) -> Campaign:
+        return self.campaigns[int(finding.campaigns[place])]
 
     def similarity_to(self, prompt: Prompt, campaign: int) -> float:
         """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
         one repeated prompt, which has none.
         """
         ((form, vectors),) = self._seen([prompt])
-        finding = self._finding(form, vectors, np.arange(len(self.campaigns)) == campaign)
-        return self._similarity(finding, campaign) if finding.margin[campaign] > -2 else _EXACT_COSINE
+        finding = self._finding(form, vectors, {campaign})
+        place = finding.campaigns.tolist().index(campaign)
+        return self._similarity(finding, place) if finding.margin[place] > -2 else _EXACT_COSINE
 
     def _order(self, finding: Finding, verdicts: Verdicts) -> list[int]:
         """Campaigns by what a gateway should hear of first: a confirmed one that the prompt is typical of, so that
@@ -168,12 +176,12 @@ class Matcher:
         """
         rank = finding.margin.copy()
         for place in np.flatnonzero(finding.margin >= 0).tolist():
-            campaign = self.campaigns[place]
+            campaign = self._campaign(finding, place)
             if verdicts.is_alarm(campaign):
                 typical = self._typicality(finding, place) >= TYPICAL
                 rank[place] += _ABOVE_MARGINS * ((4 if verdicts.is_confirmed(campaign) else 2) if typical else 1)
         if finding.own >= 0:
-            confirmed = verdicts.is_confirmed(self.campaigns[finding.own])
+            confirmed = verdicts.is_confirmed(self._campaign(finding, finding.own))
             rank[finding.own] = _ABOVE_MARGINS * (5 if confirmed else 3.5)
         order = np.argsort(-rank, kind="stable")
         told: list[int] = order[rank[order] > -2].tolist()
@@ -182,28 +190,29 @@ class Matcher:
     def _decision(self, finding: Finding, place: int, p_background: float, verdicts: Verdicts) -> Decision:
         if finding.margin[place] < 0 and place != finding.own:
             return Decision.NONE
-        if not verdicts.is_alarm(self.campaigns[place]):
+        if not verdicts.is_alarm(self._campaign(finding, place)):
             return Decision.WATCHED
         if place == finding.own:
             return Decision.MATCH
         # A watched group that an analyst confirmed has no rank among the background: the analyst answers for it.
-        common = bool(self._alarmed[place]) and p_background > self.confidence.alpha
+        common = bool(self._alarmed[finding.campaigns[place]]) and p_background > self.confidence.alpha
         return Decision.RELATED if common or self._typicality(finding, place) < TYPICAL else Decision.MATCH
 
     def _similarity(self, finding: Finding, place: int) -> float:
         return float(finding.cosines[finding.view[place], place])
 
     def _typicality(self, finding: Finding, place: int) -> float:
-        threshold = self._exemplars[int(finding.view[place])].thresholds[place]
+        threshold = self._exemplars[int(finding.view[place])].thresholds[int(finding.campaigns[place])]
         return threshold.typicality(self._similarity(finding, place))
 
     def _describe(self, finding: Finding, place: int, verdicts: Verdicts) -> Nearest:
-        campaign = self.campaigns[place]
+        number = int(finding.campaigns[place])
+        campaign = self.campaigns[number]
         label = verdicts.label(campaign)
         views = tuple(
-            ViewSimilarity(each.view, float(cosine), each.thresholds[place].threshold)
-            for each, cosine in zip(self._exemplars, finding.cosines[:, place], strict=True)
-            if place in each.thresholds and cosine > -1
+            ViewSimilarity(each.view, cosine, each.thresholds[number].threshold)
+            for each, cosine in zip(self._exemplars, finding.cosines[:, place].tolist(), strict=True)
+            if number in each.thresholds and cosine > -1
         )
         if place == finding.own:
             exact = (_EXACT_COSINE, _EXACT_COSINE)
@@ -215,15 +224,16 @@ class Matcher:
             label=label,
             view=exemplars.view,
             similarity=self._similarity(finding, place),
-            threshold=exemplars.thresholds[place].threshold,
+            threshold=exemplars.thresholds[number].threshold,
             typicality=self._typicality(finding, place),
             views=views,
         )
 
     def _p_background(self, finding: Finding) -> float:
         """Conformal p-value: share of background prompts with at least this margin to any alarmed campaign."""
-        margin = finding.margin[self._alarmed].max(initial=-2.0)
-        if finding.own >= 0 and self._alarmed[finding.own]:
+        alarmed = self._alarmed[finding.campaigns]
+        margin = finding.margin[alarmed].max(initial=-2.0)
+        if finding.own >= 0 and alarmed[finding.own]:
             margin = max(margin, np.float32(0.0))
         return self.confidence.p_value(float(margin))
 

@@ -1,30 +1,34 @@
 """Which of a thousand campaigns one prompt may resemble, so that only their exemplars are compared with it."""
 
+import itertools
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.exemplars import ViewExemplars, least_cosines
-from indexer.index import VectorIndex
+from indexer.index import LEAST_CODED, CodeIndex
 from indexer.vectors import FloatArray
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-EXACT_ROWS: Final = 4_000  # exemplars that are compared one by one in a fraction of a millisecond
+_NO_CAMPAIGNS: Final = np.zeros(0, np.int64)
+
+EXACT_ROWS: Final = 1_000  # exemplars that are compared one by one in a tenth of a millisecond
 MANY_QUERIES: Final = 8  # windows of a long prompt, from which one product with all is the shorter way
 LISTED: Final = 64  # campaigns, more than an answer lists
-_NEAREST: Final = 512  # exemplars by their margins; a campaign has up to 32
-_LISTS_PER_ROOT: Final = 1
+_LEAST_CANDIDATES: Final = 256  # exemplars that are compared with a prompt, and so many for each campaign listed
+_CANDIDATES_EACH: Final = 8
 
 
 class Shortlist:
     """The exemplars of one view, and where to look among them.
 
-    Where there are more than `exact_rows`, those with the greatest margins are looked up in inverted lists. An
-    inner product can be a margin: of the unit rows (e, -t, sqrt(1 - t^2)) / sqrt 2, for an exemplar e whose
-    campaign needs the cosine t, and (q, 1, 0) / sqrt 2, it is (q.e - t) / 2 (Bachrach et al., 2014).
+    Where there are more than `exact_rows`, those with about the greatest margins are found by their codes, and
+    only they are compared. An inner product can be a margin: of the unit rows (e, -t, sqrt(1 - t^2)) / sqrt 2, for
+    an exemplar e whose campaign needs the cosine t, and (q, 1, 0) / sqrt 2, it is (q.e - t) / 2 (Bachrach et al.,
+    2014).
     """
 
     def __init__(self, exemplars: ViewExemplars, campaigns: int, exact_rows: int = EXACT_ROWS) -> None:
@@ -32,60 +36,66 @@ class Shortlist:
         self.needed = least_cosines(exemplars, campaigns)
         owners = exemplars.owners
         self._bounds = np.searchsorted(owners, np.arange(campaigns + 1))
-        self._has_any = np.diff(self._bounds) > 0
-        self._with_any = int(self._has_any.sum())
-        self._index: VectorIndex | None = None
-        if len(owners) > exact_rows:
+        self._present = np.flatnonzero(np.diff(self._bounds))
+        self._codes: CodeIndex | None = None
+        if len(owners) > max(exact_rows, LEAST_CODED):
             rows = lifted(exemplars.vectors, np.minimum(1.0, self.needed[owners]))
-            self._index = VectorIndex.build(rows, exact_limit=0, lists_per_root=_LISTS_PER_ROOT)
+            self._codes = CodeIndex.build(rows)
 
-    @property
-    def campaigns(self) -> int:
-        return len(self.needed)
-
-    def worth(self, queries: FloatArray, listed: int = LISTED, also: BoolArray | None = None) -> BoolArray:
-        """The campaigns that the queries (n, d) may reach, (campaigns,): those with a margin of 0 or more, the
+    def worth(self, queries: FloatArray, listed: int = LISTED, also: BoolArray | None = None) -> IntArray:
+        """The campaigns that the queries (n, d) may reach, ascending: those with a margin of 0 or more, the
         `listed` nearest, and the nearest of `also`, (campaigns,).
         """
         if not len(queries):
-            return np.zeros(self.campaigns, bool)
-        if self._index is not None and len(queries) < MANY_QUERIES:
-            halves, rows = self._index.search(lifted_queries(queries), _NEAREST)
-            found = rows >= 0
-            owners = self.exemplars.owners[rows[found]]
-            # If all that was found is reached, there may be more: nobody hides a campaign behind others.
-            if not (halves[:, -1] >= 0).any() and len(set(owners.tolist())) >= min(listed, self._with_any):
-                return self._chosen(halves[found], owners, listed, also)
-        present = np.flatnonzero(self._has_any)
-        margins = self.nearest(queries, self._has_any)[present] - self.needed[present]
-        return self._chosen(margins, present, listed, also)
+            return _NO_CAMPAIGNS
+        if self._codes is not None and len(queries) < MANY_QUERIES:
+            rows = self._codes.nearest(lifted_queries(queries), max(_LEAST_CANDIDATES, _CANDIDATES_EACH * listed))
+            owners = self.exemplars.owners[rows]
+            cosines = np.matmul(self.exemplars.vectors[rows], queries[:, :, None])[:, :, 0]
+            margins = cosines - self.needed[owners]
+            # If what is far down in a list of candidates is reached, there may be more: nobody hides a campaign
+            # behind others.
+            is_whole = not (margins[:, margins.shape[1] // 2 :] >= 0).any()
+            if is_whole and len(set(owners.ravel().tolist())) >= min(listed, len(self._present)):
+                chosen = _chosen(margins.ravel(), owners.ravel(), listed, also)
+                if also is None or also[chosen].any():
+                    return chosen
+                return np.union1d(chosen, self._nearest_of(queries, also))
+        margins = self.nearest(queries, self._present) - self.needed[self._present]
+        return _chosen(margins, self._present, listed, also)
 
-    def _chosen(self, margins: FloatArray, owners: IntArray, listed: int, also: BoolArray | None) -> BoolArray:
-        """`worth`, given margins (m,), or halves of them, and the campaigns that they are to."""
-        chosen = np.zeros(self.campaigns, bool)
-        chosen[owners[margins >= 0]] = True
-        owners = owners[np.argsort(-margins, kind="stable")]
-        firsts = np.sort(np.unique(owners, return_index=True)[1])
-        chosen[owners[firsts[:listed]]] = True
-        if also is not None and (those := np.flatnonzero(also[owners])).size:
-            chosen[owners[those[0]]] = True
-        return chosen
+    def _nearest_of(self, queries: FloatArray, also: BoolArray) -> IntArray:
+        """The nearest of the campaigns asked for, where no candidate is one of them: (1,), or (0,) of none."""
+        those = self._present[also[self._present]]
+        margins = self.nearest(queries, those) - self.needed[those]
+        return those[margins.argmax() : margins.argmax() + 1] if len(those) else those
 
-    def nearest(self, queries: FloatArray, chosen: BoolArray) -> FloatArray:
-        """Greatest cosine of any query (n, d) to each chosen campaign's exemplars, (campaigns,); -1 for the others
-        and for those that have none.
+    def nearest(self, queries: FloatArray, chosen: IntArray) -> FloatArray:
+        """Greatest cosine of any query (n, d) to the exemplars of each chosen campaign (m,), ascending: (m,), -1
+        for those that have none.
         """
-        best = np.full(self.campaigns, -1.0, np.float32)
-        present = np.flatnonzero(chosen & self._has_any)
-        if len(queries) and len(present):
-            first, last = self._bounds[present], self._bounds[present + 1]
+        best = np.full(len(chosen), -1.0, np.float32)
+        first, last = self._bounds[chosen], self._bounds[chosen + 1]
+        some = last > first
+        if len(queries) and some.any():
+            first, last = first[some], last[some]
             vectors = self.exemplars.vectors
-            if len(present) < self._with_any:
+            if len(first) < len(self._present):
                 vectors = vectors[_ranges(first, last)]
             cosines = (queries @ vectors.T).max(axis=0)
             starts = np.concatenate([[0], np.cumsum(last - first)[:-1]])
-            best[present] = np.clip(np.maximum.reduceat(cosines, starts), -1.0, 1.0)
+            best[some] = np.clip(np.maximum.reduceat(cosines, starts), -1.0, 1.0)
         return best
+
+
+def _chosen(margins: FloatArray, owners: IntArray, listed: int, also: BoolArray | None) -> IntArray:
+    """`worth`, given margins (m,) and the campaigns that they are to."""
+    order = np.argsort(-margins, kind="stable")
+    nearest = list(dict.fromkeys(owners[order].tolist()))
+    chosen = {*nearest[:listed], *owners[margins >= 0].tolist()}
+    if also is not None:
+        chosen |= set(itertools.islice((each for each in nearest if also[each]), 1))
+    return np.array(sorted(chosen), np.int64)
 
 
 def lifted(vectors: FloatArray, needed: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from models.space import EmbeddingSpace
 
 SKETCH_DIMENSION: Final = 512
 _LONGEST_GRAM: Final = 3
-_RECIPE: Final = "1"
+_RECIPE: Final = "2"
 
 
 def sketch(texts: Sequence[str]) -> FloatArray:
@@ -29,11 +29,11 @@ def sketch(texts: Sequence[str]) -> FloatArray:
     rows = np.zeros((len(texts), SKETCH_DIMENSION), np.float32)
     for row, text in enumerate(texts):
         words = token_hashes(text)
-        for length in range(1, _LONGEST_GRAM + 1):
-            hashes, counts = np.unique(gram_hashes(words, length), return_counts=True)
-            signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
-            columns = (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
-            rows[row] += np.bincount(columns, signs * np.sqrt(counts), SKETCH_DIMENSION).astype(np.float32)
+        grams = np.concatenate([gram_hashes(words, length) for length in range(1, _LONGEST_GRAM + 1)])
+        hashes, counts = np.unique(grams, return_counts=True)
+        signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
+        columns = (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
+        rows[row] = np.bincount(columns, signs * np.sqrt(counts), SKETCH_DIMENSION)
     return normalise(rows)
 
 

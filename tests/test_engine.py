@@ -316,7 +316,7 @@ def test_a_watched_look_alike_that_is_nearer_hides_no_alarm(
         margin = np.array([0.2 if each.campaign_id == first else 0.1 for each in matcher.campaigns], np.float32)
         best, cosines, view = int(margin.argmax()), np.ones((3, len(margin)), np.float32), np.full(len(margin), 1)
         own = [best if prompt.user == "a member of the first" else -1 for prompt in prompts]
-        return [Finding(margin, cosines, view, each) for each in own]
+        return [Finding(np.arange(len(margin)), margin, cosines, view, each) for each in own]
 
     monkeypatch.setattr(Matcher, "examine", examine)
     assert engine.match(FRESH).campaign_id == first

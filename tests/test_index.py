@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.index import VectorIndex, self_neighbours
+from indexer.index import LEAST_CODED, CodeIndex, VectorIndex, self_neighbours
 from indexer.vectors import FloatArray, normalise
 from models.errors import GenerationDamaged
 
@@ -151,3 +151,31 @@ def test_an_index_that_is_read_is_mapped_and_answers_the_same(exact_limit: int, 
     command = [sys.executable, "-c", SHARING, str(tmp_path / "index.faiss")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
     assert done.stdout.strip() == f"{expected} True"
+
+
+@pytest.mark.parametrize("dimension", [24, 25, 258])
+def test_codes_find_nearly_what_brute_force_does(dimension: int) -> None:
+    """Of the ten nearest rows, among a hundred found; and the very nearest is never lost."""
+    middles = unit_rows(8, 60, dimension)
+    rows = normalise(np.repeat(middles, 50, axis=0) + 0.4 * unit_rows(9, 3000, dimension))
+    queries = normalise(rows[::20] + 0.2 * unit_rows(10, 150, dimension))
+    codes = CodeIndex.build(rows)
+    assert len(codes) == 3000
+    found = codes.nearest(queries, 100)
+    assert found.shape == (150, 100)
+    expected = np.argsort(-queries @ rows.T, axis=1)[:, :10]
+    hits = [len(set(mine) & set(best)) for mine, best in zip(found.tolist(), expected.tolist(), strict=True)]
+    assert np.mean(hits) >= 9.5
+    assert all(best[0] in mine for mine, best in zip(found.tolist(), expected.tolist(), strict=True))
+
+
+def test_the_same_rows_have_the_same_codes() -> None:
+    rows, queries = unit_rows(11, 2000), unit_rows(12, 20)
+    one, other = CodeIndex.build(rows), CodeIndex.build(rows)
+    np.testing.assert_array_equal(one.nearest(queries, 30), other.nearest(queries, 30))
+
+
+def test_codes_of_a_few_rows_are_all_found() -> None:
+    rows = unit_rows(13, LEAST_CODED + 1)
+    found = CodeIndex.build(rows).nearest(rows[:3], 100)
+    assert [sorted(each) for each in found.tolist()] == [list(range(LEAST_CODED + 1))] * 3
