@@ -39,6 +39,7 @@ STATUS: Final[Mapping[type[errors.StillwatchError], int]] = MappingProxyType(
         errors.BadSettings: 500,
         errors.Refused: 500,
         errors.Unreachable: 500,
+        errors.StorageUnusable: 503,
         errors.GenerationDamaged: 503,
         errors.SpaceMismatch: 503,
         errors.WeightsUnusable: 503,

@@ -108,8 +108,7 @@ def record(request: Request, use: Services, found: Match, account_id: str | None
         account_id=account_id,
         model=model,
     )
-    if not use.ledger.add(block):
-        use.metrics.lost_blocks.inc()
+    use.ledger.add(block)
 
 
 def remember(request: Request, use: Services, prompt: Prompt, account_id: str | None, model: str | None) -> None:
@@ -127,8 +126,7 @@ def remember(request: Request, use: Services, prompt: Prompt, account_id: str | 
         "messages": [{"role": role, "content": text} for role, text in turns if text],
         **({"model": model} if model else {}),
     }
-    if not use.memory.add(row):
-        use.metrics.lost_events.inc()
+    use.memory.add(row)
 
 
 def shortened(prompt: Prompt, limit: int) -> Prompt:

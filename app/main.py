@@ -1,9 +1,10 @@
 """The application: which routers, behind which edge, over which engine."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -29,7 +30,7 @@ from app.access import Access, documented
 from app.edge import Edge
 from app.errors import install
 from app.heap import settle
-from app.state import DEFAULT_MANNER, Engine, Manner, Services
+from app.state import DEFAULT_MANNER, Engine, Manner, Services, own_thread
 from app.tracing import NO_TRACING, Tracing
 from indexer.jobs import Jobs
 
@@ -65,9 +66,13 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         settle()
         async with anyio.create_task_group() as background:
-            background.start_soon(_follow_generations, services, manner.poll_s)
-            background.start_soon(services.keep_writing)
-            background.start_soon(services.keep_matching)
+            for task in (
+                partial(_follow_generations, services, manner.poll_s),
+                partial(_follow_store, services, manner.poll_s),
+                services.keep_writing,
+                services.keep_matching,
+            ):
+                background.start_soon(_again_and_again, task, manner.poll_s)
             yield
             background.cancel_scope.cancel()
         with anyio.move_on_after(_LAST_WRITE_S):
@@ -101,13 +106,27 @@ class _Application(FastAPI):
         return self.openapi_schema or documented(super().openapi())
 
 
+async def _again_and_again(task: Callable[[], Awaitable[None]], pause_s: float) -> None:
+    """Runs a task that never ends, until cancelled. It does not end the server, or stop for good, if it fails."""
+    while True:
+        try:
+            await task()
+        except Exception:  # noqa: BLE001 - an edge too: nobody waits for an answer to this
+            _log.exception("background task failed")
+            await anyio.sleep(pause_s)
+
+
 async def _follow_generations(services: Services, poll_s: float) -> None:
     """Load each newly published generation; what is loaded keeps answering until the new one is complete."""
     while True:
-        try:
-            if await services.run(services.engine.refresh):
-                settle()
-                _log.info("generation loaded")
-        except Exception:  # noqa: BLE001 - an edge too: a failed look must not be the last one
-            _log.exception("refresh failed")
+        if await own_thread(services.engine.refresh):
+            settle()
+            _log.info("generation loaded")
+        await anyio.sleep(poll_s)
+
+
+async def _follow_store(services: Services, poll_s: float) -> None:
+    """Heed keys and verdicts that others stored, also while a generation loads."""
+    while True:
+        await own_thread(services.engine.heed)
         await anyio.sleep(poll_s)

@@ -69,12 +69,10 @@ class Metrics:
         self.unexamined = Counter(
             "stillwatch_unexamined", "Gateways' questions without a text to examine.", registry=registry
         )
-        self.lost_blocks = Counter(
-            "stillwatch_lost_blocks", "Blocks that could not be kept as too many waited.", registry=registry
-        )
+        self.lost_blocks = Counter("stillwatch_lost_blocks", "Blocks that could not be kept.", registry=registry)
         self.lost_events = Counter(
             "stillwatch_lost_events",
-            "Prompts that were asked about and not remembered as too many waited.",
+            "Prompts that were asked about and could not be remembered.",
             registry=registry,
         )
         self.age = Gauge(

@@ -33,14 +33,14 @@ async def job(
     job_id: Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$", examples=["job-0123456789ab"])],
     use: Use,
 ) -> JobAnswer:
-    """How far a job is, or how it ended. The last 100 are kept while the server runs."""
-    return JobAnswer.model_validate(use.jobs.get(job_id))
+    """How far a job is, or how it ended. The last 100 are kept."""
+    return JobAnswer.model_validate(await use.look(use.jobs.get, job_id))
 
 
 @router.get("/v1/status")
 async def status(use: Use) -> StatusAnswer:
     """Generation, age, counts, encoder, health."""
-    return StatusAnswer.model_validate(await use.run(use.engine.status))
+    return StatusAnswer.model_validate(await use.look(use.engine.status))
 
 
 @router.get("/livez")
@@ -52,7 +52,7 @@ async def alive() -> Alive:
 @router.get("/readyz", response_model=Ready)
 async def ready(request: Request, use: Use) -> Ready | JSONResponse:
     """Whether to send traffic here: 503 with INDEX-NOT-LOADED without a generation, INDEX-STALE if it is old."""
-    now = await use.run(use.engine.status)
+    now = await use.look(use.engine.status)
     if now.health in _NOT_READY_CODES:
         return error_answer(request, 503, _NOT_READY_CODES[now.health], now.detail or f"the index is {now.health}")
     return Ready(generation=now.generation, health=now.health)
@@ -61,4 +61,5 @@ async def ready(request: Request, use: Use) -> Ready | JSONResponse:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE: {}}}})
 async def metrics(use: Use) -> Response:
     """Counters in the Prometheus text format."""
-    return Response(use.metrics.render(await use.run(use.engine.status)), media_type=CONTENT_TYPE)
+    text = await use.look(lambda: use.metrics.render(use.engine.status()))
+    return Response(text, media_type=CONTENT_TYPE)

@@ -34,6 +34,7 @@ class Engine(Protocol):
 
     def close(self) -> None: ...
     def refresh(self) -> bool: ...
+    def heed(self) -> None: ...
     def ready(self) -> bool: ...
     def admit(self, question: Question) -> None: ...
     def known_answer(self, question: Question) -> Match | None: ...
@@ -53,6 +54,7 @@ class Engine(Protocol):
     def add_blocks(self, found: Sequence[Block]) -> None: ...
     def blocks(self, query: BlockQuery) -> list[tuple[int, Block]]: ...
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport: ...
+    def remember(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
     def status(self) -> Status: ...
 
 
@@ -65,7 +67,9 @@ class Limits:
     match_batch: prompts examined together. match_waiting: prompts that may wait. match_patience_s: how long one
         may, if who asks does not say. long_chars: prompts longer than this wait by themselves, up to
         long_patience_s, so that a few of them do not hold up the others.
-    other_threads: everything else, so that a big ingest or a search never stands in the way of a match.
+    memory_chars: of prompts that wait to be remembered.
+    other_threads: for what callers ask besides, so that no big ingest or search stands in the way of a match.
+    look_threads: for what is quick to tell and must be told whatever else goes on, such as readiness.
     """
 
     body_bytes: int = 8 << 20
@@ -77,7 +81,9 @@ class Limits:
     long_chars: int = 1 << 15
     long_waiting: int = 32
     long_patience_s: float = 15.0
+    memory_chars: int = 1 << 26
     other_threads: int = 4
+    look_threads: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +126,15 @@ class Services:
         self.mode = manner.mode
         self.tracing = tracing
         self.metrics = Metrics(manner.together)
-        self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks)
+        self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks, self.metrics.lost_blocks.inc)
         self.memory: Ledger[Mapping[str, Any]] | None = None
         if manner.remember:
-            self.memory = Ledger("events", self._keep_events)
+            lost = self.metrics.lost_events.inc
+            self.memory = Ledger("events", self._keep_events, lost, limits.memory_chars, _characters)
         self.queue = self._queue("short", limits.match_waiting, limits.match_batch)
         self.long_queue = self._queue("long", limits.long_waiting, 1)
         self._other = CapacityLimiter(limits.other_threads)
+        self._looks = CapacityLimiter(limits.look_threads)
 
     def _queue(self, name: str, most: int, batch: int) -> MatchQueue:
         waiting = self.metrics.waiting.labels(name)
@@ -162,11 +170,15 @@ class Services:
         """Run anything else in one of the other threads."""
         return await to_thread.run_sync(call, *arguments, limiter=self._other)
 
+    async def look(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Run what is quickly told, in a thread that no long work takes."""
+        return await to_thread.run_sync(call, *arguments, limiter=self._looks)
+
     async def _keep_blocks(self, found: Sequence[Block]) -> None:
-        await self.run(self.engine.add_blocks, found)
+        await own_thread(self.engine.add_blocks, found)
 
     async def _keep_events(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        await self.run(self.engine.add_events, rows)
+        await own_thread(self.engine.remember, rows)
 
     async def keep_writing(self) -> None:
         """Writes what the request path hands over, until cancelled."""
@@ -186,6 +198,15 @@ class Services:
         self.jobs.close()
         self.engine.close()
         self.tracing.close()
+
+
+async def own_thread(call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+    """Run what the server does for itself, whatever callers keep it busy with."""
+    return await to_thread.run_sync(call, *arguments, limiter=CapacityLimiter(1))
+
+
+def _characters(row: Mapping[str, Any]) -> int:
+    return sum(len(message["content"]) for message in row["messages"])
 
 
 async def _services(request: Request) -> Services:  # async: a plain function would cost a thread per request

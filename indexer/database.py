@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from models.errors import BadSettings, Busy, StillwatchError, UnreadableFile
+from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable, UnreadableFile
 
 WRITE_WAIT_S: Final = 30.0
 
@@ -110,7 +110,7 @@ def storable(text: str) -> str:
     return text if text.isascii() else _LONE_SURROGATE.sub(_ZERO_WIDTH_SPACE, text)
 
 
-def storable_json(value: object) -> object:
+def storable_json(value: Any) -> Any:
     """`storable` of every text and key in a JSON value."""
     if isinstance(value, str):
         return storable(value)
@@ -168,6 +168,8 @@ def _known_error(error: DBAPIError, url: sa.URL) -> StillwatchError | None:
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return UnreadableFile(f"{where} is not an SQLite database: {error.orig}")
         case sqlite3.SQLITE_CANTOPEN:
-            return BadSettings(f"{where} cannot be opened: does its folder exist?")
+            return BadSettings(f"{where} cannot be opened: its folder is missing, or may not be written")
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY:
+            return StorageUnusable(f"{where} takes nothing now: {error.orig}")
         case _:
             return None

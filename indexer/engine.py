@@ -4,13 +4,14 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from indexer.answers import Answers
+from indexer.database import storable_json
 from indexer.encode import Encoder, load_encoder
 from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
-from indexer.generation import Generation, current_id, first_good
+from indexer.generation import NOTHING_PUBLISHED, Generation, current_id, first_good, load_current
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
 from indexer.search import Searcher
@@ -19,7 +20,14 @@ from indexer.store import Store
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
-from models.errors import GenerationDamaged, NotReady, PromptTooLarge, UnknownCampaign
+from models.errors import (
+    GenerationDamaged,
+    NotReady,
+    PromptTooLarge,
+    StillwatchError,
+    StorageUnusable,
+    UnknownCampaign,
+)
 from models.generation import Manifest
 from models.key import Keyring
 from models.match import Match, Question
@@ -36,7 +44,8 @@ log = logging.getLogger(__name__)
 _Said = tuple[Mapping[str, CampaignLabel], Mapping[str, CampaignMode], Mapping[str, Allowance]]
 
 STALE_AFTER_S: Final = 48 * 3600.0
-NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch reindex`"
+_RETRY: Final = timedelta(seconds=30)  # until a generation that could not be loaded is tried again
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ class Engine:
         self._saying = threading.RLock()  # round what is stored and what is remembered of it
         self._loaded: _Loaded | None = None
         self._tried: str | None = None
+        self._again = _NEVER
         self._trouble = ""
         self._labels: dict[str, CampaignLabel] = store.verdicts.labels()
         self._modes: dict[str, CampaignMode] = store.verdicts.modes()
@@ -134,47 +144,51 @@ class Engine:
         Gives whether a new generation was loaded. If the new one is damaged, the one in memory goes on
         serving; without one in memory the newest good one is taken.
         """
+        self.heed()
         with self._refreshing:
-            self._read_store()
-            try:
-                return self._refreshed()
-            finally:
-                self._apply_rules()
+            return self._refreshed()
 
-    def _read_store(self) -> None:
-        """Takes over labels, modes and keys that another process stored."""
-        self._keys = Keyring(self._store.keys.all())
+    def heed(self) -> None:
+        """Takes over labels, modes, allow-list and keys that another process stored; no generation is loaded."""
         with self._saying:  # or what is said meanwhile would be forgotten until the next look
+            self._keys = Keyring(self._store.keys.all())
             labels, modes = self._store.verdicts.labels(), self._store.verdicts.modes()
             if labels != self._labels:
                 self._labels = labels
             if modes != self._modes:
                 self._modes = modes
+            self._apply_rules(self._loaded)
 
     def _refreshed(self) -> bool:
         name = current_id(self._settings.generations)
-        if name is None or name == self._tried:
+        if name is None or (name == self._tried and self._clock() < self._again):
             return False
-        self._tried = name
+        self._tried, self._again = name, self._clock() + _RETRY
         try:
-            loaded = first_good(self._settings.generations, self._load)
-        except GenerationDamaged as error:
+            load = first_good if self._loaded is None else load_current
+            loaded = load(self._settings.generations, self._load)
+        except StillwatchError as error:
             log.error("generation_refused generation=%s reason=%s", name, error)
             self._trouble = str(error)
+            if self._loaded is None and not isinstance(error, GenerationDamaged):
+                raise
             return False
         served = loaded.matcher.manifest.generation
         self._trouble = "" if served == name else f"generation {name} is damaged; {served} serves instead"
-        self._loaded = loaded
+        if served == name:
+            self._again = _NEVER
+        with self._saying:
+            self._apply_rules(loaded)
+            self._loaded = loaded
         log.info("generation_loaded generation=%s", served)
         return True
 
-    def _apply_rules(self) -> None:
-        """Finds out anew which campaigns the rules explain, if either has changed."""
-        with self._saying:
-            rules, loaded = tuple(self._store.verdicts.allowances()), self._loaded
-            if (rules, loaded) != self._applied:
-                self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
-                self._applied = (rules, loaded)
+    def _apply_rules(self, loaded: _Loaded | None) -> None:
+        """Under the lock: finds out anew which campaigns the rules explain, if either has changed."""
+        rules = tuple(self._store.verdicts.allowances())
+        if (rules, loaded) != self._applied:
+            self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
+            self._applied = (rules, loaded)
 
     def ready(self) -> bool:
         """Whether a generation is loaded."""
@@ -278,13 +292,13 @@ class Engine:
     def allow(self, rule: Allowance) -> Allowance:
         """Stores an allow-list rule; the next match call heeds it."""
         stored = self._store.verdicts.allow(rule)
-        self._apply_rules()
+        self.heed()
         return stored
 
     def disallow(self, rule_id: int, author: str) -> None:
         """Takes a rule back. Raises UnknownAllowance."""
         self._store.verdicts.disallow(rule_id, author, self._clock())
-        self._apply_rules()
+        self.heed()
 
     def keys(self) -> Keyring:
         """The API keys, as of the last refresh."""
@@ -299,8 +313,19 @@ class Engine:
         return self._store.blocks.find(query)
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
-        """Stores events given as rows of the event format; they are on disk when this returns."""
-        return ingest_rows(rows, self._store, self._settings.rejects, self._clock)
+        """Stores events given as rows of the event format; they are on disk when this returns. Raises
+        StorageUnusable if the disk does not take them.
+        """
+        try:
+            return ingest_rows(rows, self._store, self._settings.rejects, self._clock)
+        except OSError as error:
+            raise StorageUnusable(f"{self._settings.rejects} takes nothing now: {error.strerror}") from error
+
+    def remember(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Stores prompts that were asked about as events. One of an id that is taken was asked about again, and so
+        is no second event.
+        """
+        ingest_rows([storable_json(row) for row in rows], self._store, None, self._clock)
 
     def status(self) -> Status:
         """How the engine is. Never raises for want of a generation."""

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 FORMAT: Final = 3
 KEPT: Final = 5
+NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch reindex`"
 _CURRENT: Final = "CURRENT"
 _MANIFEST: Final = "manifest.json"
 _SEAL: Final = "manifest.sha256"
@@ -136,6 +137,13 @@ def current_id(root: Path) -> str | None:
 def verify(folder: Path) -> Generation:
     """The generation in a folder. Raises GenerationDamaged naming the first thing that is wrong."""
     try:
+        return _verified(folder)
+    except OSError as error:
+        raise GenerationDamaged(f"{folder.name} cannot be read: {error.strerror}") from error
+
+
+def _verified(folder: Path) -> Generation:
+    try:
         written, seal = (folder / _MANIFEST).read_bytes(), (folder / _SEAL).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise GenerationDamaged(f"{folder.name} has no {_MANIFEST} or no {_SEAL}") from error
@@ -166,12 +174,22 @@ def open_current(root: Path) -> Generation:
     return first_good(root, lambda generation: generation)
 
 
+def load_current(root: Path, load: Callable[[Generation], T]) -> T:
+    """`load` of the generation that CURRENT names, and of no other. Raises GenerationDamaged, or NotReady."""
+    current = current_id(root)
+    if current is None:
+        raise NotReady(NOTHING_PUBLISHED)
+    if root / current not in _published(root):  # a damaged CURRENT may hold anything: it is never used as a path
+        raise GenerationDamaged(f"CURRENT names {current[:64]!r}, which is not there")
+    return load(verify(root / current))
+
+
 def first_good(root: Path, load: Callable[[Generation], T]) -> T:
     """`load` of the current generation, or of the newest one that verifies and loads; see `open_current`."""
     current = current_id(root)
     names = sorted((path.name for path in _published(root)), reverse=True)
     if current is None and not names:
-        raise NotReady("no generation is published yet; run `stillwatch reindex`")
+        raise NotReady(NOTHING_PUBLISHED)
     problems: list[str] = []
     if current in names:
         names.remove(current)

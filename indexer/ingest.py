@@ -66,10 +66,10 @@ def ingest(
 
 
 def ingest_rows(
-    rows: Sequence[Mapping[str, Any]], store: Store, rejects_dir: Path, now: Callable[[], datetime]
+    rows: Sequence[Mapping[str, Any]], store: Store, rejects_dir: Path | None, now: Callable[[], datetime]
 ) -> IngestReport:
     """Store events given as decoded rows of the event format; what `ingest` says of refused rows holds here,
-    with the position in `rows`, from 1, as the line.
+    with the position in `rows`, from 1, as the line. They are counted only if there is no folder for them.
     """
     read = (Row(line, row, None, msgspec.json.encode(row)) for line, row in enumerate(rows, start=1))
     outcomes = (_outcome(_ROWS_SOURCE, row, now()) for row in read)
@@ -79,7 +79,7 @@ def ingest_rows(
 def _store_all(
     outcomes: Iterator[_Parsed | _Rejected],
     store: Store,
-    rejects_dir: Path,
+    rejects_dir: Path | None,
     now: Callable[[], datetime],
     progress: Progress,
     batch: int,
@@ -117,9 +117,11 @@ class _Tally:
 
 
 class _RejectsFile:
-    """Refused rows as JSON Lines in a new file, which is made when the first of them comes."""
+    """Refused rows as JSON Lines in a new file, which is made when the first of them comes. Without a folder they
+    are dropped.
+    """
 
-    def __init__(self, folder: Path, started: datetime) -> None:
+    def __init__(self, folder: Path | None, started: datetime) -> None:
         self.path: Path | None = None
         self._folder = folder
         self._stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -136,24 +138,24 @@ class _RejectsFile:
 
     def write(self, rejected: Sequence[_Rejected]) -> None:
         """Add rows; they are on disk on return."""
-        if not rejected:
+        if not rejected or self._folder is None:
             return
-        stream = self._stream or self._create()
+        stream = self._stream or self._create(self._folder)
         for each in rejected:
             stream.write(msgspec.json.encode(_reject_line(each)) + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
 
-    def _create(self) -> BinaryIO:
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def _create(self, folder: Path) -> BinaryIO:
+        folder.mkdir(parents=True, exist_ok=True)
         number = 1
         while self._stream is None:
-            self.path = self._folder / f"{self._stamp}-{number}.jsonl"
+            self.path = folder / f"{self._stamp}-{number}.jsonl"
             try:
                 self._stream = open(self.path, "xb")  # noqa: SIM115  closed by __exit__
             except FileExistsError:
                 number += 1
-        _sync_folder(self._folder)
+        _sync_folder(folder)
         return self._stream
 
 

@@ -17,6 +17,7 @@ StillwatchError
 ├── BadSettings             an option or environment variable out of range
 ├── Refused                 a server we asked answered with an error
 ├── Unreachable             a server we asked did not answer in time
+├── StorageUnusable         the disk is full, broken or not to be written
 ├── GenerationDamaged       a published file is missing or was altered
 ├── SpaceMismatch           vectors of two embedding spaces were about to meet
 └── WeightsUnusable         encoder weights are missing, altered or incomplete
@@ -91,6 +92,10 @@ class Refused(StillwatchError):
 
 class Unreachable(StillwatchError):
     """A server that was asked did not answer in time."""
+
+
+class StorageUnusable(StillwatchError):
+    """What holds the data takes or gives nothing now: it is full, broken, or may not be written."""
 
 
 class GenerationDamaged(StillwatchError):

@@ -118,7 +118,7 @@ class MemoryEngine:
         self.published = published
         self.health = Health.OK
         self.closed = False
-        self.refreshes = 0
+        self.refreshes = self.heeds = 0
         self.generation = GENERATION
         self.keyring = Keyring(())
         self._campaigns = (
@@ -137,6 +137,12 @@ class MemoryEngine:
     def refresh(self) -> bool:
         self.refreshes += 1
         return False
+
+    def heed(self) -> None:
+        self.heeds += 1
+
+    def remember(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.add_events(rows)
 
     def ready(self) -> bool:
         return self.published

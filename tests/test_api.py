@@ -629,7 +629,7 @@ async def test_a_failed_look_for_a_generation_is_logged_and_not_the_last(log_lin
             while engine.refreshes < 3:
                 await anyio.sleep(0.01)
     first = json.loads(log_lines.getvalue().splitlines()[0])
-    assert (first["event"], first["exception"]) == ("refresh failed", "OSError")
+    assert (first["event"], first["exception"]) == ("background task failed", "OSError")
     assert "disk on fire" not in log_lines.getvalue()
 
 

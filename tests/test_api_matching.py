@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import anyio
 import httpx
@@ -12,6 +13,7 @@ from api_double import MAX_PROMPT_CHARS, NOW, MemoryEngine, client_of, make_app
 from app.schemas import EXAMPLE_PROMPT, BatchAnswer, MatchAnswer
 from app.state import Limits
 from models.match import Match, Question
+from models.search import SearchPage, SearchQuery
 
 pytestmark = pytest.mark.anyio
 UNRELATED = "Which bread goes with leek soup?"
@@ -78,6 +80,60 @@ async def test_what_was_asked_about_becomes_an_event_if_the_server_is_set_to_rem
             assert (found[0].prompt.user, found[0].prompt.system, found[0].model) == (UNRELATED, "", "m-4")
             assert (found[1].prompt.system, found[1].timestamp) == ("Be brief.", NOW)
             assert found[0].event_id.startswith("r-1-")
+
+
+async def test_half_a_pair_of_surrogates_is_remembered_like_any_other_text() -> None:
+    engine = MemoryEngine()
+    body = b'{"messages":[{"role":"user","content":"abc \\ud800 def"}]}'
+    async with client_of(make_app(engine, remember=True)) as api:
+        asked = await api.post("/v1/authz/v1/chat/completions", content=body, headers={"x-account-id": "a7"})
+        assert asked.status_code == 200
+        assert (await api.post("/v1/match", json={"prompt": UNRELATED, "account_id": "a9"})).status_code == 200
+    assert [each.account_id for each in engine.events()] == ["a7", "a9"]
+
+
+async def test_a_write_that_fails_stops_neither_matching_nor_what_comes_after() -> None:
+    class Failing(MemoryEngine):
+        def remember(self, rows: Sequence[Mapping[str, Any]]) -> None:
+            if any(row["account_id"] == "a-bad" for row in rows):
+                raise RuntimeError("no such letter")
+            super().remember(rows)
+
+    engine = Failing()
+    async with client_of(make_app(engine, remember=True)) as api:
+        for account in ("a-bad", "a1", "a-bad", "a2"):
+            for number in range(3):
+                asked = {"prompt": f"{UNRELATED} {account} {number}", "account_id": account}
+                assert (await api.post("/v1/match", json=asked)).status_code == 200
+        with anyio.fail_after(10):
+            while len(engine.events()) < 6:
+                await anyio.sleep(0.01)
+        lost = "stillwatch_lost_events_total 6.0"
+        assert lost in (await api.get("/metrics")).text
+    assert {each.account_id for each in engine.events()} == {"a1", "a2"}
+
+
+async def test_readiness_and_refresh_wait_for_no_long_work() -> None:
+    going_on = threading.Event()
+
+    class Slow(MemoryEngine):
+        def search(self, query: SearchQuery) -> SearchPage:
+            assert going_on.wait(30)
+            return super().search(query)
+
+    engine = Slow()
+    async with client_of(make_app(engine)) as api, anyio.create_task_group() as searches:
+        for _ in range(12):
+            searches.start_soon(lambda: api.post("/v1/search", json={"text": UNRELATED}))
+        await anyio.sleep(0.2)
+        before = (engine.refreshes, engine.heeds)
+        with anyio.fail_after(5):
+            assert (await api.get("/readyz")).status_code == 200
+            assert (await api.get("/metrics")).status_code == 200
+            assert (await api.get("/v1/jobs/job-none")).status_code == 404
+            while min(engine.refreshes - before[0], engine.heeds - before[1]) < 3:
+                await anyio.sleep(0.01)
+        going_on.set()
 
 
 async def test_what_was_asked_before_there_is_an_answer_becomes_an_event_too() -> None:

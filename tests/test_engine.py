@@ -1,6 +1,7 @@
 """The engine: matching, searching and labelling over one published generation, and the switch to the next."""
 
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy.event import listen
 from tiny_encoder import TinyEncoder
 from traffic import (
     NOW,
@@ -26,10 +28,20 @@ from indexer import engine as engine_module
 from indexer.encode import Encoder
 from indexer.engine import STALE_AFTER_S, Engine, places_of
 from indexer.feedback import Verdicts
+from indexer.generation import Generation, current_id
 from indexer.match import TYPICAL, Finding, Matcher
 from indexer.settings import Settings
+from indexer.store import Store
 from models.campaign import CampaignLabel, Label
-from models.errors import BadPrompt, NotReady, PromptTooLarge, UnknownCampaign
+from models.errors import (
+    BadPrompt,
+    GenerationDamaged,
+    NotReady,
+    PromptTooLarge,
+    StorageUnusable,
+    UnknownCampaign,
+    WeightsUnusable,
+)
 from models.match import Decision, Ground, Match, Question
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
@@ -389,3 +401,102 @@ def test_without_a_generation_nothing_is_answered_but_events_are_taken(tmp_path:
     assert (report.read, report.stored, report.duplicate, report.rejected) == (5, 3, 1, 1)
     assert report.reasons == {"bad timestamp": 1}
     engine.close()
+
+
+def test_a_generation_that_cannot_be_read_for_a_moment_is_tried_again(settings: Settings) -> None:
+    now = [NOW]
+    engine = Engine.open(settings, lambda: now[0])
+    served = engine.status().generation
+    store_rows(settings, background_rows(9000, 5))
+    run_reindex(settings)
+    manifest = settings.generations / str(current_id(settings.generations)) / "manifest.json"
+    manifest.rename(manifest.with_suffix(".kept"))
+    manifest.mkdir()  # reading it fails, as from a disk that has a fault for a moment
+    assert not engine.refresh()
+    status = engine.status()
+    assert (status.generation, status.health) == (served, Health.DEGRADED)
+    assert "cannot be read: Is a directory" in status.detail
+    manifest.rmdir()
+    manifest.with_suffix(".kept").rename(manifest)
+    assert not engine.refresh()  # not yet: to look through all its files every second would cost too much
+    now[0] += timedelta(seconds=30)
+    assert engine.refresh()
+    assert (engine.status().generation, engine.status().health) == (current_id(settings.generations), Health.OK)
+    assert not engine.refresh()
+    engine.close()
+
+
+def test_weights_that_are_gone_leave_the_old_generation_serving(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_rows(settings, background_rows(9000, 5))
+    run_reindex(settings)
+
+    def load(name: str, weights: Path) -> Encoder:
+        raise WeightsUnusable("weights are gone")
+
+    engine._encoders.clear()
+    monkeypatch.setattr(engine_module, "load_encoder", load)
+    assert not engine.refresh()
+    assert engine.status().detail == "weights are gone"
+    assert engine.match(FRESH).decision is Decision.MATCH
+    with pytest.raises(WeightsUnusable, match="weights are gone"):
+        Engine.open(settings, lambda: NOW)
+
+
+def test_keys_and_verdicts_are_heeded_while_a_generation_loads(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, going_on = threading.Event(), threading.Event()
+
+    def load(self: Engine, generation: Generation) -> object:
+        loading.set()
+        assert going_on.wait(30)
+        raise GenerationDamaged("after all")
+
+    monkeypatch.setattr(Engine, "_load", load)
+    store_rows(settings, background_rows(9000, 5))
+    run_reindex(settings)
+    refreshing = threading.Thread(target=engine.refresh)
+    refreshing.start()
+    assert loading.wait(30)
+    with Store.open(settings.database) as store:
+        store.verdicts.put_label(
+            CampaignLabel(engine.campaigns()[0].campaign_id, Label.CONFIRMED, "", "ann", NOW, None)
+        )
+    engine.heed()
+    assert [each.label for each in engine.labels().values()] == [Label.CONFIRMED]
+    going_on.set()
+    refreshing.join(30)
+
+
+def test_a_prompt_that_is_remembered_twice_is_one_event_and_no_reject(engine: Engine, settings: Settings) -> None:
+    row = {
+        "event_id": "r-1-aa",
+        "account_id": "a9",
+        "messages": [{"role": "user", "content": "half \ud800 a pair"}],
+    }
+    before = engine.status().events_stored
+    for second in range(3):
+        engine.remember([{**row, "timestamp": (NOW + timedelta(seconds=second)).isoformat()}])
+    assert engine.status().events_stored == before + 1
+    assert not settings.rejects.exists()
+    engine.remember([{**row, "event_id": "x" * 5000, "timestamp": NOW.isoformat()}])  # no id that can be kept
+    assert engine.status().events_stored == before + 1
+    assert not settings.rejects.exists()
+
+
+def test_a_full_disk_is_told_of(engine: Engine, settings: Settings) -> None:
+    rows = [{"event_id": "e-1", "account_id": "a", "timestamp": NOW.isoformat(), "prompt": "x" * 200_000}]
+    with engine._store._database.writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    engine._store._database.close()
+    listen(
+        engine._store._database._engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={pages}")
+    )
+    with pytest.raises(StorageUnusable, match="takes nothing now: database or disk is full"):
+        engine.add_events(rows)
+    settings.rejects.parent.mkdir(exist_ok=True)
+    settings.rejects.write_text("a file where the folder should be")
+    with pytest.raises(StorageUnusable, match="rejects takes nothing now: (File exists|Not a directory)"):
+        engine.add_events([{"event_id": "e-2"}])

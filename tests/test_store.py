@@ -400,7 +400,10 @@ def test_many_may_open_and_write_at_once(tmp_path: Path) -> None:
     [
         ("nonsense", "store URL 'nonsense' is not of the form sqlite:////path/to/file"),
         ("postgresql://u:p@h/db", "store URL names 'postgresql'; only sqlite is known"),
-        ("sqlite:////nowhere/at/all.db", "sqlite:////nowhere/at/all.db cannot be opened: does its folder exist?"),
+        (
+            "sqlite:////nowhere/at/all.db",
+            "sqlite:////nowhere/at/all.db cannot be opened: its folder is missing, or may not be written",
+        ),
     ],
 )
 def test_a_url_that_cannot_be_used(bad: str, reason: str) -> None:
