@@ -2,7 +2,6 @@
 
 import argparse
 import ipaddress
-import logging
 import os
 import socket
 import sys
@@ -10,40 +9,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
+from typing import Final
 
-import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from app import logs
+from app.metrics import metrics_folder
+from app.server import BACKLOG, Server, say_where
+from app.supervisor import CANNOT_START, Supervisor
 from app.tracing import tracing_of
-from app.worker import TOGETHER, application, worker
+from app.worker import TOGETHER, application, work
 from indexer.engine import Engine
 from indexer.settings import Settings, load_settings
 from models.errors import BadSettings, StillwatchError
 from models.key import Keyring
 
-SHUTDOWN_S = 10  # for requests in flight
-KEEP_ALIVE_S = 75  # longer than gateways keep idle connections, so that they close first
-BACKLOG = 2048  # connections that wait for a worker
-SILENCE_S = 120  # after which a worker is taken for dead; one that loads a large generation is deaf for seconds
-
-
-class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for opened in server.sockets:
-                _say_where(opened)
-
-
-def _say_where(opened: socket.socket) -> None:
-    host, port = opened.getsockname()[:2]
-    sys.stderr.write(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}\n")
-    sys.stderr.flush()
+MOST_WORKERS: Final = 64
 
 
 def is_loopback(host: str) -> bool:
@@ -79,45 +61,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tracing = tracing_of(os.environ)
     except StillwatchError as error:
         sys.stderr.write(f"stillwatch serve: {error}\n")
-        return 2
-    if options.workers > 1:
+        return CANNOT_START
+    try:
+        opened = _listening(host, port)
+    except OSError as error:
+        sys.stderr.write(f"stillwatch serve: cannot listen on {host}, port {port}: {error.strerror}\n")
+        return CANNOT_START
+    with opened:
+        if options.workers == 1:
+            return _serve(application(engine, settings, remote, tracing), opened)
         engine.close()  # these were to show that there is nothing wrong; each worker opens its own
         tracing.close()
-        return _serve_together(settings, host, port, remote, options.workers)
-    server = _Server(_config(application(engine, settings, remote, tracing), host, port))
+        return _serve_together(settings, remote, opened, options.workers)
+
+
+def _serve(app: FastAPI, opened: socket.socket) -> int:
+    """In this process."""
+    say_once = iter([say_where])  # when it takes requests
+    server = Server(app, opened, lambda: next(say_once, _nothing)(opened))
     with suppress(KeyboardInterrupt):
-        server.run()
-    return 0 if server.started else 2
+        server.serve_until_stopped()
+    return 0 if server.started else CANNOT_START
 
 
-def _serve_together(settings: Settings, host: str, port: int, remote: bool, workers: int) -> int:
+def _serve_together(settings: Settings, remote: bool, opened: socket.socket, workers: int) -> int:
     """Several workers behind one socket; one that dies is replaced."""
-    config = _config(partial(worker, settings, remote), host, port, workers)
-    logging.getLogger("uvicorn.error").setLevel(logging.INFO)  # here it tells of workers that died
-    with TemporaryDirectory(prefix="stillwatch-metrics-") as together, config.bind_socket() as opened:
-        os.environ[TOGETHER] = together
-        opened.listen(BACKLOG)
-        _say_where(opened)
-        Multiprocess(config, [opened]).run()
-    return 0
+    with metrics_folder(Path(gettempdir())) as together:
+        os.environ[TOGETHER] = str(together)
+        return Supervisor(partial(work, settings, remote, opened), workers, partial(say_where, opened)).run()
 
 
-def _config(app: FastAPI | partial[FastAPI], host: str, port: int, workers: int | None = None) -> uvicorn.Config:
-    """workers: None for one process, this one, in which the application is already made."""
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        factory=workers is not None,
-        workers=workers,
-        backlog=BACKLOG,
-        timeout_worker_healthcheck=SILENCE_S,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
+def _nothing(_: socket.socket) -> None:
+    pass
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -132,8 +112,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _count(text: str) -> int:
     count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    if not 1 <= count <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{count} is not a number from 1 to {MOST_WORKERS}")
     return count
 
 

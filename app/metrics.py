@@ -1,7 +1,12 @@
 """Counters and histograms, in the text format that Prometheus scrapes."""
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import multiprocess as shared
@@ -13,6 +18,7 @@ from models.status import Status
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+_FOLDER: Final = "stillwatch-metrics"
 _LATENCY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -128,6 +134,19 @@ class Metrics:
         everybodys = CollectorRegistry()
         shared.MultiProcessCollector(everybodys, str(self._together))  # type: ignore[no-untyped-call]
         return generate_latest(everybodys)
+
+
+@contextmanager
+def metrics_folder(root: Path) -> Iterator[Path]:
+    """A folder under `root` where the workers of this process count together, until it ends; those of processes
+    that were killed are removed.
+    """
+    for path in root.glob(f"{_FOLDER}-*-*"):
+        number = path.name.removeprefix(f"{_FOLDER}-").partition("-")[0]
+        if number.isdecimal() and not is_alive(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{_FOLDER}-{os.getpid()}-", dir=root) as folder:
+        yield Path(folder)
 
 
 def _forget_the_dead(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """What a serving process holds. A module of its own, as workers are told by its name what to make."""
 
 import os
+import socket
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,22 +12,35 @@ from fastapi import FastAPI
 
 from app import logs
 from app.main import create_app, now_utc
+from app.server import Server
 from app.state import Limits, Manner
+from app.supervisor import Beat
 from app.tracing import Tracing, tracing_of
 from indexer.engine import Engine
 from indexer.job_records import JobRecords
 from indexer.jobs import Jobs, reindex_command
 from indexer.settings import Settings
+from models.errors import StillwatchError
 
 SWITCH_S: Final = 0.0005  # the event loop waits no longer for the thread that examines prompts; 0.005 by default
 TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"  # the name that prometheus_client knows it by
 
 
-def worker(settings: Settings, remote: bool) -> FastAPI:
-    """The application of one of several workers, in its process."""
+def work(settings: Settings, remote: bool, opened: socket.socket, beat: Beat) -> None:
+    """Serves as one of several workers, in its process, behind the socket that they share. Exit status 1 if it
+    cannot.
+    """
     logs.configure()
-    tracing = tracing_of(os.environ)
-    return application(Engine.open(settings), settings, remote, tracing, Path(os.environ[TOGETHER]))
+
+    def live() -> None:
+        beat.value = time.monotonic()
+
+    try:
+        engine, tracing = Engine.open(settings), tracing_of(os.environ)
+    except StillwatchError as error:
+        sys.exit(f"stillwatch serve: {error}")
+    app = application(engine, settings, remote, tracing, Path(os.environ[TOGETHER]))
+    Server(app, opened, live).serve_until_stopped()
 
 
 def application(

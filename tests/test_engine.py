@@ -498,5 +498,5 @@ def test_a_full_disk_is_told_of(engine: Engine, settings: Settings) -> None:
         engine.add_events(rows)
     settings.rejects.parent.mkdir(exist_ok=True)
     settings.rejects.write_text("a file where the folder should be")
-    with pytest.raises(StorageUnusable, match="rejects takes nothing now: (File exists|Not a directory)"):
+    with pytest.raises(StorageUnusable, match=r"rejects takes nothing now: (File exists|Not a directory)"):
         engine.add_events([{"event_id": "e-2"}])
