@@ -10,7 +10,7 @@ from models.text import canonical, fingerprint
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 USER_ROLES: Final = frozenset({"user", "human"})
 # Words of others (the model, a tool) in the conversation: they say nothing about what the sender wrote.
-_OTHER_ROLES: Final = frozenset({"assistant", "ai", "model", "tool", "function"})
+OTHER_ROLES: Final = frozenset({"assistant", "ai", "model", "tool", "function"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def prompt_from_messages(messages: Sequence[Any]) -> Prompt:
         role = message.get("role")
         if not isinstance(role, str):
             raise BadPrompt(f"messages[{position}].role is {type(role).__name__}, not text")
-        if role in _OTHER_ROLES:
+        if role in OTHER_ROLES:
             continue
         if role not in SYSTEM_ROLES | USER_ROLES:
             raise BadPrompt(f"messages[{position}].role is {role[:32]!r}; known are system, user, assistant, tool")

@@ -1,6 +1,8 @@
 """Bodies of LLM APIs: what each dialect says, and what is left of one that was cut or is no such body at all."""
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -75,6 +77,52 @@ def test_model_and_user_are_named_where_they_can_be() -> None:
 )
 def test_what_is_no_such_body_says_nothing(raw: bytes) -> None:
     assert read_body(raw) == NOTHING
+
+
+DEEP = "[" * 3000 + "]" * 3000
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"metadata": {"a": DEEP}, "messages": [{"role": "user", "content": "say it"}]}',
+        '{"messages": [{"role": "user", "content": "say it"}], "metadata": {"a": DEEP}}',
+        '{"messages": [{"role": "user", "content": "say it"}], "metadata": {"a": [[[DEEP',
+        '{"messages": [{"role": "user", "content": "say it"}], "n": LONG}',
+        '{"user": "a\tb\n", "messages": [{"role": "user", "content": "say it"}]}',
+        '{"messages": [{"role": "User", "content": "say it"}]}',
+        '{"messages": [{"role": " user", "content": "say it"}]}',
+        '{"messages": [{"content": "say it"}]}',
+        '{"messages": [{"role": null, "content": "say it"}]}',
+        '{"messages": [{"role": "customer", "content": "say it"}]}',
+        '{"messages": [{"role": "user", "content": {"type": "text", "text": "say it"}}]}',
+        '{"messages": [{"role": "user", "content": "say it"}], "x": NaN, "y": -Infinity, "z": 1e999}',
+        '\ufeff{"messages": [{"role": "user", "content": "say it"}]}',
+    ],
+)
+def test_what_some_server_may_read_hides_nothing(raw: str) -> None:
+    raw = raw.replace("DEEP", DEEP).replace("LONG", "9" * 5000)
+    assert read_body(raw.encode()).prompt == Prompt("", "say it")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP ", "deflate"])
+def test_a_packed_body_is_unpacked_as_far_as_it_goes(encoding: str) -> None:
+    raw = json.dumps({"prompt": " ".join(map(str, range(10_000)))}).encode()
+    packed = zlib.compress(raw) if encoding == "deflate" else gzip.compress(raw)
+    assert read_body(packed, encoding) == read_body(raw)
+    found = read_body(packed[: len(packed) * 2 // 3], encoding).prompt
+    assert found is not None
+    assert found.user.startswith("0 1 2 3 ")
+    assert read_body(raw, encoding) == read_body(raw)  # whatever the header says
+    assert read_body(packed, "br") == NOTHING
+    found = read_body(gzip.compress(b'{"prompt": "' + b"x" * 10_000_000), "gzip", limit=1000).prompt
+    assert found == Prompt("", "x" * (1000 - len('{"prompt": "')))
+
+
+def test_an_item_that_is_no_message_says_nothing() -> None:
+    thoughts = [{"type": "reasoning_text", "text": "hm"}]
+    items = [{"type": "reasoning", "content": thoughts}, {"role": "Assistant", "content": "a"}]
+    assert read_body(json.dumps({"input": items}).encode()) == NOTHING
 
 
 @pytest.mark.parametrize("escape", ["\\ud83d", "\\udc00 and", "\\ud83d\\ud83d", "\\\\ud83d"])
