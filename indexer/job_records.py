@@ -1,7 +1,10 @@
 """How jobs went, on disk, so that every worker of a server can tell, and the next server too."""
 
+import logging
 import os
-from contextlib import suppress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,17 +13,21 @@ from uuid import uuid4
 
 import msgspec
 
-from indexer.lock import hold, is_held
+from indexer.lock import exclusive, hold, is_held
+from models.errors import Busy
 from models.job import Job, JobState
 
 JOBS_KEPT: Final = 100
-_GONE: Final = "the server that ran it is gone"
+_GONE: Final = "the server that followed it is gone; what it published, if anything, the status tells"
+_OWNER: Final = re.compile("[0-9a-f]{32}")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """owner: name of the process that follows the job. It holds a lock of that name for as long as it lives; its
-    number would say little, as another process may have that by now.
+    """owner: name of the process that follows the job. It holds a lock of that name for as long as it lives, and
+    so does the child that does the work; their numbers would say little, as others may have them by now.
     """
 
     owner: str
@@ -37,13 +44,37 @@ class JobRecords:
 
     def keep(self, job: Job) -> None:
         """Stores a job of this process as last heard of. Readers see the one before or this one, never half."""
-        if self._alive is None:
-            self._alive = hold(self._lock(self._me))
-        aside = self._folder / f".{job.job_id}-{self._me}"
-        aside.write_bytes(msgspec.json.encode(_Record(self._me, job)))
-        os.replace(aside, self._folder / f"{job.job_id}.json")
+        self.descriptor()
+        aside, path = self._folder / f".{job.job_id}-{self._me}", self._folder / f"{job.job_id}.json"
+        try:
+            aside.write_bytes(msgspec.json.encode(_Record(self._me, job)))
+            os.replace(aside, path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+                if job.state.is_final:
+                    path.unlink(missing_ok=True)  # better no word of it than that it runs for ever
+            raise
         if job.state.is_final:
             self._prune()
+
+    def descriptor(self) -> int:
+        """Of this process's lock; a child that inherits it holds it too."""
+        if self._alive is None:
+            self._alive = hold(self._lock(self._me))
+        return self._alive
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Where a job may start: one at a time, whoever starts it. Raises Busy while another starts or runs."""
+        with exclusive(self._folder / "start.lock"):
+            if self.running():
+                raise Busy("a reindex is already running; ask again when it is done")
+            yield
+
+    def progress_file(self, job_id: str) -> Path:
+        """Where the child of a job writes what it has to say."""
+        return self._folder / f"{job_id}.progress"
 
     def find(self, job_id: str) -> Job | None:
         """The job of this id, None if there is none. It has failed if nobody follows it any more."""
@@ -57,10 +88,15 @@ class JobRecords:
     def _read(self, path: Path) -> Job | None:
         try:
             record = msgspec.json.decode(path.read_bytes(), type=_Record)
+            if not _OWNER.fullmatch(record.owner):
+                raise ValueError("the owner's name is none of ours")
             if record.job.state.is_final or is_held(self._lock(record.owner)):
                 return record.job
             heard = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            _log.warning("job_record_refused file=%s reason=%s", path.name, type(error).__name__)
             return None
         return replace(record.job, state=JobState.FAILED, detail=_GONE, finished_at=heard)
 
@@ -74,6 +110,7 @@ class JobRecords:
                 ages[path] = path.stat().st_mtime
         for path in sorted(ages, key=lambda each: ages[each])[: max(0, len(ages) - JOBS_KEPT)]:
             path.unlink(missing_ok=True)
+            self.progress_file(path.stem).unlink(missing_ok=True)
         for path in self._folder.glob("*.owner"):
             if not is_held(path):
                 path.unlink(missing_ok=True)

@@ -7,22 +7,24 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TextIO
 from uuid import uuid4
 
 from indexer.job_records import JOBS_KEPT, JobRecords
-from models.errors import Busy, UnknownJob
+from models.errors import Busy, StorageUnusable, UnknownJob
 from models.job import Job, JobState
 
 REPORT_BYTES: Final = 1 << 20  # of a child's standard output
 DETAIL_CHARACTERS: Final = 300
 GRACE_S: Final = 10.0  # between asking a child to stop and killing it
+_LOOK_S: Final = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -72,20 +74,26 @@ class Jobs:
         self._clock = clock
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}  # of this process
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
         self._closed = False
 
     def start(self, full: bool) -> Job:
-        """Start a reindex and return at once. Raises Busy while another one runs, and after `close`."""
+        """Start a reindex and return at once. Raises Busy while another one runs, and after `close`, and
+        StorageUnusable if nothing can be kept of it.
+        """
         with self._lock:
             if self._closed:
                 raise Busy("the server is stopping")
-            if self._child is not None or self._records.running():
+            if self._child is not None:
                 raise Busy("a reindex is already running; ask again when it is done")
             job = Job(f"job-{uuid4().hex[:12]}", "reindex", JobState.QUEUED, self._clock())
-            self._remember(job)
-            return self._spawn(job, self._command(full))
+            try:
+                with self._records.starting():
+                    self._records.keep(job)
+                    return self._spawn(job, self._command(full))
+            except OSError as error:
+                raise StorageUnusable(f"the records of jobs take nothing now: {error.strerror}") from error
 
     def get(self, job_id: str) -> Job:
         """The job as last heard of. Raises UnknownJob."""
@@ -109,18 +117,22 @@ class Jobs:
             watcher.join()
 
     def _spawn(self, job: Job, command: list[str]) -> Job:
-        """Under the lock: start the child and the thread that follows it."""
+        """Under the lock: start the child and the thread that follows it.
+
+        The child writes to files, not to a pipe, which would break if this process were killed; and as it holds
+        the lock of its owner too, everybody sees that the job goes on then.
+        """
         report = TemporaryFile()  # noqa: SIM115 - the thread that follows the child closes it
         try:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=report,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,  # so that its own children stop with it
-            )
+            with self._records.progress_file(job.job_id).open("ab") as said:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=report,
+                    stderr=said,
+                    start_new_session=True,  # so that its own children stop with it
+                    pass_fds=(self._records.descriptor(),),
+                )
         except OSError as error:
             report.close()
             return self._remember(self._ended(job, JobState.FAILED, f"cannot start: {error.strerror}"))
@@ -131,10 +143,11 @@ class Jobs:
         _log.info("job started", extra={"fields": {"job_id": job.job_id, "kind": job.kind}})
         return running
 
-    def _follow(self, job: Job, child: subprocess.Popen[str], report: IO[bytes]) -> None:
+    def _follow(self, job: Job, child: subprocess.Popen[bytes], report: IO[bytes]) -> None:
         last_words = ""
-        with report, child:
-            for line in child.stderr or ():
+        path = self._records.progress_file(job.job_id)
+        with report, path.open(errors="replace") as said:
+            for line in _lines(said, child):
                 progress = parse_progress(line)
                 if progress is None:
                     last_words = line.strip() or last_words
@@ -142,9 +155,9 @@ class Jobs:
                     job = replace(job, stage=progress.stage, done=progress.done, total=progress.total)
                     with self._lock:
                         self._remember(job)
-            exit_status = child.wait()
             result = _read_report(report)
-        self._finish(job, exit_status, result, last_words)
+        path.unlink(missing_ok=True)
+        self._finish(job, child.wait(), result, last_words)
 
     def _finish(self, job: Job, exit_status: int, result: dict[str, Any] | None, last_words: str) -> None:
         with self._lock:
@@ -174,6 +187,21 @@ class Jobs:
         return job
 
 
+def _lines(said: TextIO, child: subprocess.Popen[bytes]) -> Iterator[str]:
+    """What the child says, line by line, until it has ended."""
+    begun = ""
+    while True:
+        has_ended = child.poll() is not None  # asked first: what it said last is then there to be read
+        begun += said.readline()
+        if begun.endswith("\n") or (begun and has_ended):
+            yield begun
+            begun = ""
+        elif has_ended:
+            return
+        else:
+            time.sleep(_LOOK_S)
+
+
 def _read_report(report: IO[bytes]) -> dict[str, Any] | None:
     report.seek(0)
     try:
@@ -183,7 +211,7 @@ def _read_report(report: IO[bytes]) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """To the child and all it started; it may be gone already."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, number)

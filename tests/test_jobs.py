@@ -1,9 +1,12 @@
 """Jobs: one child at a time, followed to its end."""
 
+import errno
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +17,7 @@ from api_double import child, records_aside
 from indexer import jobs as jobs_module
 from indexer.job_records import JOBS_KEPT, JobRecords
 from indexer.jobs import Jobs, Progress, parse_progress, reindex_command
-from models.errors import Busy, UnknownJob
+from models.errors import Busy, StorageUnusable, UnknownJob
 from models.job import Job, JobState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -193,42 +196,120 @@ def test_another_worker_tells_of_a_job_and_starts_none_beside_it(tmp_path: Path)
         assert ask("start") == "started"
 
 
-def test_a_job_whose_server_is_gone_has_failed_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_job_goes_on_without_its_server_and_has_failed_once_it_ends_unseen(tmp_path: Path) -> None:
     with worker(tmp_path) as ask:
         assert ask("start") == "started"
         (path,) = tmp_path.glob("job-*.json")
-        assert Jobs(JobRecords(tmp_path), lambda full: child(SLEEP), lambda: NOW).get(path.stem).state == "running"
     after = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW)
-    lost = after.get(path.stem)
-    assert (lost.state, lost.detail) == ("failed", "the server that ran it is gone")
+    wait_until((tmp_path / "said").exists)  # it says something, which nobody reads any more
+    assert after.get(path.stem).state == "running"
+    with pytest.raises(Busy, match="a reindex is already running"):
+        after.start(full=False)
+    (tmp_path / "end").touch()
+    lost = eventually(after, after.get(path.stem), lambda seen: seen.state.is_final)
+    assert (lost.state, lost.detail[:36]) == ("failed", "the server that followed it is gone;")
     assert lost.finished_at is not None
     assert abs(lost.finished_at.timestamp() - path.stat().st_mtime) < 1e-3
     assert finished(after, after.start(full=False)).state is JobState.SUCCEEDED
-    assert len(list(tmp_path.glob("*.owner"))) == 1  # nobody keeps those of the dead
+    wait_until(lambda: len(list(tmp_path.glob("*.owner"))) == 1)  # nobody keeps those of the dead
+    assert list(tmp_path.glob("*.progress")) == [tmp_path / f"{path.stem}.progress"]  # till the job is forgotten
 
 
-def test_a_record_that_is_cut_short_is_none(tmp_path: Path) -> None:
-    (tmp_path / "job-0.json").write_text('{"owner": 1, "job"')
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'{"owner": 1, "job"',
+        b"",
+        b"\xff\xfe",
+        b'{"owner": "a\\u0000b", "job": JOB}',
+        b'{"owner": "OWNER", "job": JOB}',
+        b'{"owner": "../../etc/passwd", "job": JOB}',
+    ],
+)
+def test_a_record_that_cannot_be_is_none(written: bytes, tmp_path: Path) -> None:
+    job = json.dumps({"job_id": "job-0", "kind": "reindex", "state": "running", "started_at": NOW.isoformat()})
+    written = written.replace(b"JOB", job.encode()).replace(b"OWNER", b"x" * 5000)
+    (tmp_path / "job-0.json").write_bytes(written)
+    (tmp_path / "job-1.json").mkdir()
     jobs = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW)
-    with pytest.raises(UnknownJob, match="job-0"):
-        jobs.get("job-0")
+    for name in ("job-0", "job-1"):
+        with pytest.raises(UnknownJob, match=name):
+            jobs.get(name)
     assert finished(jobs, jobs.start(full=False)).state is JobState.SUCCEEDED
 
 
-def test_a_full_disk_loses_the_record_and_not_the_job(tmp_path: Path) -> None:
+def test_where_nothing_can_be_kept_no_job_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("where the folder should be")
     jobs = Jobs(JobRecords(tmp_path / "file"), lambda full: child("print('{}')"), lambda: NOW)
+    with pytest.raises(StorageUnusable, match="the records of jobs take nothing now: File exists"):
+        jobs.start(full=False)
+
+
+def test_a_disk_that_fills_up_loses_the_record_and_not_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what can no longer be said to have ended is not said to run."""
+    end = f"pathlib.Path({str(tmp_path / 'end')!r})"
+    code = f"import time, pathlib\nwhile not {end}.exists(): time.sleep(0.01)\nprint('{{}}')"
+    jobs = Jobs(JobRecords(tmp_path), lambda full: child(code), lambda: NOW)
+    job = jobs.start(full=False)
+
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    (tmp_path / "end").touch()
+    assert finished(jobs, job).state is JobState.SUCCEEDED
+    monkeypatch.undo()
+    assert JobRecords(tmp_path).running() == []
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".job")]
     assert finished(jobs, jobs.start(full=False)).state is JobState.SUCCEEDED
 
 
-WORKER = """
+def test_of_many_that_start_a_job_at_once_one_does(tmp_path: Path) -> None:
+    for _ in range(5):
+        everybody = [Jobs(JobRecords(tmp_path), lambda full: child(SLEEP), lambda: NOW) for _ in range(6)]
+        with ThreadPoolExecutor(6) as threads:
+            outcomes = list(threads.map(started, everybody))
+        assert sorted(outcomes) == [False] * 5 + [True]
+        for each in everybody:
+            each.close()
+
+
+def started(jobs: Jobs) -> bool:
+    try:
+        return bool(jobs.start(full=False))
+    except Busy:
+        return False
+
+
+WORKER = '''
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from indexer.job_records import JobRecords
 from indexer.jobs import Jobs
 from models.errors import Busy
-command = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+code = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+for _ in range(600):
+    print('{"stage": "wait", "done": 1}', file=sys.stderr, flush=True)
+    (folder / "said").touch()
+    time.sleep(0.1)
+    if (folder / "end").exists():
+        break
+"""
+command = [sys.executable, "-S", "-c", code, sys.argv[1]]
 jobs = Jobs(JobRecords(Path(sys.argv[1])), lambda full: command, lambda: datetime.now(UTC))
 for line in sys.stdin:
     try:
@@ -237,7 +318,7 @@ for line in sys.stdin:
         said = str(error)
     print(said, flush=True)
 jobs.close()
-"""
+'''
 
 
 @contextmanager
@@ -261,6 +342,7 @@ def worker(folder: Path) -> Iterator[Callable[[str], str]]:
             yield ask
         finally:
             process.kill()
+            process.wait()
 
 
 def test_reindex_command() -> None:
