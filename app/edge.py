@@ -9,6 +9,7 @@ import anyio
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import unexpected
@@ -18,6 +19,8 @@ from app.state import Limits
 from app.tracing import Describe, Tracing
 
 _HEADERS: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+
+_HUNG_UP: Final = 499  # as nginx counts callers that went away; no answer has it
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +57,9 @@ class Edge:
         started = self._timer()
         respond = _responding(exchange, send)
         try:
-            await self._app(scope, self._bounded(scope, receive), respond)
+            await self._app(scope, self._bounded(scope, receive, exchange), respond)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
         except Exception:  # the edge: whatever it is, the caller gets an answer, the log gets the place
             _log.exception("unexpected error", extra={"fields": {"request_id": exchange.request_id}})
             if exchange.status is not None:
@@ -63,7 +68,7 @@ class Edge:
         finally:
             self._record(scope, exchange, self._timer() - started, describe)
 
-    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+    def _bounded(self, scope: Scope, receive: Receive, exchange: Exchange) -> Receive:
         """`receive` that refuses a body too large, before reading it if its length is declared, or too slow."""
         limit = self._limits.body_bytes
         declared = Headers(scope=scope).get("content-length", "0")
@@ -81,6 +86,8 @@ class Edge:
                 message = await receive()
             if waiting.cancelled_caught:
                 raise too_slow
+            if message["type"] == "http.disconnect":
+                exchange.hung_up = True
             received += len(message.get("body", b""))
             if received > limit:
                 raise too_large
@@ -90,7 +97,7 @@ class Edge:
         return receive_bounded
 
     def _record(self, scope: Scope, exchange: Exchange, seconds: float, describe: Describe | None) -> None:
-        route, status = route_of(scope), exchange.status or 500
+        route, status = route_of(scope), _HUNG_UP if exchange.hung_up else exchange.status or 500
         self._metrics.requests.labels(route, str(status)).inc()
         fields = {
             "request_id": exchange.request_id,

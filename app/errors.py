@@ -81,7 +81,7 @@ BUSY: Final[dict[int | str, dict[str, Any]]] = {
 
 # Paths of `app.litellm` and so on. Gateways call them on behalf of somebody else.
 GATEWAY_PATHS: Final = ("/beta/litellm_basic_guardrail_api", "/v1/authz/", "/v1/gateways/", "/v1/moderations")
-_FAULTS: Final = frozenset({400, 401, 403, 408, 409, 413, 415, 422, 429, 500})
+_FAULTS: Final = frozenset({400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500})
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}")
 _SHOWN_PROBLEMS: Final = 5

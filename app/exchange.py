@@ -16,10 +16,13 @@ _KEY: Final = "exchange"
 
 @dataclass(slots=True)
 class Exchange:
-    """One per request. `notes` end up in the request's log line: ids and numbers only, never prompt text."""
+    """One per request. `notes` end up in the request's log line: ids and numbers only, never prompt text. hung_up:
+    whether the caller went away before the whole request was here.
+    """
 
     request_id: str
     status: int | None = None
+    hung_up: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -85,6 +85,7 @@ def create_app(
         description=_DESCRIPTION,
         docs_url=None,  # the two pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to a gateway a redirect would be an answer
         lifespan=lifespan,
         middleware=[
             Middleware(Edge, metrics=services.metrics, limits=manner.limits, tracing=tracing),

@@ -5,11 +5,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indexer.database import Database, microseconds, moment, storable
+from indexer.database import Database, microseconds, moment
 from indexer.schema import blocks
 from models.block import Block, BlockQuery
 from models.match import Ground
 from models.mode import Mode
+from models.storable import storable
 from models.view import View
 
 

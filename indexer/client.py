@@ -16,6 +16,7 @@ from models.key import KEY_HEADER
 from models.match import Match
 from models.mode import Mode
 from models.report import IngestReport
+from models.storable import storable_json
 
 T = TypeVar("T")
 
@@ -42,7 +43,8 @@ class _Request:
 
 class Client:
     """Asks one server. Every method raises Refused if it answers with an error, and Unreachable if it does not
-    answer within the deadline (here, not in `AsyncClient`, one that drips its answer can take longer).
+    answer within the deadline. Here, not in `AsyncClient`, that holds for each step of an attempt: a server that
+    is slow to take the question and slow to answer, or that drips its answer, can take longer.
     """
 
     def __init__(self, url: str, key: str | None = None, patience: Patience | None = None) -> None:
@@ -180,11 +182,11 @@ def _headers(key: str | None) -> dict[str, str]:
 def _match_request(asked: dict[str, Any], more: Mapping[str, Any]) -> _Request:
     mode = more.get("mode")
     named = {**more, "mode": Mode(mode)} if mode is not None else more
-    return _Request("/v1/match", msgspec.json.encode({**asked, **named}))
+    return _Request("/v1/match", msgspec.json.encode(storable_json({**asked, **named})))
 
 
 def _events_request(rows: Sequence[Mapping[str, Any]]) -> _Request:
-    return _Request("/v1/events", msgspec.json.encode(list(rows)))
+    return _Request("/v1/events", msgspec.json.encode([storable_json(row) for row in rows]))
 
 
 def _match(answer: bytes) -> Match:

@@ -4,9 +4,8 @@ One process writes at a time and the others wait; readers never wait. What a wri
 and survives a power cut.
 """
 
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,9 +27,6 @@ _CACHE_KIB: Final = 65_536
 _WRITES: Final = "stillwatch_writes"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Like a lone surrogate it draws nothing and the canonical form drops it; unlike one it can be written as UTF-8.
-_ZERO_WIDTH_SPACE: Final = "\u200b"
 
 
 class Database:
@@ -103,22 +99,6 @@ class Database:
             if known is None:
                 raise
             raise known from error
-
-
-def storable(text: str) -> str:
-    """The text with anything that UTF-8 cannot hold made invisible."""
-    return text if text.isascii() else _LONE_SURROGATE.sub(_ZERO_WIDTH_SPACE, text)
-
-
-def storable_json(value: Any) -> Any:
-    """`storable` of every text and key in a JSON value."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {storable(key): storable_json(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable_json(inner) for inner in value]
-    return value
 
 
 def microseconds(moment: datetime) -> int:

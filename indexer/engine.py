@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from indexer.answers import Answers
-from indexer.database import storable_json
 from indexer.encode import Encoder, load_encoder
 from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
 from indexer.generation import NOTHING_PUBLISHED, Generation, current_id, first_good, load_current
@@ -36,6 +35,7 @@ from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchPage, SearchQuery
 from models.status import Health, Status
+from models.storable import storable_json
 from models.text import unfolded_length
 from models.view import View
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indexer.database import Database, microseconds, moment, storable
+from indexer.database import Database, microseconds, moment
 from indexer.schema import api_keys
 from models.errors import UnknownKey
 from models.key import ApiKey, Role
+from models.storable import storable
 
 
 class KeyStore:

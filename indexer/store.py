@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from indexer.blocks import BlockStore
-from indexer.database import WRITE_WAIT_S, Database, microseconds, moment, storable, storable_json
+from indexer.database import WRITE_WAIT_S, Database, microseconds, moment
 from indexer.events import EventTable, IntArray, Names
 from indexer.keys import KeyStore
 from indexer.schema import accounts, events, names, prompts
@@ -27,6 +27,7 @@ from models.disguise import is_disguised
 from models.errors import NotFound
 from models.event import Event, unit_of
 from models.prompt import Prompt
+from models.storable import storable, storable_json
 
 PROMPT_BATCH: Final = 2_000
 EVENT_ID_BATCH: Final = 10_000

@@ -6,12 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indexer.database import Database, microseconds, moment, storable
+from indexer.database import Database, microseconds, moment
 from indexer.schema import allowances, campaign_modes, label_history, labels
 from models.allowance import Allowance, AllowanceKind
 from models.campaign import CampaignLabel, Label
 from models.errors import UnknownAllowance
 from models.mode import CampaignMode, Mode
+from models.storable import storable
 
 
 class VerdictStore:
