@@ -1,14 +1,14 @@
 """The app that anybody would write first: obvious.py FOLDER PORT, FastAPI over sentence-transformers and FAISS.
 
-FOLDER holds exemplars.json ([[campaign, text], ...]) and model (a SentenceTransformer folder).
+FOLDER holds exemplars.json ([[campaign, text], ...]), vectors.npy and model (a SentenceTransformer folder).
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import faiss
+import prepared
 import torch
 import uvicorn
 from fastapi import FastAPI
@@ -24,9 +24,9 @@ def main() -> None:
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(2)
     model = SentenceTransformer(str(folder / "model"), device="cpu", local_files_only=True)
-    pairs = json.loads((folder / "exemplars.json").read_text())
+    pairs = prepared.pairs(folder)
     index = faiss.IndexFlatIP(model.get_sentence_embedding_dimension())
-    index.add(model.encode([text for _, text in pairs], normalize_embeddings=True, batch_size=256))
+    index.add(prepared.vectors(folder))
     app = FastAPI()
 
     @app.post("/match")

@@ -1,11 +1,11 @@
 """semantic-router behind FastAPI: routed.py FOLDER PORT. FOLDER as for obvious.py."""
 
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import prepared
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -21,10 +21,18 @@ class Asked(BaseModel):
 def main() -> None:
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
     said = defaultdict(list)
-    for campaign, text in json.loads((folder / "exemplars.json").read_text()):
+    for campaign, text in prepared.pairs(folder):
         said[campaign].append(text)
+    known = prepared.by_text(folder)
+
+    class Encoder(HuggingFaceEncoder):
+        def __call__(self, docs: list[str], *more: Any, **named: Any) -> Any:
+            if all(text in known for text in docs):
+                return [known[text].tolist() for text in docs]
+            return super().__call__(docs, *more, **named)
+
     routes = [Route(name=campaign, utterances=texts) for campaign, texts in said.items()]
-    router = IndexedRouter(HuggingFaceEncoder(name=str(folder / "model")), routes)
+    router = IndexedRouter(Encoder(name=str(folder / "model")), routes)
     app = FastAPI()
 
     @app.post("/match")
