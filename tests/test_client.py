@@ -132,3 +132,11 @@ def test_the_command_asks_a_server(small: tuple[str, Seen], tmp_path: Path) -> N
     assert (status, json.loads(out)["campaign_id"]) == (0, MATCH.campaign_id)
     asked = json.loads(small[1].requests[0][2])
     assert [turn["role"] for turn in asked["messages"]] == ["system", "user"]
+
+
+def test_half_a_surrogate_pair_is_sent_as_what_can_be_sent(small: tuple[str, Seen]) -> None:
+    url, seen = small
+    with Client(url) as client:
+        assert client.match("half \ud800 a pair").decision is MATCH.decision
+    ((_, _, body),) = seen.requests
+    assert json.loads(body)["prompt"] == "half \u200b a pair"

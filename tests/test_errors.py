@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -87,6 +88,60 @@ async def test_unknown_routes_and_methods(small: httpx.AsyncClient) -> None:
     answer = await small.delete("/v1/match")
     assert_error(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
+
+
+@pytest.fixture
+def log_lines() -> Iterator[io.StringIO]:
+    """What the application logs while a test runs."""
+    stream = io.StringIO()
+    logs.configure(stream)
+    yield stream
+    logging.getLogger().handlers.clear()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PROPFIND", "/v1/authz/x"), ("POST", "/v1/authz/x%0Ay"), ("POST", "/v1/moderations/")]
+)
+async def test_to_gateways_there_is_no_wrong_path_or_method(
+    small: httpx.AsyncClient, method: str, path: str
+) -> None:
+    """Envoy would take each of these for a verdict on the sender."""
+    answer = await small.request(method, path, json={"input": "a"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+@pytest.mark.parametrize("path", ["/v1/match", "/v1/events", "/v1/authz/v1/chat/completions"])
+async def test_a_caller_that_hangs_up_is_counted_and_is_no_error(path: str, log_lines: io.StringIO) -> None:
+    sent: list[str] = []
+    messages = iter(
+        [{"type": "http.request", "body": b'[{"event', "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    app = make_app(MemoryEngine())
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    async with client_of(app) as api:
+        await app(scope, receive, send)
+        counted = re.findall(r'requests_total\{.*status="(\d+)"\} (\S+)', (await api.get("/metrics")).text)
+    assert counted == [("499", "1.0")]
+    assert "unexpected error" not in log_lines.getvalue()
 
 
 @pytest.mark.parametrize(
