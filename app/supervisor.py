@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 SILENCE_S: Final = 60.0  # in which its event loop did not turn once: the worker hangs
 GRACE_S: Final = 20.0  # between asking workers to stop and killing them
-LONGEST_PAUSE_S: Final = 30.0  # between two tries to start workers that fail while they load
+_PAUSES_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # after so many failures to start, the last for ever after
 CANNOT_START: Final = 2
 _LOOK_S: Final = 0.25
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -92,7 +92,7 @@ class Supervisor:
                 worker.process.join()
                 self._workers.remove(worker)
                 self._failures = 0 if beat else self._failures + 1
-                pause_s = min(LONGEST_PAUSE_S, 2.0 ** (self._failures - 1)) if self._failures else 0.0
+                pause_s = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)]
                 self._due = now + pause_s
                 _tell("worker died", worker, exit_status=worker.process.exitcode, pause_s=pause_s)
             elif beat and now - beat > self._silence_s:
