@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 SILENCE_S: Final = 60.0  # in which its event loop did not turn once: the worker hangs
 GRACE_S: Final = 20.0  # between asking workers to stop and killing them
-_PAUSES_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # after so many failures to start, the last for ever after
+_PAUSES_S: Final = (0, 1, 2, 4, 8, 16, 30)  # after so many failures to start, the last for ever after
 CANNOT_START: Final = 2
 _LOOK_S: Final = 0.25
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

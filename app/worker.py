@@ -15,6 +15,7 @@ from app.main import create_app, now_utc
 from app.server import Server
 from app.state import Limits, Manner
 from app.supervisor import Beat
+from app.threads import settle_for_one
 from app.tracing import Tracing, tracing_of
 from indexer.engine import Engine
 from indexer.job_records import JobRecords
@@ -51,6 +52,7 @@ def application(
     remote: whether more than this machine can reach it. together: see `Manner`.
     """
     sys.setswitchinterval(SWITCH_S)
+    settle_for_one()
     jobs = Jobs(JobRecords(settings.jobs), partial(reindex_command, settings.data), now_utc)
     manner = Manner(
         limits=Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars),

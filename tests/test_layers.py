@@ -50,6 +50,7 @@ DOORS = {
     },
     "starlette": {"app"},
     "tokenizers": {"indexer.wordpieces"},
+    "threadpoolctl": {"app.threads"},
     "torch": {"indexer.weights"},
     "transformers": {"indexer.weights"},
     "typer": {"indexer.cli", "indexer.report"},
