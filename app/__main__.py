@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from app import logs
 from app.metrics import metrics_folder
-from app.server import BACKLOG, Server, say_where
+from app.server import BACKLOG, Server, nothing, say_where
 from app.supervisor import CANNOT_START, Supervisor
 from app.tracing import tracing_of
 from app.worker import TOGETHER, application, work
@@ -77,8 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(app: FastAPI, opened: socket.socket) -> int:
     """In this process."""
-    say_once = iter([say_where])  # when it takes requests
-    server = Server(app, opened, lambda: next(say_once, _nothing)(opened))
+    server = Server(app, opened, started=partial(say_where, opened), beat=nothing)
     with suppress(KeyboardInterrupt):
         server.serve_until_stopped()
     return 0 if server.started else CANNOT_START
@@ -89,10 +88,6 @@ def _serve_together(settings: Settings, remote: bool, opened: socket.socket, wor
     with metrics_folder(Path(gettempdir())) as together:
         os.environ[TOGETHER] = str(together)
         return Supervisor(partial(work, settings, remote, opened), workers, partial(say_where, opened)).run()
-
-
-def _nothing(_: socket.socket) -> None:
-    pass
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -51,7 +51,7 @@ async def authorise(rest: Rest, request: Request, use: Use) -> Response:
     as far as it goes; a request without a prompt passes. Header x-account-id names the account, x-stillwatch-mode
     the mode.
     """
-    said = read_body(await request.body(), request.headers.get("content-encoding", ""))
+    said = read_body(await request.body(), request.headers.get("content-encoding", ""), use.limits.body_bytes)
     found = await examine_any(
         request,
         use,

@@ -16,11 +16,15 @@ BACKLOG: Final = 2048  # connections that wait for a worker
 class Server(uvicorn.Server):
     """Serves behind a socket that listens.
 
-    beat: called ten times a second by the event loop, as long as it turns; at first when requests are taken.
+    started: called once, when requests are taken. beat: called ten times a second by the event loop from then on,
+    as long as it turns.
     """
 
-    def __init__(self, app: FastAPI, opened: socket.socket, beat: Callable[[], None]) -> None:
+    def __init__(
+        self, app: FastAPI, opened: socket.socket, started: Callable[[], None], beat: Callable[[], None]
+    ) -> None:
         self._opened = opened
+        self._started = started
         self._beat = beat
         host, port = opened.getsockname()[:2]
         config = uvicorn.Config(
@@ -40,9 +44,18 @@ class Server(uvicorn.Server):
         """Runs until SIGTERM or SIGINT; requests in flight are answered first."""
         self.run([self._opened])
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._started()
+
     async def on_tick(self, counter: int) -> bool:
         self._beat()
         return await super().on_tick(counter)
+
+
+def nothing() -> None:
+    """What is to happen where nothing is."""
 
 
 def say_where(opened: socket.socket) -> None:

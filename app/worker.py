@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app import logs
 from app.main import create_app, now_utc
-from app.server import Server
+from app.server import Server, nothing
 from app.state import Limits, Manner
 from app.supervisor import Beat
 from app.threads import settle_for_one
@@ -41,7 +41,7 @@ def work(settings: Settings, remote: bool, opened: socket.socket, beat: Beat) ->
     except StillwatchError as error:
         sys.exit(f"stillwatch serve: {error}")
     app = application(engine, settings, remote, tracing, Path(os.environ[TOGETHER]))
-    Server(app, opened, live).serve_until_stopped()
+    Server(app, opened, started=nothing, beat=live).serve_until_stopped()
 
 
 def application(

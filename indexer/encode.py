@@ -19,7 +19,7 @@ import numpy as np
 from indexer.process import usable_cores
 from indexer.static import WINDOW_TOKENS, StaticEncoder
 from indexer.vectors import FloatArray, normalise, stored_precision
-from indexer.weights import digest_of, distilled_static, exported_minilm, quantised_minilm
+from indexer.weights import TIERS, digest_of
 from indexer.windows import encoded_together, windows_of
 from models.errors import WeightsUnusable
 from models.space import EmbeddingSpace
@@ -29,6 +29,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 _RECIPE: Final = "1"  # raised whenever the code turns the same weights into other vectors
 _STATIC_RECIPE: Final = "2"  # the same of the static tier
 _MINILM_RECIPE: Final = "1"  # the same of both MiniLM tiers
+_PRECISIONS: Final = {"minilm": "float32", "minilm-int8": "int8"}
 _BATCH_SIZE: Final = 64
 
 
@@ -91,26 +92,25 @@ def load_encoder(name: str, weights: Path) -> Encoder:
     """Encoder of a tier name or a folder. `weights` is where those of the tiers lie; they are made there on first
     use (half a minute at most). Raises WeightsUnusable.
     """
-    if name == "static":
-        folder = distilled_static(weights)
-        return StaticEncoder.read(folder, name, _revision(_STATIC_RECIPE, folder))
-    if name == "minilm":
-        return _transformer(exported_minilm(weights), name, "float32")
-    if name == "minilm-int8":
-        return _transformer(quantised_minilm(weights), name, "int8")
+    if name in TIERS:
+        folder = TIERS[name](weights)
+        if name == "static":
+            return StaticEncoder.read(folder, name, _revision(_STATIC_RECIPE, folder))
+        return _transformer(folder, name)
     folder = Path(name)
     if not (folder / "modules.json").is_file():
         raise WeightsUnusable(
-            f"encoder {name!r} is neither 'static', 'minilm', 'minilm-int8' nor a SentenceTransformer folder"
+            f"encoder {name!r} is neither one of {', '.join(TIERS)} nor a SentenceTransformer folder"
         )
     return _load_folder(folder.name, folder)
 
 
-def _transformer(folder: Path, name: str, precision: str) -> Encoder:
+def _transformer(folder: Path, name: str) -> Encoder:
     # Loaded only where it is asked for: it takes a tenth of a second and tens of megabytes.
     from indexer.transformer import TransformerEncoder
 
-    return TransformerEncoder.read(folder, name, _revision(_MINILM_RECIPE, folder), precision, usable_cores())
+    revision = _revision(_MINILM_RECIPE, folder)
+    return TransformerEncoder.read(folder, name, revision, _PRECISIONS[name], usable_cores())
 
 
 def _load_folder(name: str, folder: Path) -> SentenceEncoder:

@@ -157,7 +157,7 @@ def test_windows_encoded_at_once_are_those_encoded_one_by_one(tier: str, request
 
 
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsUnusable, match="'maxilm' is neither 'static', 'minilm', 'minilm-int8' nor"):
+    with pytest.raises(WeightsUnusable, match="'maxilm' is neither one of static, minilm, minilm-int8 nor"):
         load_encoder("maxilm", tmp_path)
 
 

@@ -59,4 +59,5 @@ def never_500(_: object, response: Response, __: object) -> None:
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_answers_are_those_of_the_document(case: schemathesis.Case, server: str) -> None:
-    case.call_and_validate(base_url=server, checks=[never_500, *DOCUMENTED], timeout=60)
+    answer = case.call_and_validate(base_url=server, checks=[never_500, *DOCUMENTED], timeout=60)
+    assert len(answer.headers["x-request-id"]) == 1

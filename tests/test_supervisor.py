@@ -129,6 +129,8 @@ def test_workers_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> N
         process.kill()
         process.wait(PATIENCE_S)
         wait_for(lambda: not there(tmp_path))
+        assert len(seen(tmp_path)) == 2
+        assert there(tmp_path) == set()
 
 
 def test_where_no_worker_can_start_it_gives_up(tmp_path: Path) -> None:
