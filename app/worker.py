@@ -15,12 +15,12 @@ from app.main import create_app, now_utc
 from app.server import Server, nothing
 from app.state import Limits, Manner
 from app.supervisor import Beat
-from app.threads import settle_for_one
 from app.tracing import Tracing, tracing_of
 from indexer.engine import Engine
 from indexer.job_records import JobRecords
 from indexer.jobs import Jobs, reindex_command
 from indexer.settings import Settings
+from indexer.threads import settle_for_one
 from models.errors import StillwatchError
 
 SWITCH_S: Final = 0.0005  # the event loop waits no longer for the thread that examines prompts; 0.005 by default

@@ -1,8 +1,8 @@
 """HDBSCAN over weighted points: from vectors to cluster numbers.
 
-The `hdbscan` package compares all pairs in high dimensions, knows no weights and needs one connected tree. Here the
-spanning forest comes from `indexer.graph`, its hierarchy from `indexer.hierarchy`, and the trees are joined at the
-ceiling, which is where the forest was cut. The package is the oracle in the tests.
+The `hdbscan` package compares all pairs in high dimensions, knows no weights and needs one connected tree. Here
+the spanning forest comes from `indexer.graph`, its hierarchy from `indexer.hierarchy`, and the trees are joined at
+the ceiling, which is where the forest was cut. The package is the oracle in the tests.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from indexer.graph import DISTANCE_FLOOR, Forest, spanning_forest
 from indexer.hierarchy import select_clusters
-from indexer.index import EXACT_LIMIT
+from indexer.neighbours import EXACT_LIMIT, PROBES
 from indexer.vectors import FloatArray
 
 IntArray = NDArray[np.int64]
@@ -30,6 +30,7 @@ def cluster(
     neighbours: int,
     ceiling: float,
     resolution: float = DISTANCE_FLOOR,
+    probes: int = PROBES,
     exact_limit: int = EXACT_LIMIT,
 ) -> IntArray:
     """Cluster number of each point, NOISE for none, shape (n,).
@@ -37,12 +38,13 @@ def cluster(
     vectors: (n, d) unit rows, float32, distinct. weights: (n,) int64 >= 1. min_cluster_size counts weight.
     ceiling: longest chord that may join two points. resolution: chord below which differences do not count;
     HDBSCAN weighs a group by 1 / distance, so without it a few popular texts outweigh the template they fill.
-    Numbers follow the order of the rows, so equal input in
-    equal order gives equal output; give the rows in an order that depends on their content only.
+    neighbours, probes, exact_limit: of the neighbour graph, see `indexer.neighbours`.
+    Numbers follow the order of the rows, so equal input in equal order gives equal output; give the rows in an
+    order that depends on their content only.
     """
     if not len(vectors):
         return np.zeros(0, np.int64)
-    forest = spanning_forest(vectors, weights, neighbours, min_samples, ceiling, resolution, exact_limit)
+    forest = spanning_forest(vectors, weights, neighbours, min_samples, ceiling, resolution, probes, exact_limit)
     return forest_clusters(forest, weights, min_cluster_size, ceiling, resolution)
 
 
@@ -55,8 +57,8 @@ def forest_clusters(
     change which clusters exist, and would let one viral prompt outweigh every split around it, so a point
     has at most min_cluster_size copies.
 
-    HDBSCAN never selects the root, all points together. Under a ceiling each tree is a part of what lies beyond it,
-    and so can be a cluster, even if it is the only one; a ceiling that cuts nothing leaves plain HDBSCAN.
+    HDBSCAN never selects the root, all points together. Under a ceiling each tree is a part of what lies beyond
+    it, and so can be a cluster, even if it is the only one; a ceiling that cuts nothing leaves plain HDBSCAN.
     """
     copies = np.minimum(weights, min_cluster_size)
     heavy_trees = int((np.bincount(forest.component, copies) >= min_cluster_size).sum())

@@ -1,5 +1,4 @@
-"""From neighbour lists to the spanning forest that HDBSCAN's hierarchy is read from. The only door to scipy's
-graph routines.
+"""From neighbour lists to the spanning forest that HDBSCAN's hierarchy is read from.
 
 Distance is the chord between unit vectors, sqrt(2 - 2 cosine), in [0, 2]: Euclidean, so HDBSCAN's geometry
 holds, and monotone in cosine.
@@ -10,18 +9,16 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from indexer.index import EXACT_LIMIT, self_neighbours
+from indexer.compiled import compiled
+from indexer.neighbours import EXACT_LIMIT, MISSING, PROBES, all_neighbours
 from indexer.vectors import FloatArray, normalise
 
 IntArray = NDArray[np.int64]
+RowArray = NDArray[np.int32]
 DoubleArray = NDArray[np.float64]
 
-# Distances below are noise of float32; and scipy's sparse graphs drop edges of weight zero.
-DISTANCE_FLOOR: Final = 1e-4
-_BLOCK_EDGES: Final = 200_000
+DISTANCE_FLOOR: Final = 1e-4  # distances below are noise of float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,92 +45,164 @@ def spanning_forest(
     min_samples: int,
     ceiling: float,
     resolution: float = DISTANCE_FLOOR,
+    probes: int = PROBES,
     exact_limit: int = EXACT_LIMIT,
 ) -> Forest:
     """Forest over the mutual-reachability distances (Campello et al., 2013) of weighted points.
 
     vectors: (n, d) unit rows, float32, distinct. weights: (n,) >= 1, how many equal points each stands for.
-    neighbours: list length of the neighbour graph. min_samples: the core distance of a point is that to its
-    min_samples-th other point, equal ones included (the convention of the `hdbscan` package).
-    ceiling: edges longer than this are left out, so unrelated points stay apart.
+    neighbours: list length of the neighbour graph. probes, exact_limit: see `all_neighbours`. min_samples: the
+    core distance of a point is that to its min_samples-th other point, equal ones included (the convention of the
+    `hdbscan` package). ceiling: edges longer than this are left out, so unrelated points stay apart.
     resolution: shorter distances count as this one, equal points included.
 
     Every edge carries a true distance and no edge is shorter than in the complete graph, so a missing
     neighbour can only split a group, never join two.
     """
-    _, rows = self_neighbours(vectors, neighbours, exact_limit)
-    sources, targets = _pairs(rows)
-    lengths = _distances(vectors, sources, targets, resolution)
-    core = _core_distances(len(vectors), sources, targets, lengths, weights, min_samples, resolution)
-    forest = _minimum_forest(len(vectors), sources, targets, _reach(core, sources, targets, lengths), ceiling)
+    rows, lengths = all_neighbours(
+        vectors, neighbours, least_cosine=1 - ceiling**2 / 2, probes=probes, exact_limit=exact_limit
+    )
+    core = core_distances(rows, lengths, weights, min_samples, resolution)
+    sources, targets, distances = _lightest_edges(rows, lengths, core, ceiling, resolution)
+    forest = _kruskal(len(vectors), sources, targets, distances)
     return _joined_across_components(vectors, core, forest, neighbours, ceiling, resolution)
 
 
-def _pairs(rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Directed pairs (point, neighbour) of the neighbour lists, missing neighbours left out."""
-    sources = np.repeat(np.arange(len(rows)), rows.shape[1])
-    targets = rows.ravel()
-    known = targets >= 0
-    return sources[known], targets[known]
-
-
-def _distances(vectors: FloatArray, sources: IntArray, targets: IntArray, resolution: float) -> DoubleArray:
-    """Chord of each pair, from the difference: sqrt(2 - 2 cosine) loses all digits for near-duplicates."""
-    lengths = np.empty(len(sources), np.float64)
-    for start in range(0, len(sources), _BLOCK_EDGES):
-        block = slice(start, start + _BLOCK_EDGES)
-        difference = vectors[sources[block]] - vectors[targets[block]]
-        lengths[block] = np.sqrt(np.einsum("ij,ij->i", difference, difference))
-    return np.maximum(lengths, resolution)
-
-
-def _core_distances(
-    count: int,
-    sources: IntArray,
-    targets: IntArray,
-    lengths: DoubleArray,
-    weights: IntArray,
-    min_samples: int,
-    resolution: float,
+@compiled
+def core_distances(
+    rows: RowArray, lengths: FloatArray, weights: IntArray, min_samples: int, resolution: float
 ) -> DoubleArray:
-    """Least radius around each point that holds min_samples other points by weight; inf if its list does not.
+    """Least radius around each point that holds min_samples other points by weight, (n,); inf if its list does
+    not.
 
-    The point's own weight - 1 equal copies lie at distance 0.
+    rows, lengths: as `all_neighbours` gives them. The point's own weight - 1 equal copies lie at distance 0.
     """
-    order = np.lexsort((lengths, sources))
-    sources, lengths, gained = sources[order], lengths[order], weights[targets[order]]
-    running = np.cumsum(gained)
-    starts = np.searchsorted(sources, np.arange(count))
-    before = np.concatenate([[0], running])[starts]
-    within = weights[sources] - 1 + running - before[sources]
-    enough = np.flatnonzero(within >= min_samples)
-    core = np.full(count, np.inf)
-    first_sources, first = np.unique(sources[enough], return_index=True)
-    core[first_sources] = lengths[enough[first]]
-    core[weights > min_samples] = resolution
+    core = np.full(len(rows), np.inf)
+    for point in range(len(rows)):
+        within = weights[point] - 1
+        if within >= min_samples:
+            core[point] = resolution
+            continue
+        for place in range(rows.shape[1]):
+            other = rows[point, place]
+            if other == MISSING:
+                break
+            within += weights[other]
+            if within >= min_samples:
+                core[point] = max(float(lengths[point, place]), resolution)
+                break
     return core
 
 
-def _reach(core: DoubleArray, sources: IntArray, targets: IntArray, lengths: DoubleArray) -> DoubleArray:
-    return np.maximum(lengths, np.maximum(core[sources], core[targets]))
+@compiled
+def _lightest_edges(
+    rows: RowArray, lengths: FloatArray, core: DoubleArray, ceiling: float, resolution: float
+) -> tuple[IntArray, IntArray, DoubleArray]:
+    """Edges of the minimum spanning forest of the neighbour lists, each (m,): Borůvka's algorithm.
+
+    In each round every tree takes the lightest edge that leaves it, so the number of trees at least halves; no
+    edge is ever sorted or copied. Equal distances are told apart by the points, or trees could close a ring.
+    """
+    points, width = rows.shape
+    sources = np.empty(max(0, points - 1), np.int64)
+    targets = np.empty(max(0, points - 1), np.int64)
+    distances = np.empty(max(0, points - 1), np.float64)
+    count = 0
+    tree = np.arange(points)
+    above = np.arange(points)
+    best = np.empty(points, np.float64)
+    best_low = np.empty(points, np.int64)
+    best_high = np.empty(points, np.int64)
+    inside = np.zeros(points, np.bool_)  # nothing in its list leaves its tree below the ceiling, now or later
+    while True:
+        best[:] = np.inf
+        for point in range(points):
+            if inside[point]:
+                continue
+            mine, leaves = tree[point], False
+            for place in range(width):
+                other = rows[point, place]
+                if other == MISSING:
+                    break
+                if tree[other] == mine:
+                    continue
+                reach = max(float(lengths[point, place]), resolution, core[point], core[other])
+                if reach > ceiling:
+                    continue
+                leaves = True
+                low, high = min(point, other), max(point, other)
+                for each in (mine, tree[other]):
+                    if reach < best[each] or (
+                        reach == best[each]
+                        and (low < best_low[each] or (low == best_low[each] and high < best_high[each]))
+                    ):
+                        best[each], best_low[each], best_high[each] = reach, low, high
+            inside[point] = not leaves
+        found = False
+        for each in range(points):
+            if best[each] == np.inf:
+                continue
+            one, other = tree[best_low[each]], tree[best_high[each]]
+            while above[one] != one:
+                above[one] = above[above[one]]
+                one = above[one]
+            while above[other] != other:
+                above[other] = above[above[other]]
+                other = above[other]
+            if one != other:
+                above[max(one, other)] = min(one, other)
+                sources[count], targets[count], distances[count] = best_low[each], best_high[each], best[each]
+                count += 1
+                found = True
+        if not found:
+            return sources[:count], targets[:count], distances[:count]
+        for point in range(points):
+            root = tree[point]
+            while above[root] != root:
+                above[root] = above[above[root]]
+                root = above[root]
+            tree[point] = root
 
 
-def _minimum_forest(
-    count: int, sources: IntArray, targets: IntArray, reach: DoubleArray, ceiling: float
-) -> Forest:
-    near = reach <= ceiling
-    low, high = np.minimum(sources, targets)[near], np.maximum(sources, targets)[near]
-    edges, first = np.unique(low * count + high, return_index=True)  # scipy would add up an edge given twice
-    matrix = coo_array((reach[near][first], (edges // count, edges % count)), shape=(count, count)).tocsr()
-    tree = minimum_spanning_tree(matrix).tocoo()
-    _, component = connected_components(matrix, directed=False)
-    order = np.lexsort((tree.col, tree.row, tree.data))
-    return Forest(
-        tree.row[order].astype(np.int64),
-        tree.col[order].astype(np.int64),
-        tree.data[order].astype(np.float64),
-        component.astype(np.int64),
-    )
+def _kruskal(count: int, sources: IntArray, targets: IntArray, distances: DoubleArray) -> Forest:
+    """Minimum spanning forest of `count` points and the given edges."""
+    order = np.lexsort((targets, sources, distances))
+    kept, component = _joining(count, sources[order], targets[order])
+    edges = order[kept]
+    return Forest(sources[edges], targets[edges], distances[edges], component)
+
+
+@compiled
+def _joining(count: int, sources: IntArray, targets: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
+    """Which edges, taken one after the other, join two trees (m,); and the number of each point's tree
+    (count,).
+    """
+    above = np.arange(count)
+    kept = np.zeros(len(sources), np.bool_)
+    for edge in range(len(sources)):
+        one, other = sources[edge], targets[edge]
+        while above[one] != one:
+            above[one] = above[above[one]]
+            one = above[one]
+        while above[other] != other:
+            above[other] = above[above[other]]
+            other = above[other]
+        if one != other:
+            above[max(one, other)] = min(one, other)
+            kept[edge] = True
+    number = np.empty(count, np.int64)
+    trees = 0
+    for point in range(count):  # a root is the first point of its tree
+        root = point
+        while above[root] != root:
+            root = above[root]
+        above[point] = root
+        if root == point:
+            number[point] = trees
+            trees += 1
+        else:
+            number[point] = number[root]
+    return kept, number
 
 
 def _joined_across_components(
@@ -149,16 +218,17 @@ def _joined_across_components(
     if len(large) < 2:
         return forest
     medoids = _medoids(vectors, forest.component, large)
-    _, rows = self_neighbours(vectors[medoids], neighbours)
-    near, far = _pairs(rows)
-    sources, targets = medoids[near], medoids[far]
-    reach = _reach(core, sources, targets, _distances(vectors, sources, targets, resolution))
-    return _minimum_forest(
+    rows, lengths = all_neighbours(vectors[medoids], neighbours, least_cosine=1 - ceiling**2 / 2)
+    near, place = np.nonzero(rows != MISSING)
+    sources, targets = medoids[near], medoids[rows[near, place]]
+    reach = np.maximum(lengths[near, place], resolution, dtype=np.float64)
+    reach = np.maximum(reach, np.maximum(core[sources], core[targets]))
+    within = reach <= ceiling
+    return _kruskal(
         len(vectors),
-        np.concatenate([forest.sources, sources]),
-        np.concatenate([forest.targets, targets]),
-        np.concatenate([forest.distances, reach]),
-        ceiling,
+        np.concatenate([forest.sources, sources[within]]),
+        np.concatenate([forest.targets, targets[within]]),
+        np.concatenate([forest.distances, reach[within]]),
     )
 
 

@@ -2,7 +2,8 @@
 
 The definitions are those of Campello, Moulavi and Sander (2013, "Density-based clustering based on hierarchical
 density estimates") in the form of the `hdbscan` package, which serves the tests as oracle. Time is linear in the
-number of edges but for the union-find, and no step recurses, so a chain of a million points is as good as any tree.
+number of edges but for the union-find, and no step recurses, so a chain of a million points is as good as any
+tree.
 
 A point of weight w is w equal points, which lie at the `resolution` from one another; the copies are never written
 out. Density is lambda, one over distance.
@@ -31,11 +32,11 @@ def select_clusters(
     """The cluster that excess of mass selects for each point, any number >= 0, or -1 for noise; (n,) int64.
 
     sources, targets: (m,) int64, edges of a forest over n points. distances: (m,) float64, ascending, at least
-    `resolution` and at most `ceiling`, all > 0. weights: (n,) int64 >= 1. roots_count: whether a tree as a whole can
-    be a cluster, one that is born at the ceiling; if not, only parts of trees can.
+    `resolution` and at most `ceiling`, all > 0. weights: (n,) int64 >= 1. roots_count: whether a tree as a whole
+    can be a cluster, one that is born at the ceiling; if not, only parts of trees can.
     """
     left, right, size = _linkage(sources, targets, weights)
-    parent, birth, stability, cluster = _condensed(
+    parent, _birth, stability, cluster = _condensed(
         left, right, size, 1.0 / distances, len(weights), min_cluster_size, 1.0 / ceiling, 1.0 / resolution
     )
     chosen = _selected(parent, stability, roots_count)
@@ -82,8 +83,8 @@ def _condensed(
     lowest: float,
     highest: float,
 ) -> tuple[IntArray, DoubleArray, DoubleArray, IntArray]:
-    """The dendrogram without nodes lighter than `least`: from the top down, a node goes on being its parent's cluster
-    unless both halves are heavy enough to be clusters of their own.
+    """The dendrogram without nodes lighter than `least`: from the top down, a node goes on being its parent's
+    cluster unless both halves are heavy enough to be clusters of their own.
 
     density: (m,) lambda of each node that an edge made. lowest, highest: lambda at which trees begin and at which
     copies of a point part. Of c clusters, parents before children: parent (c,) or -1 for a whole tree, birth (c,)
@@ -142,8 +143,8 @@ def _condensed(
 
 @compiled
 def _selected(parent: IntArray, stability: DoubleArray, roots_count: bool) -> IntArray:
-    """The selected cluster that each is or lies in, (c,), or -1: a cluster is selected if it is at least as stable as
-    what is selected below it, and lies in no selected one.
+    """The selected cluster that each is or lies in, (c,), or -1: a cluster is selected if it is at least as stable
+    as what is selected below it, and lies in no selected one.
     """
     count = len(parent)
     below = np.zeros(count, np.float64)

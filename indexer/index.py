@@ -19,6 +19,8 @@ EXACT_LIMIT: Final = 60_000  # up to here a flat scan of all pairs takes a minut
 _LISTS_PER_ROOT: Final = 4
 _PROBED_LISTS: Final = 24
 _TRAINING_SEED: Final = 1234
+_TRAINING_ROUNDS: Final = 6
+_TRAINING_ROWS: Final = 64  # for each centroid
 _PART: Final = 4  # numbers that one code of 4 bits stands for
 _CODE_BITS: Final = 4
 LEAST_CODED: Final = 1 << _CODE_BITS  # rows, of which as many codes can be learned
@@ -126,17 +128,17 @@ def _in_parts(vectors: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % _PART))), np.float32)
 
 
-def self_neighbours(vectors: FloatArray, k: int, exact_limit: int = EXACT_LIMIT) -> tuple[FloatArray, IntArray]:
-    """The k nearest other rows of each row: cosines and row numbers, each (n, min(k, n - 1)).
-
-    Row numbers are -1 where an approximate search (above `exact_limit` rows) found fewer.
+def centroids(vectors: FloatArray, count: int) -> FloatArray:
+    """About the middles of `count` >= 1 clusters of unit rows, (count, d), unit rows too: spherical k-means,
+    trained on a part of the rows where there are many.
     """
-    count = len(vectors)
-    k = min(k, max(0, count - 1))
-    if not k:
-        return np.zeros((count, 0), np.float32), np.zeros((count, 0), np.int64)
-    cosines, rows = VectorIndex.build(vectors, exact_limit).search(vectors, k + 1)
-    own = rows == np.arange(count)[:, None]
-    own[~own.any(axis=1), -1] = True  # crowded out by ties: drop the farthest instead of itself
-    keep = ~own
-    return cosines[keep].reshape(count, k), rows[keep].reshape(count, k)
+    count = min(count, len(vectors))
+    clustering: Any = faiss.Clustering(vectors.shape[1], count)
+    clustering.niter = _TRAINING_ROUNDS
+    clustering.spherical = True
+    clustering.seed = _TRAINING_SEED
+    clustering.min_points_per_centroid = 1  # else it prints a warning where there are few rows
+    clustering.max_points_per_centroid = _TRAINING_ROWS
+    clustering.train(np.ascontiguousarray(vectors, np.float32), faiss.IndexFlatIP(vectors.shape[1]))
+    found: FloatArray = faiss.vector_to_array(clustering.centroids).reshape(count, vectors.shape[1])
+    return found

@@ -177,6 +177,7 @@ def _clustered(texts: ViewTexts, vectors: FloatArray, ceiling: float, detection:
         min_cluster_size=detection.min_cluster_size,
         min_samples=detection.min_samples,
         neighbours=detection.neighbours,
+        probes=detection.probes,
         ceiling=chord(ceiling),
         resolution=chord(detection.same_text),
     )

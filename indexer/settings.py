@@ -23,6 +23,7 @@ class Detection:
 
     gram_texts, gram_units: a word 4-gram is hot from this many distinct texts and units of spread.
     min_cluster_size, min_samples, neighbours: HDBSCAN's, over points weighted by units; list length.
+    probes: cells of the neighbour search that a text with anything near is compared with.
     whole_ceiling_rate: share of unrelated text pairs that may be nearer than the whole-text ceiling, which
         is measured for each encoder. recurring_ceiling: least cosine that may join two recurring texts.
     same_text: cosine from which two texts count as equally near, whatever more they share.
@@ -35,6 +36,7 @@ class Detection:
     min_cluster_size: int = 10
     min_samples: int = 5
     neighbours: int = 16
+    probes: int = 16
     whole_ceiling_rate: float = 1e-5
     recurring_ceiling: float = 0.70
     same_text: float = 0.98

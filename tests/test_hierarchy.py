@@ -58,25 +58,32 @@ def chain(seed: int, points: int) -> Forest:
 
 def oracle(forest: Forest, weights: IntArray, least: int, ceiling: float) -> IntArray:
     """Cluster of each point by the package's own functions: a point of weight w is written out as copies at the
-    resolution, and a stranger beyond the ceiling makes one tree of all.
+    resolution, and a stranger beyond the ceiling makes one tree of all trees that are heavy enough.
     """
     copies = np.minimum(weights, least)
+    copies[(np.bincount(forest.component, copies) < least)[forest.component]] = 0
     first = np.cumsum(copies) - copies
     owners = np.repeat(np.arange(len(copies)), copies)
+    labels = np.full(len(weights), NOISE)
+    if not len(owners):
+        return labels
     own = np.flatnonzero(np.diff(owners, append=-1) == 0)
-    roots = first[np.unique(forest.component, return_index=True)[1]]
+    inside = copies[forest.sources] > 0
+    kept = np.flatnonzero(copies)
+    roots = first[kept[np.unique(forest.component[kept], return_index=True)[1]]]
     stranger = len(owners) + np.arange(least if ceiling < LONGEST_CHORD else 1)
     edges = np.concatenate(
         [
             rows(own, own + 1, RESOLUTION),
-            rows(first[forest.sources], first[forest.targets], forest.distances),
+            rows(first[forest.sources[inside]], first[forest.targets[inside]], forest.distances[inside]),
             rows(stranger[:-1], stranger[1:], RESOLUTION),
             rows(np.full(len(roots), stranger[0]), roots, ceiling),
         ]
     )
     tree = edges[np.argsort(edges[:, 2], kind="stable")]
-    labels = np.asarray(_tree_to_labels(None, single_linkage(tree), min_cluster_size=least)[0], np.int64)
-    return labels[first]
+    found = np.asarray(_tree_to_labels(None, single_linkage(tree), min_cluster_size=least)[0], np.int64)
+    labels[kept] = found[first[kept]]
+    return labels
 
 
 def rows(sources: IntArray, targets: IntArray, distances: DoubleArray | float) -> DoubleArray:
@@ -138,16 +145,15 @@ def test_equal_distances_are_decided_by_the_order_of_the_edges() -> None:
     """Of edges that tie, the earlier joins first; the package, given the same order, does the same."""
     forest = random_forest(3, 500, 2, levels=12)
     ones = np.ones(500, np.int64)
-    assert_same_clusters(
-        forest_clusters(forest, ones, 6, CEILING, RESOLUTION), oracle(forest, ones, 6, CEILING)
-    )
+    assert_same_clusters(forest_clusters(forest, ones, 6, CEILING, RESOLUTION), oracle(forest, ones, 6, CEILING))
 
 
 def test_by_hand() -> None:
     """Two dense triples and a point that hangs on; all of it is born at the ceiling, lambda 1.
 
     As one cluster: 7 points from lambda 1 to 2, where the last point falls, 6 from there to 4, where the triples
-    part: 7 + 12 = 19. Apart: each triple 3 points from 4 to 20, 48 each. At a lesser density the whole is worth more.
+    part: 7 + 12 = 19. Apart: each triple 3 points from 4 to 20, 48 each. Of
+    a lesser density, the whole is worth more.
     """
     edges = [(0, 1, 0.05), (1, 2, 0.05), (3, 4, 0.05), (4, 5, 0.05), (2, 3, 0.25), (5, 6, 0.5)]
     ones = np.ones(7, np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.index import LEAST_CODED, CodeIndex, VectorIndex, self_neighbours
+from indexer.index import LEAST_CODED, CodeIndex, VectorIndex, centroids
 from indexer.vectors import FloatArray, normalise
 from models.errors import GenerationDamaged
 
@@ -55,40 +55,10 @@ def test_cosines_never_leave_their_range() -> None:
     assert cosines.max() <= 1.0
 
 
-def test_self_neighbours_equal_brute_force() -> None:
-    rows = unit_rows(5, 300)
-    cosines, found = self_neighbours(rows, 6)
-    table = rows @ rows.T
-    np.fill_diagonal(table, -np.inf)
-    expected = np.argsort(-table, axis=1)[:, :6]
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_allclose(cosines, np.take_along_axis(table, expected, 1), atol=1e-6)
-
-
-def test_self_neighbours_never_name_the_row_itself_even_among_duplicates() -> None:
-    rows = np.repeat(unit_rows(6, 4), [30, 1, 5, 2], axis=0)
-    own = np.repeat(np.arange(4), [30, 1, 5, 2])
-    cosines, found = self_neighbours(rows, 3)
-    assert found.shape == (38, 3)
-    assert not (found == np.arange(38)[:, None]).any()
-    assert all(len(set(row)) == 3 for row in found.tolist())
-    for row in range(38):
-        twins = min(3, int((own == own[row]).sum()) - 1)
-        assert (own[found[row, :twins]] == own[row]).all()
-        np.testing.assert_allclose(cosines[row, :twins], 1.0, atol=1e-6)
-
-
-def test_self_neighbours_of_few_rows() -> None:
-    rows = np.array([[1, 0], [0.6, 0.8]], np.float32)
-    assert self_neighbours(rows, 16)[1].tolist() == [[1], [0]]
-    assert self_neighbours(rows[:1], 16)[1].shape == (1, 0)
-    assert self_neighbours(rows[:0], 16)[1].shape == (0, 0)
-
-
 def test_inverted_lists_find_nine_in_ten_of_the_true_neighbours() -> None:
     rows = clustered_rows(7, centres=120, per_centre=40, spread=0.08)
-    cosines, found = self_neighbours(rows, 10, exact_limit=1000)
-    _, true = self_neighbours(rows, 10)
+    cosines, found = VectorIndex.build(rows, exact_limit=1000).search(rows, 10)
+    _, true = VectorIndex.build(rows).search(rows, 10)
     shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True)]
     assert sum(shared) / (10 * len(rows)) >= 0.9
     known = found >= 0
@@ -99,8 +69,18 @@ def test_inverted_lists_find_nine_in_ten_of_the_true_neighbours() -> None:
 
 def test_inverted_lists_are_the_same_each_time() -> None:
     rows = clustered_rows(8, centres=60, per_centre=30, spread=0.1)
-    one, other = (self_neighbours(rows, 5, exact_limit=500) for _ in range(2))
+    one, other = (VectorIndex.build(rows, exact_limit=500).search(rows, 5) for _ in range(2))
     np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_centroids_lie_in_the_middle_of_clusters() -> None:
+    rows = clustered_rows(11, centres=5, per_centre=100, spread=0.02)
+    middles = centroids(rows, 40)
+    assert middles.shape == (40, 24)
+    np.testing.assert_allclose(np.linalg.norm(middles, axis=1), 1.0, atol=1e-5)
+    assert (rows @ middles.T).max(axis=1).min() > 0.98
+    np.testing.assert_array_equal(centroids(rows, 40), middles)
+    assert centroids(rows[:3], 40).shape == (3, 24)
 
 
 @pytest.mark.parametrize("exact_limit", [10_000, 500])
