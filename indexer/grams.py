@@ -6,6 +6,7 @@ that many different prompts of one account share says nothing about coordination
 are wide and shallow, a campaign's words are deep, however short its wrapper is.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,12 +25,13 @@ _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so multiplying loses 
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _CHUNK_TOKENS: Final = 4_000_000
 DEEP: Final = 2.0  # times as many units as a gram has that chance would have given it, from which it is deep
+_KEPT_WORDS: Final = 2_000_000  # some 300 MB
 _DRAWS: Final = 64  # numbers of draws between which expected units are interpolated
 
 
 def token_hashes(text: str) -> HashArray:
     """64-bit xxh3 hash of each token of a canonical text, shape (tokens,). The same in every process."""
-    return _hashes(tokens(text))
+    return np.array([_hash(word) for word in tokens(text)], np.uint64)
 
 
 def gram_hashes(hashes: HashArray, length: int) -> HashArray:
@@ -119,22 +121,32 @@ class TokenTable:
 
 def token_table(texts: Iterable[str]) -> TokenTable:
     """Table of canonical texts, in their order."""
-    hashes: list[HashArray] = []
-    flags: list[NDArray[np.bool_]] = []
-    lengths = [0]
+    known = _Hashes()
+    hashes, flags, offsets = array("Q"), bytearray(), array("q", [0])
     for text in texts:
         words = tokens(text)
-        hashes.append(_hashes(words))
-        if text.isascii():
-            flags.append(np.zeros(len(words), bool))
-        else:
-            flags.append(np.array([is_unspaced(word) for word in words], bool))
-        lengths.append(len(words))
+        hashes.extend(map(known.__getitem__, words))
+        flags.extend(bytes(len(words)) if text.isascii() else map(is_unspaced, words))
+        offsets.append(len(hashes))
     return TokenTable(
-        np.concatenate(hashes) if hashes else np.zeros(0, np.uint64),
-        np.concatenate(flags) if flags else np.zeros(0, bool),
-        np.cumsum(lengths, dtype=np.int64),
+        np.frombuffer(hashes, np.uint64), np.frombuffer(flags, np.bool_), np.frombuffer(offsets, np.int64)
     )
+
+
+class _Hashes(dict[str, int]):
+    """Hash of each word. Words come again and again, and to look one up is several times as quick as to hash
+    it.
+    """
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _KEPT_WORDS:
+            self.clear()
+        number = self[word] = _hash(word)
+        return number
+
+
+def _hash(word: str) -> int:
+    return xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
 
 
 def once(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray]:
@@ -218,10 +230,6 @@ def found_in(hot: HotGrams, hashes: HashArray) -> tuple[NDArray[np.bool_], NDArr
     places = np.minimum(np.searchsorted(hot.hashes, hashes), len(hot.hashes) - 1)
     known = hot.hashes[places] == hashes
     return known, known & hot.deep[places]
-
-
-def _hashes(words: list[str]) -> HashArray:
-    return np.array([xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass")) for word in words], np.uint64)
 
 
 def bucket_shift(tokens: int) -> np.uint64:

@@ -5,17 +5,20 @@ by what is left of their slots, and HDBSCAN keeps only the densest of them. The 
 put the template together again.
 """
 
-from collections import defaultdict
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from indexer.cluster import NOISE
 from indexer.grams import HashArray, TokenTable, token_table
 from indexer.views import ViewTexts
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 CORE_SHARE: Final = 0.5  # of a cluster's weight that must hold a gram for it to be typical
 SAME_TEMPLATE: Final = 0.4  # Jaccard similarity of typical grams from which two clusters are one
@@ -28,140 +31,145 @@ WORDED: Final = 0.5  # share of a text's own grams that must be wordings of a cl
 MIN_WORDED_GRAMS: Final = 6
 
 
+@dataclass(frozen=True, slots=True)
+class TextGrams:
+    """Which grams stand in which of n texts. hashes: (g,) uint64, ascending. held: (n, g) int64 of ones.
+    weights: (n,) int64, how many stand behind each text.
+    """
+
+    hashes: HashArray
+    held: csr_array
+    weights: IntArray
+
+    def of_texts(self) -> IntArray:
+        """Distinct grams of each text, (n,)."""
+        return np.diff(self.held.indptr).astype(np.int64)
+
+    def by_cluster(self, labels: IntArray) -> csr_array:
+        """Weight of each cluster that holds each gram, (clusters, g)."""
+        return (_members(labels, self.weights) @ self.held).tocsr()
+
+    def typical(self, labels: IntArray) -> csr_array:
+        """`by_cluster`, only of the grams that at least CORE_SHARE of the cluster's weight holds."""
+        return _at_least(self.by_cluster(labels), CORE_SHARE * _totals(labels, self.weights))
+
+
+def text_grams(table: TokenTable, weights: IntArray) -> TextGrams:
+    """Grams of the texts of a table."""
+    hashes, owners = table.distinct_grams(0, len(table))
+    known, gram = np.unique(hashes, return_inverse=True)
+    ones = np.ones(len(owners), np.int64)
+    held: csr_array = coo_array((ones, (owners, gram)), shape=(len(table), len(known))).tocsr()
+    return TextGrams(known, held, weights)
+
+
 def join_templates(texts: ViewTexts, labels: IntArray) -> IntArray:
     """Cluster numbers (p,) with clusters of one template made one, and with the texts that were noise put in
     the cluster whose typical grams they hold, or whose wordings they are made of, if any.
     """
     if not (labels != NOISE).any():
         return labels
-    table = token_table(texts.texts)
-    joined = _joined(labels, core_grams(table, texts.weights, labels))
-    extended = _extended(table, joined, core_grams(table, texts.weights, joined))
-    wordings = held_grams(table, texts.weights, extended, REPEATED_SHARE, MIN_REPEATED)
-    own = _own_grams(table, texts.weights, extended, wordings)
-    return _made_of(table, texts.weights, extended, own)
+    grams = text_grams(token_table(texts.texts), texts.weights)
+    joined = _joined(labels, grams.typical(labels))
+    extended = _extended(grams, joined)
+    return _made_of(grams, extended, _own_wordings(grams, extended))
 
 
-def core_grams(table: TokenTable, weights: IntArray, labels: IntArray) -> dict[int, HashArray]:
-    """For each cluster its typical grams, ascending: those that at least CORE_SHARE of its weight holds."""
-    return held_grams(table, weights, labels, CORE_SHARE, 0.0)
-
-
-def held_grams(
-    table: TokenTable, weights: IntArray, labels: IntArray, share: float, least: float
-) -> dict[int, HashArray]:
-    """For each cluster, ascending, the grams that at least `share` of its weight holds, and `least` of it."""
-    hashes, owners = table.distinct_grams(0, len(table))
-    member = labels[owners] != NOISE
-    hashes, owners = hashes[member], owners[member]
-    order = np.lexsort((hashes, labels[owners]))
-    hashes, owners = hashes[order], owners[order]
-    label = labels[owners]
-    first = np.ones(len(hashes), bool)
-    first[1:] = (hashes[1:] != hashes[:-1]) | (label[1:] != label[:-1])
-    starts = np.flatnonzero(first)
-    held = np.add.reduceat(weights[owners], starts) if len(starts) else np.zeros(0)
-    totals = np.bincount(labels[labels != NOISE], weights[labels != NOISE])
-    typical = starts[held >= np.maximum(share * totals[label[starts]], least)]
-    return {int(number): hashes[typical[label[typical] == number]] for number in np.unique(label[typical])}
-
-
-def _joined(labels: IntArray, cores: dict[int, HashArray]) -> IntArray:
-    """Labels with clusters that share most of their typical grams given the smallest label among them."""
-    parents = np.arange(int(labels.max()) + 1)
-
-    def root(label: int) -> int:
-        while parents[label] != label:
-            parents[label] = parents[parents[label]]
-            label = int(parents[label])
-        return label
-
-    sets = {label: frozenset(core.tolist()) for label, core in cores.items()}
-    for one, other in _sharing(sets):
-        common = len(sets[one] & sets[other])
-        if common >= SAME_TEMPLATE * (len(sets[one]) + len(sets[other]) - common):
-            low, high = sorted((root(one), root(other)))
-            parents[high] = low
-    roots = np.array([root(label) for label in range(len(parents))])
-    return np.where(labels == NOISE, NOISE, roots[labels])
-
-
-def _sharing(sets: dict[int, frozenset[int]]) -> list[tuple[int, int]]:
-    """Pairs of clusters with at least one typical gram in common, ascending."""
-    holders: dict[int, list[int]] = defaultdict(list)
-    for label in sorted(sets):
-        for gram in sets[label]:
-            holders[gram].append(label)
-    return sorted({(a, b) for labels in holders.values() for i, a in enumerate(labels) for b in labels[i + 1 :]})
-
-
-def _extended(table: TokenTable, labels: IntArray, cores: dict[int, HashArray]) -> IntArray:
-    """Labels with each noise text in the cluster it shares most typical grams with, if it holds enough."""
-    large = {label: core for label, core in cores.items() if len(core) >= MIN_CORE_GRAMS}
-    found, held = _held_by_noise(table, labels, large)
-    sizes = np.zeros(int(labels.max()) + 1)
-    sizes[list(large)] = [len(core) for core in large.values()]
-    enough = held >= CONTAINED * sizes[found[:, 1]]
-    return _with_most(labels, found[enough], held[enough])
-
-
-def _own_grams(
-    table: TokenTable, weights: IntArray, labels: IntArray, grams_of: dict[int, HashArray]
-) -> dict[int, HashArray]:
-    """The grams of each cluster that are its own: at least OWN_SHARE of the weight that holds them is in it. An
-    everyday phrase that a few of its texts were given is not.
-    """
-    hashes, owners = table.distinct_grams(0, len(table))
-    order = np.argsort(hashes, kind="stable")
-    hashes, owners = hashes[order], owners[order]
-    total = np.concatenate([[0], np.cumsum(weights[owners])])
-    found = {}
-    for label, grams in grams_of.items():
-        inside = np.concatenate([[0], np.cumsum(weights[owners] * (labels[owners] == label))])
-        first, last = np.searchsorted(hashes, grams, side="left"), np.searchsorted(hashes, grams, side="right")
-        mine, all_there_is = inside[last] - inside[first], total[last] - total[first]
-        found[label] = grams[mine >= OWN_SHARE * all_there_is]
+def _members(labels: IntArray, values: IntArray) -> csr_array:
+    """(clusters, texts): the value of each text in the row of its cluster."""
+    inside = np.flatnonzero(labels != NOISE)
+    shape = (int(labels.max(initial=NOISE)) + 1, len(labels))
+    found: csr_array = coo_array((values[inside], (labels[inside], inside)), shape=shape).tocsr()
     return found
 
 
-def _made_of(table: TokenTable, weights: IntArray, labels: IntArray, wordings: dict[int, HashArray]) -> IntArray:
+def _totals(labels: IntArray, weights: IntArray) -> IntArray:
+    """Weight of each cluster, (clusters,)."""
+    inside = labels != NOISE
+    return np.bincount(labels[inside], weights[inside], int(labels.max(initial=NOISE)) + 1).astype(np.int64)
+
+
+def _rows(matrix: csr_array) -> IntArray:
+    """The row of each stored entry."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def _only(matrix: csr_array, kept: BoolArray) -> csr_array:
+    """The matrix with only these of its stored entries, as ones."""
+    shape, rows = matrix.shape, _rows(matrix)[kept]
+    found: csr_array = coo_array((np.ones(len(rows), np.int64), (rows, matrix.indices[kept])), shape=shape).tocsr()
+    return found
+
+
+def _at_least(by_cluster: csr_array, least: NDArray[np.float64]) -> csr_array:
+    """Ones where a cluster's entry is at least its `least`."""
+    return _only(by_cluster, by_cluster.data >= least[_rows(by_cluster)])
+
+
+def _joined(labels: IntArray, typical: csr_array) -> IntArray:
+    """Labels with clusters that share most of their typical grams given the smallest label among them."""
+    common = (typical @ typical.T).tocoo()
+    sizes = np.diff(typical.indptr)
+    either = sizes[common.row] + sizes[common.col] - common.data
+    same = common.data >= SAME_TEMPLATE * either
+    links = coo_array((common.data[same], (common.row[same], common.col[same])), shape=common.shape)
+    component = connected_components(links, directed=False)[1]
+    smallest = np.unique(component, return_index=True)[1][component]
+    found: IntArray = np.where(labels == NOISE, NOISE, smallest[labels])
+    return found
+
+
+def _extended(grams: TextGrams, labels: IntArray) -> IntArray:
+    """Labels with each noise text in the cluster it shares most typical grams with, if it holds enough."""
+    typical = grams.typical(labels)
+    sizes = np.diff(typical.indptr)
+    large = _only(typical, (sizes >= MIN_CORE_GRAMS)[_rows(typical)])
+    text, cluster, held = _held_by_noise(grams, labels, large)
+    enough = held >= CONTAINED * sizes[cluster]
+    return _with_most(labels, text[enough], cluster[enough], held[enough])
+
+
+def _own_wordings(grams: TextGrams, labels: IntArray) -> csr_array:
+    """The grams that each cluster holds again and again and that are its own: at least OWN_SHARE of the weight
+    that holds them is in it. An everyday phrase that a few of its texts were given is not. (clusters, grams) of
+    ones.
+    """
+    by_cluster = grams.by_cluster(labels)
+    everywhere = grams.held.T @ grams.weights
+    repeated = by_cluster.data >= np.maximum(
+        REPEATED_SHARE * _totals(labels, grams.weights)[_rows(by_cluster)], MIN_REPEATED
+    )
+    return _only(by_cluster, repeated & (by_cluster.data >= OWN_SHARE * everywhere[by_cluster.indices]))
+
+
+def _made_of(grams: TextGrams, labels: IntArray, wordings: csr_array) -> IntArray:
     """Labels with each noise text in the cluster that most of its grams come from, if enough do: where each
     sentence of a template has several wordings, hardly any of them is typical, and no text is like another. A
     cluster that would more than double takes in none of them.
     """
-    found, held = _held_by_noise(table, labels, wordings)
-    own = np.bincount(table.distinct_grams(0, len(table))[1], minlength=len(table))
-    enough = (held >= WORDED * own[found[:, 0]]) & (held >= MIN_WORDED_GRAMS)
-    taken = _with_most(labels, found[enough], held[enough])
-    clusters = int(labels.max()) + 1
-    before, after = (
-        np.bincount(each[each != NOISE], weights[each != NOISE], clusters) for each in (labels, taken)
-    )
-    return np.where((after <= 2 * before)[taken], taken, labels)
+    text, cluster, held = _held_by_noise(grams, labels, wordings)
+    enough = (held >= WORDED * grams.of_texts()[text]) & (held >= MIN_WORDED_GRAMS)
+    taken = _with_most(labels, text[enough], cluster[enough], held[enough])
+    doubled = _totals(taken, grams.weights) > 2 * _totals(labels, grams.weights)
+    found: IntArray = np.where(doubled[taken], labels, taken)
+    return found
 
 
 def _held_by_noise(
-    table: TokenTable, labels: IntArray, grams_of: dict[int, HashArray]
-) -> tuple[IntArray, IntArray]:
-    """Pairs (m, 2) of a noise text and a cluster that it shares grams with, and how many (m,)."""
-    grams = np.concatenate([np.zeros(0, np.uint64), *grams_of.values()])
-    of_gram = np.repeat(np.array(list(grams_of), np.int64), [len(each) for each in grams_of.values()])
-    order = np.argsort(grams, kind="stable")
-    grams, of_gram = grams[order], of_gram[order]
-    hashes, owners = table.distinct_grams(0, len(table))
-    noise = labels[owners] == NOISE
-    hashes, owners = hashes[noise], owners[noise]
-    first, last = np.searchsorted(grams, hashes, side="left"), np.searchsorted(grams, hashes, side="right")
-    repeats = last - first
-    places = np.repeat(first - (np.cumsum(repeats) - repeats), repeats) + np.arange(repeats.sum())
-    pairs = np.stack([np.repeat(owners, repeats), of_gram[places]], axis=1)
-    return np.unique(pairs, axis=0, return_counts=True)
+    grams: TextGrams, labels: IntArray, of_cluster: csr_array
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Pairs of a noise text and a cluster that it shares grams with, and how many: text, cluster, count, each
+    (m,).
+    """
+    noise = np.flatnonzero(labels == NOISE)
+    shared = (grams.held[noise] @ of_cluster.T).tocoo()
+    return noise[shared.row], shared.col.astype(np.int64), shared.data
 
 
-def _with_most(labels: IntArray, found: IntArray, held: IntArray) -> IntArray:
-    """Labels with the text of each pair (text, cluster) in the cluster it holds most of; ties to the smaller."""
-    best = np.lexsort((found[:, 1], -held, found[:, 0]))
-    texts, place = np.unique(found[best, 0], return_index=True)
+def _with_most(labels: IntArray, text: IntArray, cluster: IntArray, held: IntArray) -> IntArray:
+    """Labels with the text of each pair in the cluster it holds most of; ties go to the smaller number."""
+    best = np.lexsort((cluster, -held, text))
+    found, first = np.unique(text[best], return_index=True)
     extended = labels.copy()
-    extended[texts] = found[best][place, 1]
+    extended[found] = cluster[best][first]
     return extended

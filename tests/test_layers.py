@@ -33,6 +33,7 @@ DOORS = {
         "indexer.confidence",
         "indexer.evidence",
         "indexer.items",
+        "indexer.lexical",
         "indexer.meetings",
         "indexer.pools",
         "indexer.replication",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from indexer.cluster import NOISE
 from indexer.grams import GRAM_TOKENS, gram_hashes, token_hashes, token_table
-from indexer.lexical import CORE_SHARE, MIN_WORDED_GRAMS, core_grams, join_templates
+from indexer.lexical import CORE_SHARE, MIN_WORDED_GRAMS, join_templates, text_grams
 from indexer.views import ViewTexts
 from models.text import tokens
 from models.view import View
@@ -35,8 +35,16 @@ def joined(texts: list[str], labels: list[int], weights: list[int] | None = None
     return found
 
 
+def typical_of(texts: list[str], weights: list[int], labels: list[int]) -> dict[int, list[int]]:
+    """Typical grams of each cluster that has any."""
+    grams = text_grams(token_table(texts), np.array(weights))
+    typical = grams.typical(np.array(labels))
+    rows = np.split(grams.hashes[typical.indices], typical.indptr[1:-1])
+    return {label: sorted(row.tolist()) for label, row in enumerate(rows) if len(row)}
+
+
 def cores_by_sets(texts: list[str], weights: list[int], labels: list[int]) -> dict[int, list[int]]:
-    """What `core_grams` must give, slowly."""
+    """What `TextGrams.typical` must give, slowly."""
     cores: dict[int, list[int]] = {}
     for label in set(labels) - {NOISE}:
         members = [number for number, own in enumerate(labels) if own == label]
@@ -59,10 +67,9 @@ POINT = st.tuples(
 
 
 @given(st.lists(POINT, min_size=1, max_size=10))
-def test_core_grams_equal_the_slow_twin(points: list[tuple[str, int, int]]) -> None:
+def test_typical_grams_equal_the_slow_twin(points: list[tuple[str, int, int]]) -> None:
     texts, weights, labels = ([point[column] for point in points] for column in range(3))
-    found = core_grams(token_table(texts), np.array(weights), np.array(labels))
-    assert {label: core.tolist() for label, core in found.items()} == cores_by_sets(texts, weights, labels)
+    assert typical_of(texts, weights, labels) == cores_by_sets(texts, weights, labels)
 
 
 @given(st.lists(POINT, min_size=1, max_size=10))
@@ -174,12 +181,11 @@ def test_noise_goes_to_the_cluster_it_shares_most_with() -> None:
 
 def test_weight_decides_what_is_typical() -> None:
     texts = [REASON, *wrapped(payload(9), 3), GRADE]
-    table = token_table(texts)
     light, heavy = ([1, 1, 1, 1, 1], [9, 1, 1, 1, 1])
-    labels = np.array([0, 0, 0, 0, 1])
+    labels = [0, 0, 0, 0, 1]
     reason = sorted(gram_hashes(token_hashes(REASON), GRAM_TOKENS).tolist())
-    assert core_grams(table, np.array(heavy), labels)[0].tolist() == reason
-    assert not set(core_grams(table, np.array(light), labels)[0].tolist()) & set(reason)
+    assert typical_of(texts, heavy, labels)[0] == reason
+    assert not set(typical_of(texts, light, labels).get(0, [])) & set(reason)
 
 
 def test_all_noise_stays_as_it_is() -> None:
