@@ -45,6 +45,10 @@ class Encoder(Protocol):
         """`text` cut into overlapping pieces that the encoder sees whole; one piece if it fits."""
         ...
 
+    def cut(self, texts: Sequence[str]) -> list[list[str]]:
+        """`windows` of each of many texts."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors, shape (len(texts), space.dimension), float32. The order is kept."""
         ...
@@ -69,6 +73,9 @@ class SentenceEncoder:
 
     def windows(self, text: str) -> list[str]:
         return windows_of(text, self._space.window, self.token_spans)
+
+    def cut(self, texts: Sequence[str]) -> list[list[str]]:
+        return [self.windows(text) for text in texts]
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         if not texts:

@@ -61,6 +61,9 @@ class SketchedEncoder:
     def windows(self, text: str) -> list[str]:
         return self._encoder.windows(text)
 
+    def cut(self, texts: Sequence[str]) -> list[list[str]]:
+        return self._encoder.cut(texts)
+
     def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
         return encoded_together([self.windows(text) for text in texts], self.encode)
 

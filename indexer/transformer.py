@@ -71,6 +71,9 @@ class TransformerEncoder:
     def windows(self, text: str) -> list[str]:
         return self._pieces.windows(text, self._space.window)
 
+    def cut(self, texts: Sequence[str]) -> list[list[str]]:
+        return self._pieces.cut(texts, self._space.window)
+
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """As of any encoder; of a text longer than the window only its beginning is seen."""
         rows = np.zeros((len(texts), self._space.dimension), np.float32)

@@ -34,7 +34,8 @@ class ViewTexts:
 
 def whole_view(corpus: Corpus, encoder: Encoder) -> ViewTexts:
     """User texts in windows of the encoder."""
-    return _view(View.WHOLE, corpus, [encoder.windows(text) if text else [] for text in corpus.user])
+    windows = iter(encoder.cut([text for text in corpus.user if text]))
+    return _view(View.WHOLE, corpus, [next(windows) if text else [] for text in corpus.user])
 
 
 @dataclass(frozen=True, slots=True)

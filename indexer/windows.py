@@ -20,9 +20,12 @@ def windows_of(text: str, window: int, spans_of: Callable[[str], Spans]) -> list
 
     spans_of: start and end in the text of each of its tokens.
     """
-    if not window or len(text) * (1 if text.isascii() else _MOST_TOKENS) <= window - SPECIAL_TOKENS:
-        return [text]
-    return pieces_of(text, window, spans_of(text))
+    return [text] if surely_fits(text, window) else pieces_of(text, window, spans_of(text))
+
+
+def surely_fits(text: str, window: int) -> bool:
+    """Whether a text fits into a window (0 for any number of tokens), as far as its length tells."""
+    return not window or len(text) * (1 if text.isascii() else _MOST_TOKENS) <= window - SPECIAL_TOKENS
 
 
 def pieces_of(text: str, window: int, spans: Spans) -> list[str]:

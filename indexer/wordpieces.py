@@ -1,14 +1,19 @@
 """WordPieces: a text as the numbers of its tokens. The only door to tokenizers."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from indexer.windows import windows_of
+from indexer.windows import fits, surely_fits, windows_of
 from models.errors import WeightsUnusable
+
+IntArray = NDArray[np.int64]
 
 _KEPT: Final = 1 << 16
 _LONGEST_KEPT: Final = 32  # characters
@@ -47,6 +52,29 @@ class WordPieces:
         pieces = self._pieces_of({word for words in split for word in words})
         found = [[number for word in words for number in pieces[word]] for words in split]
         return [[*self._edges[:1], *numbers, *self._edges[1:]] for numbers in found] if special else found
+
+    def end_to_end(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], IntArray]:
+        """`numbers` of many texts, without special tokens, as arrays: the tokens of all texts end to end
+        (tokens,), and where each text begins and the last one ends (len(texts) + 1,).
+        """
+        words = " ".join(texts).split(" ")
+        pieces = self._pieces_of(set(words))
+        place = {word: number for number, word in enumerate(pieces)}
+        codes = np.fromiter(map(place.__getitem__, words), np.int64, len(words))
+        sizes = np.fromiter(map(len, pieces.values()), np.int64, len(pieces))
+        ids = np.fromiter(chain.from_iterable(pieces.values()), np.int32, int(sizes.sum()))
+        starts = (np.cumsum(sizes) - sizes)[codes]
+        each = sizes[codes]
+        ends = np.cumsum(each)
+        flat = ids[np.arange(int(each.sum())) + np.repeat(starts - (ends - each), each)]
+        words_of = np.fromiter((text.count(" ") + 1 for text in texts), np.int64, len(texts))
+        return flat, np.concatenate([[0], ends[np.cumsum(words_of) - 1]]) if len(texts) else np.zeros(1, np.int64)
+
+    def cut(self, texts: Sequence[str], window: int) -> list[list[str]]:
+        """`windows` of each text."""
+        long = [text for text in texts if not surely_fits(text, window)]
+        sizes = dict(zip(long, np.diff(self.end_to_end(long)[1]).tolist(), strict=True)) if long else {}
+        return [self.windows(text, window) if not fits(sizes.get(text, 0), window) else [text] for text in texts]
 
     def _pieces_of(self, words: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """The tokens of each word."""

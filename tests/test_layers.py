@@ -38,6 +38,7 @@ DOORS = {
         "indexer.pools",
         "indexer.replication",
         "indexer.shifts",
+        "indexer.static",
     },
     "sentence_transformers": {"indexer.encode", "indexer.weights"},
     "sqlalchemy": {

@@ -1,6 +1,7 @@
 """Words taken apart one by one, and remembered, against the whole text taken apart at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,23 @@ def test_word_by_word_is_all_at_once(tier: str, text: str) -> None:
 def test_real_texts_are_taken_apart_alike(tier: str) -> None:
     texts = [each.text for each in load_texts().background[:300]]
     assert PIECES[tier].numbers(texts, special=False) == [at_once(tier, text, special=False) for text in texts]
+
+
+@tiers
+@given(texts=st.lists(st.one_of(st.text("ab \t0é你😀'-"), st.just("")), max_size=6))
+def test_end_to_end_is_one_after_the_other(tier: str, texts: list[str]) -> None:
+    ids, offsets = PIECES[tier].end_to_end(texts)
+    assert len(offsets) == len(texts) + 1
+    found = [ids[start:end].tolist() for start, end in pairwise(offsets.tolist())]
+    assert found == PIECES[tier].numbers(texts, special=False)
+
+
+@tiers
+def test_texts_cut_together_are_cut_as_alone(tier: str) -> None:
+    texts = [each.text for each in load_texts().background[:200]]
+    texts += ["", "a " * 30, "x " * 300, "你好" * 200, "word " * 2000, "a " * 254, "a" * 400]
+    for window in (0, 16, 256):
+        assert PIECES[tier].cut(texts, window) == [PIECES[tier].windows(text, window) for text in texts]
 
 
 def test_minilm_has_edges() -> None:

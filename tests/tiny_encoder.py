@@ -35,6 +35,9 @@ class TinyEncoder:
         cuts = range(0, len(spans), self._space.window)
         return [text[spans[i][0] : spans[min(i + self._space.window, len(spans)) - 1][1]] for i in cuts]
 
+    def cut(self, texts: Sequence[str]) -> list[list[str]]:
+        return [self.windows(text) for text in texts]
+
     def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
         return encoded_together([self.windows(text) for text in texts], self.encode)
 
