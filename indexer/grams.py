@@ -151,11 +151,17 @@ def _hash(word: str) -> int:
 
 def once(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray]:
     """Each pair of a hash and its text once, by text."""
+    return counted(hashes, owners)[:2]
+
+
+def counted(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray, IntArray]:
+    """Each pair of a hash and its text once, by text, and how often it was there."""
     order = np.lexsort((hashes, owners))
     hashes, owners = hashes[order], owners[order]
     fresh = np.ones(len(hashes), bool)
     fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    return hashes[fresh], owners[fresh]
+    starts = np.flatnonzero(fresh)
+    return hashes[starts], owners[starts], np.diff(starts, append=len(hashes))
 
 
 @dataclass(frozen=True, slots=True)

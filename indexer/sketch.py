@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.encode import Encoder
-from indexer.grams import gram_hashes, token_hashes
+from indexer.grams import counted, gram_hashes, token_hashes, token_table
 from indexer.vectors import FloatArray, normalise, stored_precision
 from indexer.windows import encoded_together
 from models.space import EmbeddingSpace
 
 SKETCH_DIMENSION: Final = 512
 _LONGEST_GRAM: Final = 3
+_MANY: Final = 16  # texts, from which counting them together pays
 _RECIPE: Final = "2"
 
 
@@ -26,15 +28,28 @@ def sketch(texts: Sequence[str]) -> FloatArray:
     2009, "Feature hashing for large scale multitask learning") of word 1- to 3-grams, with the square root
     of each count so that one repeated word does not own the vector.
     """
-    rows = np.zeros((len(texts), SKETCH_DIMENSION), np.float32)
-    for row, text in enumerate(texts):
-        words = token_hashes(text)
-        grams = np.concatenate([gram_hashes(words, length) for length in range(1, _LONGEST_GRAM + 1)])
-        hashes, counts = np.unique(grams, return_counts=True)
-        signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
-        columns = (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
-        rows[row] = np.bincount(columns, signs * np.sqrt(counts), SKETCH_DIMENSION)
-    return normalise(rows)
+    if len(texts) < _MANY:
+        return normalise(np.array([_sums(text) for text in texts], np.float32).reshape(-1, SKETCH_DIMENSION))
+    table = token_table(texts)
+    grams = [table.occurrences(0, len(table), length) for length in range(1, _LONGEST_GRAM + 1)]
+    hashes, owners, counts = counted(
+        np.concatenate([hashes for hashes, _ in grams]), np.concatenate([owners for _, owners in grams])
+    )
+    signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
+    columns = owners * SKETCH_DIMENSION + (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
+    sums = np.bincount(columns, signs * np.sqrt(counts), len(texts) * SKETCH_DIMENSION)
+    return normalise(sums.reshape(len(texts), SKETCH_DIMENSION).astype(np.float32))
+
+
+def _sums(text: str) -> NDArray[np.float64]:
+    """The counts of one text, (SKETCH_DIMENSION,)."""
+    words = token_hashes(text)
+    grams = np.concatenate([gram_hashes(words, length) for length in range(1, _LONGEST_GRAM + 1)])
+    hashes, counts = np.unique(grams, return_counts=True)
+    signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
+    columns = (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
+    sums: NDArray[np.float64] = np.bincount(columns, signs * np.sqrt(counts), SKETCH_DIMENSION)
+    return sums
 
 
 class SketchedEncoder:

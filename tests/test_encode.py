@@ -232,6 +232,12 @@ def test_a_sketch_tells_word_order_and_an_empty_text_apart() -> None:
     assert empty[0] == 1.0
 
 
+def test_texts_sketched_together_are_sketched_as_alone() -> None:
+    texts = [canonical(each.text) for each in load_texts().background[:200]] + ["", "?!", "你好 世界", "a a a a"]
+    np.testing.assert_array_equal(sketch(texts), np.concatenate([sketch([text]) for text in texts]))
+    assert sketch([]).shape == (0, SKETCH_DIMENSION)
+
+
 def test_a_sketched_cosine_is_the_mean_of_both_cosines(static: StaticEncoder) -> None:
     texts = [FRANCE, "what is the capital of spain"]
     one, other = SketchedEncoder(static).encode(texts)
