@@ -45,6 +45,16 @@ def gram_hashes(hashes: HashArray, length: int) -> HashArray:
     return combined ^ (combined >> np.uint64(32))
 
 
+def gram_at(hashes: HashArray, start: int) -> np.uint64:
+    """Hash of the gram that starts at a token; `gram_hashes` for one place, to be compiled."""
+    combined = np.uint64(0)
+    for offset in range(GRAM_TOKENS):
+        combined = combined * _MULTIPLIER + hashes[start + offset]
+    combined ^= combined >> np.uint64(29)
+    combined *= _MIX
+    return combined ^ (combined >> np.uint64(32))
+
+
 @dataclass(frozen=True, slots=True)
 class TokenTable:
     """Tokens of n texts, end to end.
@@ -206,29 +216,6 @@ def expected_units(draws: IntArray, activity: IntArray) -> NDArray[np.float64]:
     return expected
 
 
-def hot_grams(
-    table: TokenTable, sent_by: Senders, min_texts: int, min_units: int, budget: int = 50_000_000
-) -> HotGrams:
-    """The grams found in at least `min_texts` texts and sent by at least `min_units` units.
-
-    Exact (up to 64-bit collisions) in bounded memory: first one counter a hash bucket rules out the grams
-    that cannot reach `min_texts` (a bucket's count is an upper bound), then the remaining ones are counted
-    exactly, in as many parts of the hash space as keep each part's occurrences below `budget`.
-    """
-    buckets, shift = _bucket_counts(table)
-    possible = buckets >= min_texts
-    occurrences = int(buckets[possible].sum())
-    parts = 1 << max(0, int(np.ceil(np.log2(max(1, occurrences) / budget))))
-    activity = np.bincount(sent_by.units)
-    found = [
-        _hot_in_part(table, sent_by, activity, min_texts, min_units, possible, shift, part, parts)
-        for part in range(parts)
-    ]
-    hashes = np.concatenate([each.hashes for each in found])
-    order = np.argsort(hashes)
-    return HotGrams(hashes[order], np.concatenate([each.deep for each in found])[order])
-
-
 def found_in(hot: HotGrams, hashes: HashArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of `hashes` are hot, and which of them deep."""
     if not len(hot.hashes):
@@ -238,64 +225,12 @@ def found_in(hot: HotGrams, hashes: HashArray) -> tuple[NDArray[np.bool_], NDArr
     return known, known & hot.deep[places]
 
 
-def bucket_shift(tokens: int) -> np.uint64:
+def bucket_shift(tokens: int, most_bits: int = 26) -> np.uint64:
     """By how many bits to shift the hashes of a table of so many tokens, to have a bucket of each."""
-    bits = int(np.clip(np.ceil(np.log2(tokens + 2)) + 1, 12, 26))
+    bits = int(np.clip(np.ceil(np.log2(tokens + 2)) + 1, 12, most_bits))
     return np.uint64(64 - bits)
 
 
 def count_buckets(hashes: HashArray, shift: np.uint64) -> IntArray:
     """How many of the hashes are in each bucket."""
     return np.bincount((hashes >> shift).astype(np.int64), minlength=1 << (64 - int(shift)))
-
-
-def _bucket_counts(table: TokenTable) -> tuple[IntArray, np.uint64]:
-    shift = bucket_shift(len(table.hashes))
-    counts = np.zeros(1 << (64 - int(shift)), np.int64)
-    for first, last in table.chunks():
-        counts += count_buckets(table.distinct_grams(first, last)[0], shift)
-    return counts, shift
-
-
-def _hot_in_part(
-    table: TokenTable,
-    sent_by: Senders,
-    activity: IntArray,
-    min_texts: int,
-    min_units: int,
-    possible: NDArray[np.bool_],
-    shift: np.uint64,
-    part: int,
-    parts: int,
-) -> HotGrams:
-    collected: list[tuple[HashArray, IntArray]] = []
-    for first, last in table.chunks():
-        hashes, owners = table.distinct_grams(first, last)
-        keep = possible[(hashes >> shift).astype(np.int64)]
-        keep &= (hashes & np.uint64(parts - 1)) == np.uint64(part)
-        collected.append((hashes[keep], owners[keep]))
-    if not collected:
-        return no_grams()
-    hashes = np.concatenate([pair[0] for pair in collected])
-    owners = np.concatenate([pair[1] for pair in collected])
-    grams, codes, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    frequent = counts[codes] >= min_texts
-    sendings, units = _sendings_and_units(codes[frequent], owners[frequent], sent_by, len(grams))
-    hot = (counts >= min_texts) & (units >= min_units)
-    deep = expected_units(sendings[hot], activity) >= DEEP * units[hot]
-    return HotGrams(grams[hot], deep)
-
-
-def _sendings_and_units(
-    codes: IntArray, owners: IntArray, sent_by: Senders, grams: int
-) -> tuple[IntArray, IntArray]:
-    """Pairs of a text and a unit that sent it, and distinct units, of each gram, both (grams,), from its
-    occurrences (gram code, text).
-    """
-    lengths = np.diff(sent_by.offsets)[owners]
-    repeated = np.repeat(codes, lengths)
-    starts = np.repeat(sent_by.offsets[owners] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    units = sent_by.units[starts + np.arange(len(repeated))] if len(repeated) else np.zeros(0, np.int64)
-    span = int(units.max()) + 1 if len(units) else 1
-    distinct = np.unique(repeated * span + units)
-    return np.bincount(repeated, minlength=grams), np.bincount(distinct // span, minlength=grams)

@@ -47,7 +47,8 @@ class TextGrams:
 
     def by_cluster(self, labels: IntArray) -> csr_array:
         """Weight of each cluster that holds each gram, (clusters, g)."""
-        return (_members(labels, self.weights) @ self.held).tocsr()
+        found: csr_array = (_members(labels, self.weights) @ self.held).tocsr()
+        return found
 
     def typical(self, labels: IntArray) -> csr_array:
         """`by_cluster`, only of the grams that at least CORE_SHARE of the cluster's weight holds."""
@@ -101,7 +102,7 @@ def _only(matrix: csr_array, kept: BoolArray) -> csr_array:
     return found
 
 
-def _at_least(by_cluster: csr_array, least: NDArray[np.float64]) -> csr_array:
+def _at_least(by_cluster: csr_array, least: NDArray[np.floating]) -> csr_array:
     """Ones where a cluster's entry is at least its `least`."""
     return _only(by_cluster, by_cluster.data >= least[_rows(by_cluster)])
 

@@ -5,10 +5,8 @@ product of matrices a cell. So the work is n * probes * CELL_ROWS products inste
 runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import compress, pairwise
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from indexer.compiled import compiled, compiled_sums
 from indexer.index import centroids
+from indexer.lanes import in_lanes
 from indexer.threads import one_thread_a_product
 from indexer.vectors import FloatArray
 
@@ -30,7 +29,6 @@ _FIRST_PROBES: Final = 4
 _SPLIT: Final = 2  # times CELL_ROWS, from which a cell is given further centroids ...
 _CROWDED: Final = 10  # ... and from which it is compared in parts
 _BLOCK_ROWS: Final = 16_384
-_LANES: Final = 2  # parts of the rows that are worked on side by side, however many cores there are
 
 
 def all_neighbours(
@@ -57,7 +55,7 @@ def all_neighbours(
             else:
                 _compare_in_cells(vectors, rows, cosines, probes)
     lengths = np.full((count, k), np.inf, np.float32)
-    _in_lanes(count, lambda first, last: _measure(vectors, rows, lengths, first, last))
+    in_lanes(count, lambda first, last: _measure(vectors, rows, lengths, first, last))
     return rows, lengths
 
 
@@ -72,7 +70,7 @@ def _compare_all(vectors: FloatArray, rows: RowArray, cosines: FloatArray) -> No
                 others = slice(block, block + CELL_ROWS)
                 _keep_nearest(vectors[mine] @ vectors[others].T, mine, everything[others], rows, cosines, True)
 
-    _in_lanes(len(vectors), lane)
+    in_lanes(len(vectors), lane)
 
 
 def _compare_in_cells(vectors: FloatArray, rows: RowArray, cosines: FloatArray, probes: int) -> None:
@@ -89,10 +87,10 @@ def _compare_in_cells(vectors: FloatArray, rows: RowArray, cosines: FloatArray, 
             if len(inside) and len(mine):
                 _compare_cell(vectors, inside, mine, rows, cosines)
 
-    _in_lanes(len(vectors), partial(compare, _by_cell(near[:, :_FIRST_PROBES], len(middles))))
+    in_lanes(len(vectors), partial(compare, _by_cell(near[:, :_FIRST_PROBES], len(middles))))
     found = np.flatnonzero(rows[:, 0] != MISSING)
     visitors = [found[each] for each in _by_cell(near[found, _FIRST_PROBES:], len(middles))]
-    _in_lanes(len(vectors), partial(compare, visitors))
+    in_lanes(len(vectors), partial(compare, visitors))
 
 
 def _middles(vectors: FloatArray) -> FloatArray:
@@ -136,7 +134,7 @@ def _nearest_cells(vectors: FloatArray, middles: FloatArray, probes: int) -> Row
                 some = slice(block, block + CELL_ROWS)
                 _keep_nearest(vectors[mine] @ middles[some].T, mine, numbers[some], cells, cosines, False)
 
-    _in_lanes(len(vectors), lane)
+    in_lanes(len(vectors), lane)
     return cells
 
 
@@ -146,14 +144,6 @@ def _by_cell(cells: RowArray, count: int) -> list[IntArray]:
     order = np.argsort(flat, kind="stable")
     borders = np.cumsum(np.bincount(flat, minlength=count))[:-1]
     return np.split(order // cells.shape[1], borders)
-
-
-def _in_lanes(count: int, work: Callable[[int, int], None]) -> None:
-    """Calls `work` for ranges of row numbers that together are all of them, side by side."""
-    borders = np.linspace(0, count, _LANES + 1).astype(int).tolist()
-    with ThreadPoolExecutor(_LANES) as pool:
-        for done in [pool.submit(work, first, last) for first, last in pairwise(borders)]:
-            done.result()
 
 
 @compiled

@@ -37,8 +37,8 @@ def sketch(texts: Sequence[str]) -> FloatArray:
     )
     signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
     columns = owners * SKETCH_DIMENSION + (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
-    sums = np.bincount(columns, signs * np.sqrt(counts), len(texts) * SKETCH_DIMENSION)
-    return normalise(sums.reshape(len(texts), SKETCH_DIMENSION).astype(np.float32))
+    together = np.bincount(columns, signs * np.sqrt(counts), len(texts) * SKETCH_DIMENSION)
+    return normalise(together.reshape(len(texts), SKETCH_DIMENSION).astype(np.float32))
 
 
 def _sums(text: str) -> NDArray[np.float64]:
@@ -48,8 +48,7 @@ def _sums(text: str) -> NDArray[np.float64]:
     hashes, counts = np.unique(grams, return_counts=True)
     signs = np.where(hashes >> np.uint64(63), 1.0, -1.0)
     columns = (hashes % np.uint64(SKETCH_DIMENSION)).astype(np.int64)
-    sums: NDArray[np.float64] = np.bincount(columns, signs * np.sqrt(counts), SKETCH_DIMENSION)
-    return sums
+    return np.bincount(columns, signs * np.sqrt(counts), SKETCH_DIMENSION).astype(np.float64, copy=False)
 
 
 class SketchedEncoder:

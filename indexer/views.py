@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from indexer.corpus import Corpus, Distinct, distinct
 from indexer.encode import Encoder
-from indexer.grams import HotGrams, TokenTable, hot_grams, token_table
+from indexer.grams import HotGrams, TokenTable, token_table
+from indexer.hot_grams import hot_grams
 from indexer.recurring import recurring_texts
 from indexer.settings import Detection
 from models.view import View

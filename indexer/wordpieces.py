@@ -1,16 +1,17 @@
 """WordPieces: a text as the numbers of its tokens. The only door to tokenizers."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from indexer.windows import fits, surely_fits, windows_of
+from indexer.windows import fits, pieces_of, surely_fits, windows_of
 from models.errors import WeightsUnusable
 
 IntArray = NDArray[np.int64]
@@ -73,8 +74,16 @@ class WordPieces:
     def cut(self, texts: Sequence[str], window: int) -> list[list[str]]:
         """`windows` of each text."""
         long = [text for text in texts if not surely_fits(text, window)]
-        sizes = dict(zip(long, np.diff(self.end_to_end(long)[1]).tolist(), strict=True)) if long else {}
-        return [self.windows(text, window) if not fits(sizes.get(text, 0), window) else [text] for text in texts]
+        sizes = dict(zip(long, np.diff(self.end_to_end(long)[1]).tolist(), strict=True))
+        return [
+            [text] if fits(sizes.get(text, 0), window) else pieces_of(text, window, _WordSpans(text, self))
+            for text in texts
+        ]
+
+    def sizes(self, words: Sequence[str]) -> list[int]:
+        """Tokens of each word."""
+        pieces = self._pieces_of(set(words))
+        return [len(pieces[word]) for word in words]
 
     def _pieces_of(self, words: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """The tokens of each word."""
@@ -109,3 +118,29 @@ class WordPieces:
     def windows(self, text: str, window: int) -> list[str]:
         """The pieces of a text for an encoder of `window` tokens."""
         return windows_of(text, window, self.spans)
+
+
+class _WordSpans(Sequence[tuple[int, int]]):
+    """`WordPieces.spans` of a text, each worked out from its word when it is asked for: few are."""
+
+    def __init__(self, text: str, pieces: WordPieces) -> None:
+        self._words = text.split(" ")
+        self._pieces = pieces
+        self._ends = list(accumulate(pieces.sizes(self._words)))
+        self._begins = list(accumulate((len(word) + 1 for word in self._words), initial=0))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[int, int]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[tuple[int, int]]: ...
+    def __getitem__(self, place: int | slice) -> tuple[int, int] | Sequence[tuple[int, int]]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        at = range(len(self))[place]
+        word = bisect_right(self._ends, at)
+        spans = self._pieces.spans(self._words[word])
+        begin, end = spans[at - self._ends[word]]  # counted from the word's end
+        return self._begins[word] + begin, self._begins[word] + end

@@ -8,18 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import grams
+from indexer import hot_grams as compiled_grams
 from indexer.grams import (
     GRAM_TOKENS,
     HotGrams,
     expected_units,
     found_in,
     gram_hashes,
-    hot_grams,
     no_grams,
     senders,
     token_hashes,
     token_table,
 )
+from indexer.hot_grams import hot_grams
 from models.text import tokens
 
 Events = list[tuple[int, int]]  # index of the text, unit
@@ -64,6 +65,7 @@ def hot(texts: list[str], events: Events, min_texts: int, min_units: int, budget
     return found
 
 
+@settings(deadline=None)  # the first call compiles
 @given(corpora(), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 2, 7, 50_000_000]))
 def test_hot_grams_equal_the_slow_twin(
     corpus: tuple[list[str], Events], min_texts: int, min_units: int, budget: int
@@ -178,3 +180,8 @@ def test_expected_units_equal_the_sum_over_units(activity: list[int], draws: int
     shares = np.array(activity) / sum(activity)
     exact = float((1 - np.exp(-draws * shares)).sum())
     assert expected_units(np.array([draws]), np.array(activity))[0] == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_gram_hashed_in_compiled_code_is_the_same() -> None:
+    hashes = token_hashes("to be or not to be that is the question")
+    assert [compiled_grams.gram_hash(hashes, at) for at in range(7)] == gram_hashes(hashes, GRAM_TOKENS).tolist()

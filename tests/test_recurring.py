@@ -5,7 +5,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from indexer.grams import HotGrams, hot_grams, no_grams, senders, token_table
+from indexer.grams import HotGrams, no_grams, senders, token_table
+from indexer.hot_grams import hot_grams
 from indexer.recurring import kept_tokens, recurring_text, recurring_texts
 from indexer.sample import load_texts
 from models.text import canonical
