@@ -76,7 +76,9 @@ class WordPieces:
         long = [text for text in texts if not surely_fits(text, window)]
         sizes = dict(zip(long, np.diff(self.end_to_end(long)[1]).tolist(), strict=True))
         return [
-            [text] if fits(sizes.get(text, 0), window) else pieces_of(text, window, _WordSpans(text, self))
+            pieces_of(text, window, _WordSpans(text, self))
+            if text in sizes and not fits(sizes[text], window)
+            else [text]
             for text in texts
         ]
 
