@@ -16,7 +16,7 @@ from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable
 DRIVER: Final = "postgresql+psycopg"
 
 _WRITES: Final = "stillwatch_writes"
-_READING: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_READING: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ"}
 # Each statement sees what is committed when it starts. In the other levels that would be what was committed when
 # the transaction started to wait for its turn.
 _WRITING: Final[Mapping[str, Any]] = {"isolation_level": "READ COMMITTED", _WRITES: True}
@@ -107,13 +107,15 @@ def _is_up(engine: sa.Engine) -> bool:
     """Whether a server answers there, no matter whom it lets in."""
     driver: Any = engine.dialect.loaded_dbapi
     _, arguments = engine.dialect.create_connect_args(engine.url)
-    conninfo = driver.conninfo.make_conninfo(**{"connect_timeout": 10, **arguments})
+    ours = {name: value for name, value in arguments.items() if name != "context"}  # that is psycopg's
+    conninfo = driver.conninfo.make_conninfo(**{**_CONNECTION, **ours})
     return bool(driver.pq.PGconn.ping(conninfo.encode()) == driver.pq.Ping.OK)
 
 
 def _check(where: str, connection: Any, _record: object) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
+        connection.close()
         raise BadSettings(f"{where} is encoded as {encoding}; prompts need UTF8")
 
 

@@ -492,7 +492,7 @@ def test_a_full_disk_is_told_of(engine: Engine, settings: Settings) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     engine._store._database.close()
     listen(
-        engine._store._database._engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={pages}")
+        engine._store._database._reader, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={pages}")
     )
     with pytest.raises(StorageUnusable, match="takes nothing now: database or disk is full"):
         engine.add_events(rows)
