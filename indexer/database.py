@@ -36,6 +36,7 @@ class _Backend(Protocol):
     def insert_rows(
         self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
     ) -> None: ...
+    def one_of(self, column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]: ...
     def known_error(
         self, error: BaseException | None, engine: sa.Engine, opened: bool
     ) -> StillwatchError | None: ...
@@ -143,6 +144,11 @@ def insert_rows(
     columns: those the rows hold, in the table's order.
     """
     _BACKENDS[connection.dialect.name].insert_rows(connection, table, columns, rows)
+
+
+def one_of(connection: sa.Connection, column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column holds one of many values, put as the database is quickest with."""
+    return _BACKENDS[connection.dialect.name].one_of(column, values)
 
 
 def _parsed(url: str) -> sa.URL:

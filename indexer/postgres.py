@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable
 
@@ -78,6 +79,13 @@ def insert_rows(
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def one_of(column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]:
+    """Whether the column holds one of the values, which travel as one: psycopg would look for each of a thousand
+    parameters in the statement anew each time.
+    """
+    return column == sa.any_(sa.literal(values, ARRAY(column.type)))
 
 
 def known_error(error: BaseException | None, engine: sa.Engine, opened: bool) -> StillwatchError:

@@ -36,6 +36,11 @@ def insert_rows(
     connection.exec_driver_sql(str(statement), rows)
 
 
+def one_of(column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]:
+    """Whether the column holds one of the values."""
+    return column.in_(values)
+
+
 def known_error(error: BaseException | None, engine: sa.Engine, opened: bool) -> StillwatchError | None:
     """The error of ours that one of the driver stands for, None if it stands for none."""
     code = getattr(error, "sqlite_errorcode", None)

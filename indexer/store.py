@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from indexer.blocks import BlockStore
-from indexer.database import WRITE_WAIT_S, Database, insert_rows, microseconds, moment
+from indexer.database import WRITE_WAIT_S, Database, insert_rows, microseconds, moment, one_of
 from indexer.events import EventTable, IntArray, Names
 from indexer.keys import KeyStore
 from indexer.schema import accounts, events, names, prompts
@@ -252,7 +252,7 @@ def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, b
     query = sa.select(events.c.event_id, events.c.digest)
     known: dict[str, bytes] = {}
     for chunk in _chunks(event_ids):
-        known.update(_pairs(connection, query.where(events.c.event_id.in_(chunk))))
+        known.update(_pairs(connection, query.where(one_of(connection, events.c.event_id, chunk))))
     return known
 
 
@@ -318,7 +318,7 @@ def _numbers(
     query = sa.select(key, table.c.id).where(*among)
     found: dict[K, int] = {}
     for chunk in _chunks(rows):
-        found.update(_pairs(connection, query.where(key.in_(chunk))))
+        found.update(_pairs(connection, query.where(one_of(connection, key, chunk))))
     new = [value for value in rows if value not in found]
     if new:
         highest = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0

@@ -1,10 +1,12 @@
 """The store keeps exactly what it was given, once, whoever writes at the same time."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -383,36 +385,38 @@ def test_many_may_open_and_write_at_once(database: str) -> None:
 
 def test_what_a_reader_finds_up_to_a_watermark_never_changes(database: str) -> None:
     """While others write, small batches and large ones that take a while, as fast as they can."""
-    done = threading.Event()
+    enough = threading.Event()
 
     def write(worker: int) -> None:
         with Store.open(database) as store:
-            for turn in range(12):
+            for turn in count():
+                if enough.is_set():
+                    return
                 size = 400 if turn % 3 == worker % 3 else 2
                 first = 100_000 * worker + 1000 * turn
                 store.add_events([event(first + n, prompt=Prompt("", f"p {n}")) for n in range(size)])
 
-    seen: list[tuple[int, list[tuple[int, str]]]] = []
+    def read(store: Store) -> tuple[int, list[tuple[int, str]]]:
+        watermark = store.watermark()
+        return watermark, [pair for page in store.event_ids(watermark) for pair in page]
 
-    def read() -> None:
-        with Store.open(database) as store:
-            while not done.is_set():
-                watermark = store.watermark()
-                seen.append((watermark, [pair for page in store.event_ids(watermark) for pair in page]))
-
-    reader = threading.Thread(target=read)
+    seen: dict[int, list[tuple[int, str]]] = {}
     writers = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
-    for thread in (reader, *writers):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    done.set()
-    reader.join()
     with Store.open(database) as store:
-        everything = [pair for page in store.event_ids(store.watermark()) for pair in page]
-    assert len(everything) == 4 * (4 * 400 + 8 * 2)
-    assert len({watermark for watermark, _ in seen}) > 10
-    for watermark, found in seen:
+        for thread in writers:
+            thread.start()
+        try:
+            until = time.monotonic() + 60
+            while len(seen) < 12 and time.monotonic() < until:
+                watermark, found = read(store)
+                seen.setdefault(watermark, found)
+        finally:
+            enough.set()
+            for thread in writers:
+                thread.join()
+        last, everything = read(store)
+    assert (len(seen), last) == (12, len(everything))
+    for watermark, found in seen.items():
         assert found == [pair for pair in everything if pair[0] <= watermark]
 
 
