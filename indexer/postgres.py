@@ -5,6 +5,7 @@ after its end, so that what it reads is all that was ever committed, and sequenc
 A transaction that reads sees one state of the database and waits for nobody.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -52,6 +53,7 @@ def engines(url: sa.URL, write_wait_s: float) -> tuple[sa.Engine, sa.Engine]:
     """
     if url.drivername not in ("postgresql", DRIVER):
         raise BadSettings(f"store URL begins with {url.drivername}, not with {DRIVER}")
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings of a COPY that failed show the row
     given = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     engine = sa.create_engine(
         url.set(drivername=DRIVER),
@@ -95,20 +97,22 @@ def known_error(error: BaseException | None, engine: sa.Engine, opened: bool) ->
     opened: whether the database was in use before, so that the settings are known to work.
     """
     where = where_of(engine.url)
-    state: str | None = getattr(error, "sqlstate", None)
-    if state is None:  # the connection failed, of which libpq gives only text, or was lost
+    driver: Any = engine.dialect.loaded_dbapi
+    state: str = getattr(error, "sqlstate", None) or ""
+    if not state and isinstance(error, driver.OperationalError):  # no connection; libpq gives only text for it
         reason = " ".join(str(error).split())
         if not opened and _is_up(engine):
             return BadSettings(f"{where} does not let us in: {reason}")
         return StorageUnusable(f"{where} does not answer: {reason}")
-    reason = getattr(error, "diag").message_primary or type(error).__name__  # noqa: B009 - typed for no driver
+    said = error.diag.message_primary if isinstance(error, driver.Error) else None
+    reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if state.startswith(_BUSY):
         return Busy(f"{where} is held by another process's write")
     if state.startswith(_SETTINGS):
         return BadSettings(f"{where} does not let us in: {reason}")
     if state.startswith(_UNUSABLE):
         return StorageUnusable(f"{where} takes nothing now: {reason}")
-    return StillwatchError(f"{where} refused a statement: {reason} ({state})")
+    return StillwatchError(f"{where} refused a statement: {reason}")
 
 
 def _is_up(engine: sa.Engine) -> bool:

@@ -15,6 +15,7 @@ from gateway_house import free_port
 from postgres_house import PASSWORD, Server, serving
 from test_store import START, beside, event, raw
 
+from indexer.database import insert_rows
 from indexer.schema import metadata
 from indexer.store import AddResult, Store
 from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable
@@ -122,7 +123,9 @@ def test_a_connection_that_is_cut_in_the_middle_leaves_nothing(postgres: Server,
             postgres.tell(cut)
             connection.exec_driver_sql("select 1")
 
-    with pytest.raises(StorageUnusable, match="terminating connection due to administrator command"):
+    with pytest.raises(
+        StorageUnusable, match="AdminShutdown: terminating connection due to administrator command"
+    ):
         half()
     assert store.counts() == {"events": 0, "prompts": 0, "accounts": 0}
     assert store.add_events([event(1)]) == AddResult(1, 0, ())
@@ -164,14 +167,14 @@ def failing_with(url: str, state: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("state", "kind", "said"),
     [
-        ("53100", StorageUnusable, "takes nothing now: no room"),  # disk full
-        ("53200", StorageUnusable, "takes nothing now: no room"),  # out of memory
-        ("58030", StorageUnusable, "takes nothing now: no room"),  # I/O error
-        ("XX001", StorageUnusable, "takes nothing now: no room"),  # damaged
-        ("57014", StorageUnusable, "takes nothing now: no room"),  # over the server's limit of time
+        ("53100", StorageUnusable, "takes nothing now: DiskFull: no room"),
+        ("53200", StorageUnusable, "takes nothing now: OutOfMemory: no room"),
+        ("58030", StorageUnusable, "takes nothing now: IoError: no room"),
+        ("XX001", StorageUnusable, "takes nothing now: DataCorrupted: no room"),
+        ("57014", StorageUnusable, "takes nothing now: QueryCanceled: no room"),  # over the server's limit of time
         ("40P01", Busy, "is held by another process's write"),  # deadlock
-        ("42501", BadSettings, "does not let us in: no room"),
-        ("22023", StillwatchError, "refused a statement: no room (22023)"),
+        ("42501", BadSettings, "does not let us in: InsufficientPrivilege: no room"),
+        ("22023", StillwatchError, "refused a statement: InvalidParameterValue: no room"),
     ],
 )
 def test_what_the_server_says_becomes_an_error_of_ours_without_a_word_of_a_prompt(
@@ -191,7 +194,8 @@ def test_a_database_that_may_only_be_read_is_read(postgres: Server, url: str) ->
     with Store.open(url) as store:
         assert store.watermark() == 0
         with pytest.raises(
-            StorageUnusable, match=r"takes nothing now: cannot execute .* in a read-only transaction"
+            StorageUnusable,
+            match=r"takes nothing now: ReadOnlySqlTransaction: cannot execute .* in a read-only transaction",
         ):
             store.add_events([event(1)])
 
@@ -202,6 +206,27 @@ def test_nothing_that_is_sent_is_logged(store: Store, caplog: pytest.LogCaptureF
     assert store.prompts_by_id([1])[0].user == SECRET
     assert SECRET not in caplog.text
     assert PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize("broken", [object(), "nul \x00", KeyboardInterrupt()])
+def test_rows_that_fail_on_our_side_leave_nothing_and_are_not_logged(
+    store: Store, caplog: pytest.LogCaptureFixture, broken: object
+) -> None:
+    """Such a row is no reason to try again, unlike a server that does not answer."""
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        yield 1, b"1" * 16, "", SECRET
+        if isinstance(broken, BaseException):
+            raise broken
+        yield 2, b"2" * 16, SECRET, broken
+
+    kind = KeyboardInterrupt if isinstance(broken, KeyboardInterrupt) else StillwatchError
+    table = metadata.tables["prompts"]
+    with pytest.raises(kind) as caught, store._database.writing() as connection:
+        insert_rows(connection, table, table.c.keys(), rows())  # type: ignore[arg-type]
+    assert not isinstance(caught.value, StorageUnusable)
+    assert SECRET not in f"{caught.value} {caplog.text}"
+    assert store.counts()["prompts"] == 0
 
 
 # Turns
