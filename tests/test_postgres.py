@@ -229,6 +229,24 @@ def test_rows_that_fail_on_our_side_leave_nothing_and_are_not_logged(
     assert store.counts()["prompts"] == 0
 
 
+def test_rows_that_fail_on_both_sides_are_not_logged(
+    store: Store, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def rows() -> Iterator[tuple[object, ...]]:
+        for number in range(2000):  # more than psycopg holds back
+            yield number, number.to_bytes(16, "big"), "", f"{SECRET} {number}"
+        raise KeyboardInterrupt
+
+    def insert() -> None:
+        with store._database.writing() as connection:
+            table = metadata.tables["prompts"]
+            insert_rows(connection, table, table.c.keys(), rows())  # type: ignore[arg-type]
+
+    with failing_with(url, "53100"), pytest.raises(KeyboardInterrupt):
+        insert()
+    assert SECRET not in caplog.text
+
+
 # Turns
 
 
