@@ -274,9 +274,13 @@ def test_a_sequence_number_given_but_not_committed_is_not_overtaken(store: Store
     assert store.watermark() == 2
 
 
-def test_a_writer_finds_what_was_committed_while_it_waited(store: Store, url: str) -> None:
+@pytest.mark.parametrize("level", ["read committed", "serializable"])
+def test_a_writer_finds_what_was_committed_while_it_waited(postgres: Server, level: str) -> None:
+    """Whatever the database's own level: a snapshot from before the wait would lack it."""
+    url = postgres.fresh()
+    postgres.tell(f"alter database {sa.make_url(url).database} set default_transaction_isolation = '{level}'")
     results: list[AddResult] = []
-    with Store.open(url) as other:
+    with Store.open(url) as store, Store.open(url) as other:
         threads = [
             threading.Thread(target=lambda each=each: results.append(each.add_events([event(1), event(2)])))
             for each in (store, other)
@@ -287,8 +291,8 @@ def test_a_writer_finds_what_was_committed_while_it_waited(store: Store, url: st
             assert within(20, lambda: raw(url, WAITING) == [(2,)])
         for thread in threads:
             thread.join()
+        assert store.counts() == {"events": 2, "prompts": 2, "accounts": 2}
     assert sorted(results, key=lambda each: each.stored) == [AddResult(0, 2, ()), AddResult(2, 0, ())]
-    assert store.counts() == {"events": 2, "prompts": 2, "accounts": 2}
 
 
 def test_writers_of_two_databases_do_not_wait_for_each_other(store: Store, postgres: Server) -> None:
