@@ -30,9 +30,9 @@ class BlockStore:
         """The blocks asked for with their numbers, the newest first."""
         chosen = sa.select(blocks).order_by(blocks.c.id.desc()).limit(query.limit)
         if query.campaign_id is not None:
-            chosen = chosen.where(blocks.c.campaign_id == query.campaign_id)
+            chosen = chosen.where(blocks.c.campaign_id == storable(query.campaign_id))
         if query.account_id is not None:
-            chosen = chosen.where(blocks.c.account_id == query.account_id)
+            chosen = chosen.where(blocks.c.account_id == storable(query.account_id))
         if query.blocked is not None:
             chosen = chosen.where(blocks.c.blocked == query.blocked)
         if query.since is not None:

@@ -379,7 +379,7 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
             manifest, trouble = open_current(settings.generations).manifest, ""
         except (NotReady, GenerationDamaged) as error:
             manifest, trouble = None, str(error)
-        found = status_of(store, manifest, _now(), trouble)
+        found = status_of(store.counts(), manifest, _now(), trouble)
     _print(found, as_json, lambda: [report.status_table(found)])
 
 

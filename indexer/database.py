@@ -1,15 +1,14 @@
-"""The database under the stores: connections, transactions, migrations, and what its columns can hold.
+"""The database under the stores, SQLite or PostgreSQL: connections, transactions, migrations.
 
 One process writes at a time and the others wait; readers never wait. What a writing transaction left is on disk
 and survives a power cut.
 """
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import sqlalchemy as sa
 from alembic import command
@@ -19,43 +18,66 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable, UnreadableFile
+from indexer import postgres, sqlite
+from models.errors import BadSettings, StillwatchError, UnreadableFile
 
 WRITE_WAIT_S: Final = 30.0
 
-_CACHE_KIB: Final = 65_536
-_WRITES: Final = "stillwatch_writes"
+_FORMS: Final = f"sqlite:////path/to/file or {postgres.DRIVER}://user@host/database"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class _Backend(Protocol):
+    """What differs from one kind of database to another; `indexer.sqlite` says what each part is."""
+
+    def engines(self, url: sa.URL, write_wait_s: float) -> tuple[sa.Engine, sa.Engine]: ...
+    def where_of(self, url: sa.URL) -> str: ...
+    def insert_rows(
+        self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
+    ) -> None: ...
+    def one_of(self, column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]: ...
+    def known_error(
+        self, error: BaseException | None, engine: sa.Engine, opened: bool
+    ) -> StillwatchError | None: ...
+
+
+_BACKENDS: Final[Mapping[str, _Backend]] = {"sqlite": sqlite, "postgresql": postgres}
 
 
 class Database:
     """Safe to share between threads."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        """Of an engine whose tables are up to date; `Database.open` is the way to get one."""
-        self._engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+    def __init__(self, reader: sa.Engine, writer: sa.Engine) -> None:
+        """Of engines that share their connections; `Database.open` is the way to get one that is up to date."""
+        self._reader = reader
+        self._writer = writer
+        self._backend = _BACKENDS[reader.dialect.name]
+        self._driver_error: type[Exception] = reader.dialect.loaded_dbapi.Error
+        self._opened = False
 
     @classmethod
     def open(cls, url: str, write_wait_s: float = WRITE_WAIT_S) -> Self:
         """The database at an SQLAlchemy URL such as `sqlite:////data/stillwatch.db`, its tables brought up to
         date.
 
-        The file is made if need be, its folder is not. A write waits `write_wait_s` for another process's.
-        Raises BadSettings for a URL that cannot be used, UnreadableFile for a file that is no such database.
+        SQLite's file is made if need be; its folder, or a database of PostgreSQL, is not. A write waits
+        `write_wait_s` for another process's. Raises BadSettings for a URL that cannot be used or whose server
+        lets us not in, StorageUnusable if no server answers, UnreadableFile for a file that is no such database.
         """
-        database = cls(_engine(url, write_wait_s))
+        parsed = _parsed(url)
+        database = cls(*_BACKENDS[parsed.get_backend_name()].engines(parsed, write_wait_s))
         try:
             database._migrate()
         except BaseException:
             database.close()
             raise
+        database._opened = True
         return database
 
     def close(self) -> None:
         """Give back every connection. A closed database must not be used."""
-        self._engine.dispose()
+        self._reader.dispose()
 
     def all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Every row of a query."""
@@ -63,8 +85,10 @@ class Database:
             return connection.execute(query).all()
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that only reads."""
-        return self._transaction(self._engine)
+        """A transaction that only reads, and sees one state of the database. Raises StorageUnusable while none is
+        to be had, as `writing` does.
+        """
+        return self._transaction(self._reader)
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that may write; committed at the end, undone by an exception. Raises Busy if others write
@@ -86,7 +110,7 @@ class Database:
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
-                where = self._engine.url.render_as_string()
+                where = self._backend.where_of(self._reader.url)
                 raise UnreadableFile(f"{where} was written by another version: {error}") from error
 
     @contextmanager
@@ -94,8 +118,9 @@ class Database:
         try:
             with engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
-            known = _known_error(error, self._engine.url)
+        except (DBAPIError, self._driver_error) as error:  # the latter from what goes round SQLAlchemy
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            known = self._backend.known_error(cause, self._reader, self._opened)
             if known is None:
                 raise
             raise known from error
@@ -111,45 +136,29 @@ def moment(since_1970_us: int) -> datetime:
     return _EPOCH + since_1970_us * _MICROSECOND
 
 
-def _engine(url: str, write_wait_s: float) -> sa.Engine:
+def insert_rows(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
+) -> None:
+    """Insert many rows that hold the driver's own types, in the fastest way of the database.
+
+    columns: those the rows hold, in the table's order.
+    """
+    _BACKENDS[connection.dialect.name].insert_rows(connection, table, columns, rows)
+
+
+def one_of(connection: sa.Connection, column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column holds one of many values, put as the database is quickest with."""
+    return _BACKENDS[connection.dialect.name].one_of(column, values)
+
+
+def _parsed(url: str) -> sa.URL:
+    """Raises BadSettings, which shows nothing of the URL: somewhere in it may stand a password."""
     try:
         parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise BadSettings(f"store URL {url!r} is not of the form sqlite:////path/to/file") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise BadSettings(f"store URL names {parsed.get_backend_name()!r}; only sqlite is known")
-    engine = sa.create_engine(parsed, connect_args={"timeout": write_wait_s})
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself: `_begin_sqlite` does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{_CACHE_KIB}"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """A writer takes the lock before it reads, or two of them could each wait for the other."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _known_error(error: DBAPIError, url: sa.URL) -> StillwatchError | None:
-    """The error of ours that a database error stands for, None if it stands for none."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    where = url.render_as_string()
-    match code & 0xFF:  # the low byte is the kind, the rest the detail
-        case sqlite3.SQLITE_BUSY:
-            return Busy(f"{where} is held by another process's write")
-        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return UnreadableFile(f"{where} is not an SQLite database: {error.orig}")
-        case sqlite3.SQLITE_CANTOPEN:
-            return BadSettings(f"{where} cannot be opened: its folder is missing, or may not be written")
-        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY:
-            return StorageUnusable(f"{where} takes nothing now: {error.orig}")
-        case _:
-            return None
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
+        raise BadSettings(f"store URL is neither {_FORMS}") from error
+    if parsed.get_backend_name() not in _BACKENDS:
+        raise BadSettings(f"store URL names {parsed.get_backend_name()!r}; it must be {_FORMS}")
+    if "@" in (parsed.host or ""):
+        raise BadSettings("store URL has two @: one in a password is written %40")
+    return parsed

@@ -64,11 +64,10 @@ def urgent_first(campaigns: Iterable[Campaign]) -> tuple[Campaign, ...]:
     )
 
 
-def status_of(store: Store, manifest: Manifest | None, now: datetime, trouble: str) -> Status:
-    """Status of a store and the generation that serves it, None if there is none. trouble: what is wrong with
-    the newest generation, "" if nothing.
+def status_of(stored: Mapping[str, int], manifest: Manifest | None, now: datetime, trouble: str) -> Status:
+    """Status of a store, by its counts, and the generation that serves it, None if there is none. trouble: what is
+    wrong with the newest generation or the store, "" if nothing.
     """
-    stored = store.counts()
     if manifest is None:
         detail = trouble or NOTHING_PUBLISHED
         return Status(
@@ -117,6 +116,7 @@ class Engine:
         self._tried: str | None = None
         self._again = _NEVER
         self._trouble = ""
+        self._stored: Mapping[str, int] = {}  # as last counted
         self._labels: dict[str, CampaignLabel] = store.verdicts.labels()
         self._modes: dict[str, CampaignMode] = store.verdicts.modes()
         self._keys = Keyring(store.keys.all())
@@ -328,9 +328,17 @@ class Engine:
         ingest_rows([storable_json(row) for row in rows], self._store, None, self._clock)
 
     def status(self) -> Status:
-        """How the engine is. Never raises for want of a generation."""
+        """How the engine is. Never raises for want of a generation; while the store is not to be had it counts as
+        degraded and as large as it was, since matching goes on without it.
+        """
         manifest = self._loaded.matcher.manifest if self._loaded else None
-        return status_of(self._store, manifest, self._clock(), self._trouble)
+        trouble = self._trouble
+        try:
+            self._stored = self._store.counts()
+        except StorageUnusable as error:
+            trouble = trouble or str(error)
+        stored = self._stored or (manifest.counts if manifest else {"events": 0, "prompts": 0})
+        return status_of(stored, manifest, self._clock(), trouble)
 
     def _load(self, generation: Generation) -> _Loaded:
         encoder = self._encoder_of(generation)

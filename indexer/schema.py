@@ -24,6 +24,9 @@ from sqlalchemy import (
 
 # SQLite numbers rows by itself only for the exact type INTEGER, which holds 64 bits there.
 Number: Final = BigInteger().with_variant(Integer, "sqlite")
+# Compared by their bytes, as SQLite does, and not as the language of a PostgreSQL database has it: no order and no
+# index depends on where the database was made.
+Words: Final = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata: Final = MetaData(
     naming_convention={
@@ -40,8 +43,8 @@ prompts: Final = Table(
     metadata,
     Column("id", Number, primary_key=True),
     Column("fingerprint", LargeBinary(16), nullable=False),
-    Column("system", Text, nullable=False),
-    Column("user", Text, nullable=False),
+    Column("system", Words, nullable=False),
+    Column("user", Words, nullable=False),
     UniqueConstraint("fingerprint"),
 )
 
@@ -49,7 +52,7 @@ accounts: Final = Table(
     "accounts",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("account_id", Text, nullable=False),
+    Column("account_id", Words, nullable=False),
     UniqueConstraint("account_id"),
 )
 
@@ -58,8 +61,8 @@ names: Final = Table(
     "names",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("name", Words, nullable=False),
     UniqueConstraint("kind", "name"),
 )
 
@@ -69,7 +72,7 @@ events: Final = Table(
     "events",
     metadata,
     Column("sequence", Number, primary_key=True),
-    Column("event_id", Text, nullable=False),
+    Column("event_id", Words, nullable=False),
     Column("account", Number, ForeignKey("accounts.id"), nullable=False),
     Column("org", Number, ForeignKey("names.id")),
     Column("model", Number, ForeignKey("names.id")),
@@ -89,22 +92,22 @@ events: Final = Table(
 
 def _label_columns() -> list[Column[object]]:
     return [
-        Column("label", Text, nullable=False),
-        Column("note", Text, nullable=False),
-        Column("author", Text, nullable=False),
+        Column("label", Words, nullable=False),
+        Column("note", Words, nullable=False),
+        Column("author", Words, nullable=False),
         Column("at_us", BigInteger, nullable=False),
         Column("until_us", BigInteger),
     ]
 
 
 # The label in force. `label_history` keeps every label ever given, in the order they were given.
-labels: Final = Table("labels", metadata, Column("campaign_id", Text, primary_key=True), *_label_columns())
+labels: Final = Table("labels", metadata, Column("campaign_id", Words, primary_key=True), *_label_columns())
 
 label_history: Final = Table(
     "label_history",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("campaign_id", Text, nullable=False),
+    Column("campaign_id", Words, nullable=False),
     *_label_columns(),
 )
 
@@ -113,13 +116,13 @@ allowances: Final = Table(
     "allowances",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("value", Text, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("author", Text, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("value", Words, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("author", Words, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("until_us", BigInteger),
-    Column("removed_by", Text),
+    Column("removed_by", Words),
     Column("removed_us", BigInteger),
 )
 
@@ -128,9 +131,9 @@ campaign_modes: Final = Table(
     "campaign_modes",
     metadata,
     Column("id", Number, primary_key=True),
-    Column("campaign_id", Text, nullable=False),
-    Column("mode", Text, nullable=False),
-    Column("author", Text, nullable=False),
+    Column("campaign_id", Words, nullable=False),
+    Column("mode", Words, nullable=False),
+    Column("author", Words, nullable=False),
     Column("at_us", BigInteger, nullable=False),
 )
 
@@ -140,18 +143,18 @@ blocks: Final = Table(
     metadata,
     Column("id", Number, primary_key=True),
     Column("at_us", BigInteger, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("asked_by", Text, nullable=False),
-    Column("campaign_id", Text, nullable=False),
-    Column("mode", Text, nullable=False),
+    Column("request_id", Words, nullable=False),
+    Column("asked_by", Words, nullable=False),
+    Column("campaign_id", Words, nullable=False),
+    Column("mode", Words, nullable=False),
     Column("blocked", Boolean, nullable=False),
-    Column("grounds", Text, nullable=False),
-    Column("view", Text, nullable=False),
+    Column("grounds", Words, nullable=False),
+    Column("view", Words, nullable=False),
     Column("similarity", Float, nullable=False),
     Column("threshold", Float, nullable=False),
-    Column("generation", Text, nullable=False),
-    Column("account_id", Text),
-    Column("model", Text),
+    Column("generation", Words, nullable=False),
+    Column("account_id", Words),
+    Column("model", Words),
     Index(None, "campaign_id"),
     Index(None, "account_id"),
 )
@@ -160,9 +163,9 @@ blocks: Final = Table(
 api_keys: Final = Table(
     "api_keys",
     metadata,
-    Column("key_id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("role", Text, nullable=False),
+    Column("key_id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("role", Words, nullable=False),
     Column("digest", LargeBinary(32), nullable=False),
     Column("rate", Float),
     Column("at_us", BigInteger, nullable=False),

@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from indexer.blocks import BlockStore
-from indexer.database import WRITE_WAIT_S, Database, microseconds, moment
+from indexer.database import WRITE_WAIT_S, Database, insert_rows, microseconds, moment, one_of
 from indexer.events import EventTable, IntArray, Names
 from indexer.keys import KeyStore
 from indexer.schema import accounts, events, names, prompts
@@ -252,7 +252,7 @@ def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, b
     query = sa.select(events.c.event_id, events.c.digest)
     known: dict[str, bytes] = {}
     for chunk in _chunks(event_ids):
-        known.update(_pairs(connection, query.where(events.c.event_id.in_(chunk))))
+        known.update(_pairs(connection, query.where(one_of(connection, events.c.event_id, chunk))))
     return known
 
 
@@ -295,18 +295,7 @@ def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
         )
         for record in records
     ]
-    _insert_rows(connection, events, [column.name for column in events.c if column.name != "sequence"], rows)
-
-
-def _insert_rows(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
-) -> None:
-    """Insert rows that hold the driver's own types, with the columns in the table's order.
-
-    Core would look at each value of each row again, which takes longer than the insert itself.
-    """
-    statement = sa.insert(table).compile(dialect=connection.dialect, column_keys=columns)
-    connection.exec_driver_sql(str(statement), rows)
+    insert_rows(connection, events, [column.name for column in events.c if column.name != "sequence"], rows)
 
 
 def _name_numbers(connection: sa.Connection, kind: str, given: set[str | None]) -> dict[str | None, int | None]:
@@ -329,12 +318,12 @@ def _numbers(
     query = sa.select(key, table.c.id).where(*among)
     found: dict[K, int] = {}
     for chunk in _chunks(rows):
-        found.update(_pairs(connection, query.where(key.in_(chunk))))
+        found.update(_pairs(connection, query.where(one_of(connection, key, chunk))))
     new = [value for value in rows if value not in found]
     if new:
         highest = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0
         found.update(zip(new, range(highest + 1, highest + 1 + len(new)), strict=True))
-        _insert_rows(connection, table, table.c.keys(), [(found[value], *rows[value]) for value in new])
+        insert_rows(connection, table, table.c.keys(), [(found[value], *rows[value]) for value in new])
     return found
 
 

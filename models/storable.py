@@ -1,17 +1,22 @@
-"""What UTF-8 can hold: a JSON text may name half a surrogate pair, which no file, wire or database takes."""
+"""What can be stored: a JSON text may name half a surrogate pair, which no file, wire or database takes, and the
+character NUL, which PostgreSQL does not take.
+"""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Like a lone surrogate it draws nothing and the canonical form drops it; unlike one it can be written as UTF-8.
+_NUL: Final = "\x00"
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+# Like those it draws nothing and the canonical form drops it; unlike them every database takes it.
 _ZERO_WIDTH_SPACE: Final = "\u200b"
 
 
 def storable(text: str) -> str:
-    """The text with anything that UTF-8 cannot hold made invisible."""
-    return text if text.isascii() else _LONE_SURROGATE.sub(_ZERO_WIDTH_SPACE, text)
+    """The text with anything that cannot be stored made a character that draws nothing either."""
+    if text.isascii() and _NUL not in text:
+        return text
+    return _UNSTORABLE.sub(_ZERO_WIDTH_SPACE, text)
 
 
 def storable_json(value: Any) -> Any:

@@ -1,8 +1,11 @@
-"""What tests of the HTTP API share: the application over an engine in memory, and clients of it."""
+"""What tests share: the application over an engine in memory with clients of it, and databases of each kind."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
 
 import httpx
+import postgres_house
 import pytest
 from api_double import MemoryEngine, client_of, make_app
 
@@ -27,3 +30,25 @@ async def api(engine: MemoryEngine) -> AsyncIterator[httpx.AsyncClient]:
 async def unready() -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(make_app(MemoryEngine(published=False))) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_house.Server]:
+    with postgres_house.serving() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def fresh_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives the URL of a new database each time, of the kind that the test runs with."""
+    if request.param == "postgres":
+        server: postgres_house.Server = request.getfixturevalue("postgres")
+        return server.fresh
+    numbers = count()
+    return lambda: f"sqlite:///{tmp_path / f'store{next(numbers)}.db'}"
+
+
+@pytest.fixture
+def database(fresh_database: Callable[[], str]) -> str:
+    """URL of a new database."""
+    return fresh_database()

@@ -39,8 +39,9 @@ def block(**changes: Any) -> Block:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path / 'stillwatch.db'}") as opened:
+def store(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setenv("STILLWATCH_DATABASE", database)
+    with Store.open(database) as opened:
         yield opened
 
 

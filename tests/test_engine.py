@@ -390,6 +390,21 @@ def test_status_counts_what_waits(engine: Engine, settings: Settings) -> None:
     late.close()
 
 
+def test_while_the_store_is_away_the_engine_is_degraded_and_as_large_as_it_was(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = engine.status()
+
+    def away(_: Store) -> dict[str, int]:
+        raise StorageUnusable("the store does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "counts", away)
+        assert engine.status() == replace(before, health=Health.DEGRADED, detail="the store does not answer")
+        assert engine.match(FRESH).decision is Decision.MATCH
+    assert engine.status() == before
+
+
 def test_without_a_generation_nothing_is_answered_but_events_are_taken(tmp_path: Path) -> None:
     engine = Engine.open(settings_of(tmp_path), lambda: NOW)
     assert not engine.ready()
@@ -492,7 +507,7 @@ def test_a_full_disk_is_told_of(engine: Engine, settings: Settings) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     engine._store._database.close()
     listen(
-        engine._store._database._engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={pages}")
+        engine._store._database._reader, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={pages}")
     )
     with pytest.raises(StorageUnusable, match="takes nothing now: database or disk is full"):
         engine.add_events(rows)

@@ -17,6 +17,7 @@ from indexer.engine import Engine
 from indexer.export import assignments
 from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import open_current
+from indexer.settings import Settings
 from indexer.store import Store
 from models.allowance import Allowance, AllowanceKind
 from models.campaign import Campaign, CampaignLabel, Label, Level, Strand, level_now
@@ -107,12 +108,16 @@ def test_what_an_analyst_said_is_worth_more_than_the_score(
 
 
 @pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def settings(tmp_path: Path, database: str) -> Settings:
+    return settings_of(tmp_path, database)
+
+
+@pytest.fixture
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     def load(name: str, weights: Path) -> Encoder:
         return TinyEncoder()
 
     monkeypatch.setattr(engine_module, "load_encoder", load)
-    settings = settings_of(tmp_path)
     store_rows(settings, [*campaign_rows(0), *background_rows(5000, 300)])
     run_reindex(settings)
     opened = Engine.open(settings, lambda: NOW)
@@ -120,32 +125,31 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     opened.close()
 
 
-def exported_levels(tmp_path: Path) -> set[str | None]:
-    settings = settings_of(tmp_path)
+def exported_levels(settings: Settings) -> set[str | None]:
     with Store.open(settings.database) as store:
         return {row["level"] for row in assignments(open_current(settings.generations), store, NOW)}
 
 
-def test_a_rule_counts_at_once_everywhere_and_until_it_is_taken_back(engine: Engine, tmp_path: Path) -> None:
+def test_a_rule_counts_at_once_everywhere_and_until_it_is_taken_back(engine: Engine, settings: Settings) -> None:
     assert engine.match(FRESH).decision is Decision.MATCH
-    before = exported_levels(tmp_path)
+    before = exported_levels(settings)
     stored = engine.allow(rule(AllowanceKind.TEMPLATE, TEMPLATE, 0))
     assert engine.allow(rule(AllowanceKind.TEMPLATE, TEMPLATE, 0)) == stored
     assert engine.match(FRESH).decision is Decision.WATCHED
     assert engine.labels()[engine.campaigns()[0].campaign_id].note == f"allowed by rule {stored.rule_id}"
-    assert exported_levels(tmp_path) == {None, "watch"} != before
+    assert exported_levels(settings) == {None, "watch"} != before
     engine.disallow(stored.rule_id, "ann")
     assert engine.match(FRESH).decision is Decision.MATCH
-    assert exported_levels(tmp_path) == before
+    assert exported_levels(settings) == before
     with pytest.raises(UnknownAllowance, match=f"no allow-list rule {stored.rule_id}"):
         engine.disallow(stored.rule_id, "ann")
 
 
-def test_verdicts_and_rules_change_no_threshold_level_or_score(engine: Engine, tmp_path: Path) -> None:
+def test_verdicts_and_rules_change_no_threshold_level_or_score(engine: Engine, settings: Settings) -> None:
     before = engine.campaigns()[0]
     engine.allow(rule(AllowanceKind.TEMPLATE, TEMPLATE, 0))
     engine.put_label(CampaignLabel(before.campaign_id, Label.BENIGN, "", "ann", NOW))
-    run_reindex(settings_of(tmp_path), full=True)
+    run_reindex(settings, full=True)
     engine.refresh()
     after = engine.campaigns()[0]
     assert replace(after, history=before.history) == before

@@ -1,6 +1,6 @@
 """Real gateways before our server: LiteLLM's proxy, Envoy and Portkey, with a small model behind them.
 
-`scripts/test --gateways` installs them and runs these; each is configured as its operator would.
+`scripts/test --all` installs them and runs these; each is configured as its operator would.
 """
 
 import json

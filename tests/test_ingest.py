@@ -88,8 +88,8 @@ def content(store: Store) -> set[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path / 'stillwatch.db'}") as opened:
+def store(database: str) -> Iterator[Store]:
+    with Store.open(database) as opened:
         yield opened
 
 
@@ -254,13 +254,13 @@ def test_refused_rows_are_written_before_their_batch_is_stored(
     assert json.loads((tmp_path / "rejects" / REJECTS_NAME).read_bytes())["row"] == "bad"
 
 
-def test_shuffled_files_give_the_same_set(tmp_path: Path) -> None:
+def test_shuffled_files_give_the_same_set(fresh_database: Callable[[], str], tmp_path: Path) -> None:
     rows = [row(n, model=f"m{n % 2}", org_id="o" if n % 4 == 0 else None) for n in range(40)]
     found = []
     for seed in range(3):
         random.Random(seed).shuffle(rows)
         (tmp_path / "e.jsonl").write_bytes(jsonl(*rows))
-        with Store.open(f"sqlite:///{tmp_path / f'{seed}.db'}") as store:
+        with Store.open(fresh_database()) as store:
             ingest([tmp_path / "e.jsonl"], store, tmp_path, lambda: NOW, SilentProgress(), batch=7)
             found.append(content(store))
     assert len(found[0]) == 40

@@ -19,10 +19,8 @@ DICE = Random(3)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    settings = settings_of(tmp_path)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    with Store.open(settings.database) as opened:
+def store(database: str) -> Iterator[Store]:
+    with Store.open(database) as opened:
         yield opened
 
 
@@ -47,8 +45,8 @@ def test_a_revoked_key_stays_and_opens_nothing(store: Store) -> None:
             store.keys.revoke(gone, NOW)
 
 
-def test_a_running_engine_heeds_keys_from_its_next_look_on(store: Store, tmp_path: Path) -> None:
-    engine = Engine.open(settings_of(tmp_path), lambda: NOW)
+def test_a_running_engine_heeds_keys_from_its_next_look_on(store: Store, database: str, tmp_path: Path) -> None:
+    engine = Engine.open(settings_of(tmp_path, database), lambda: NOW)
     assert not engine.keys()
     key, token = new_key("gw", Role.GATEWAY, None, NOW, None, DICE.randbytes)
     store.keys.add(key)
@@ -60,7 +58,10 @@ def test_a_running_engine_heeds_keys_from_its_next_look_on(store: Store, tmp_pat
     engine.close()
 
 
-def test_the_commands_make_list_and_revoke_keys(tmp_path: Path) -> None:
+def test_the_commands_make_list_and_revoke_keys(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLWATCH_DATABASE", database)
     status, out, _ = run(tmp_path, "keys", "create", "edge", "--role", "gateway", "--rate", "50", "--json")
     made = json.loads(out)
     assert (status, made["name"], made["role"], made["rate"]) == (0, "edge", "gateway", 50.0)

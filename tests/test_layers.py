@@ -24,6 +24,7 @@ DOORS = {
     "onnxruntime": {"indexer.transformer", "indexer.weights"},  # which serves, and which makes
     "opentelemetry": {"app.tracing"},
     "prometheus_client": {"app.metrics"},
+    "psycopg": {"indexer.postgres"},
     "pyarrow": {"indexer.readers", "indexer.export"},
     "pydantic": {"app"},
     "rich": {"indexer.cli", "indexer.report"},
@@ -46,7 +47,9 @@ DOORS = {
         "indexer.database",
         "indexer.keys",
         "indexer.migrations",
+        "indexer.postgres",
         "indexer.schema",
+        "indexer.sqlite",
         "indexer.store",
         "indexer.verdicts",
     },

@@ -1,10 +1,12 @@
 """The store keeps exactly what it was given, once, whoever writes at the same time."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from indexer import store as store_module
 from indexer.schema import metadata
 from indexer.store import AddResult, PromptEvents, Store, StoredPrompt
+from models.block import BlockQuery
 from models.campaign import CampaignLabel, Label
 from models.errors import BadSettings, Busy, NotFound, UnreadableFile
 from models.event import Event
@@ -32,21 +35,23 @@ def event(number: int, **changes: Any) -> Event:
     return replace(plain, **changes)
 
 
-def url(path: Path) -> str:
-    return f"sqlite:///{path / 'stillwatch.db'}"
+@contextmanager
+def beside(url: str) -> Iterator[sa.Connection]:
+    """A connection of somebody else to a store's database; what it does is committed at the end."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
 
 
-def raw(path: Path, query: str) -> list[Any]:
-    connection = sqlite3.connect(path / "stillwatch.db")
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
+def raw(url: str, query: str) -> list[tuple[Any, ...]]:
+    with beside(url) as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(url(tmp_path)) as opened:
+def store(database: str) -> Iterator[Store]:
+    with Store.open(database) as opened:
         yield opened
 
 
@@ -73,10 +78,10 @@ def test_one_event(store: Store) -> None:
     assert list(store.prompts(1)) == [[prompt]]
 
 
-def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
-    with Store.open(url(tmp_path)) as first:
+def test_what_was_stored_is_there_after_opening_again(database: str) -> None:
+    with Store.open(database) as first:
         first.add_events([event(1), event(2)])
-    with Store.open(url(tmp_path)) as second:
+    with Store.open(database) as second:
         assert list(second.event_ids(2)) == [[(1, "e1"), (2, "e2")]]
         assert second.add_events([event(2), event(3)]) == AddResult(1, 1, ())
 
@@ -250,26 +255,30 @@ def test_events_of_prompts_pass_every_filter(traffic: Store) -> None:
     assert found(model="") == {}
 
 
-def test_the_last_label_counts_and_every_label_is_kept(store: Store, tmp_path: Path) -> None:
+def test_the_last_label_counts_and_every_label_is_kept(store: Store, database: str) -> None:
     first = CampaignLabel("c1", Label.IGNORE_UNTIL, "later", "ann", seconds(1), until=seconds(1000))
     second = CampaignLabel("c1", Label.CONFIRMED, "cut \ud83d", "bob", seconds(2))
     other = CampaignLabel("c2", Label.BENIGN, "", "", seconds(3))
     for label in (first, other, second):
         store.verdicts.put_label(label)
     assert store.verdicts.labels() == {"c1": replace(second, note="cut \u200b"), "c2": other}
-    history = raw(tmp_path, "select campaign_id, label, author from label_history order by id")
+    history = raw(database, "select campaign_id, label, author from label_history order by id")
     assert history == [("c1", "ignore_until", "ann"), ("c2", "benign", ""), ("c1", "confirmed", "bob")]
     store.verdicts.put_label(first)
     assert store.verdicts.labels()["c1"] == first
 
 
-def test_nul_and_lone_surrogates_are_no_obstacle(store: Store) -> None:
+def test_nul_and_lone_surrogates_are_no_obstacle(store: Store, database: str) -> None:
     odd = event(1, prompt=Prompt("nul \x00", "cut \ud83d"), attributes={"k\udc00": ["\ud800", {"x": "\x00"}]})
     assert store.add_events([odd]) == AddResult(1, 0, ())
     assert store.add_events([odd]) == AddResult(0, 1, ())
     (stored,) = store.prompts_by_id([1])
-    assert (stored.system, stored.user) == ("nul \x00", "cut \u200b")
+    assert (stored.system, stored.user) == ("nul \u200b", "cut \u200b")
     assert stored.fingerprint == odd.prompt.fingerprint()
+    found = raw(database, "select cast(attributes as text) from events")
+    assert found == [('{"k\u200b":["\u200b",{"x":"\u200b"}]}',)]
+    assert store.events_of_prompts([1], account_id="a\x00", model="\x00") == []
+    assert store.blocks.find(BlockQuery(1, campaign_id="\x00", account_id="\x00")) == []
 
 
 def test_a_prompt_of_ten_megabytes(store: Store) -> None:
@@ -302,12 +311,12 @@ def test_any_text_and_attributes_come_back_in_the_same_canonical_form(
     assert Prompt(stored.system, stored.user).canonical() == prompt.canonical()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(12)), cut=st.integers(0, 12))
 def test_the_order_of_arrival_does_not_change_what_is_stored(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int], cut: int
+    fresh_database: Callable[[], str], order: list[int], cut: int
 ) -> None:
-    with Store.open(url(tmp_path_factory.mktemp("store"))) as store:
+    with Store.open(fresh_database()) as store:
         batch = [event(n, account_id=f"a{n % 3}", prompt=Prompt("", f"p {n % 5}")) for n in order]
         store.add_events(batch[:cut])
         store.add_events(batch[cut:] + batch[:2])
@@ -318,36 +327,18 @@ def test_the_order_of_arrival_does_not_change_what_is_stored(
         assert store.counts() == {"events": 12, "prompts": 5, "accounts": 3}
 
 
-def test_attributes_are_stored_as_json(store: Store, tmp_path: Path) -> None:
+def test_attributes_are_stored_as_json(store: Store, database: str) -> None:
     store.add_events([event(1, attributes={"b": [1, None, "é"], "a": {}}), event(2)])
-    assert raw(tmp_path, "select attributes from events order by sequence") == [
+    assert raw(database, "select cast(attributes as text) from events order by sequence") == [
         ('{"a":{},"b":[1,null,"é"]}',),
         (None,),
     ]
 
 
-def test_the_migrations_build_the_tables_of_the_schema(store: Store, tmp_path: Path) -> None:
-    engine = sa.create_engine(url(tmp_path))
-    with engine.connect() as connection:
+def test_the_migrations_build_the_tables_of_the_schema(store: Store, database: str) -> None:
+    with beside(database) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-    assert raw(tmp_path, "select version_num from alembic_version") == [("0006",)]
-    assert "AUTOINCREMENT" in raw(tmp_path, "select sql from sqlite_master where name = 'events'")[0][0]
-
-
-def test_an_acknowledged_write_is_synchronised_with_the_disk(store: Store) -> None:
-    with store._database.reading() as connection:
-        for pragma, value in [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)]:
-            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
-
-
-def test_no_query_for_prompts_reads_the_whole_of_the_events(store: Store, tmp_path: Path) -> None:
-    plan = raw(
-        tmp_path,
-        "explain query plan select * from prompts where exists (select 1 from events where prompt = prompts.id"
-        " and sequence <= 5) and fingerprint > x'00' order by fingerprint limit 5",
-    )
-    assert not [step for *_, step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step]
+    assert raw(database, "select version_num from alembic_version") == [("0006",)]
 
 
 def test_a_batch_that_fails_midway_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,23 +353,20 @@ def test_a_batch_that_fails_midway_leaves_nothing(store: Store, monkeypatch: pyt
     assert store.add_events([event(1)]) == AddResult(1, 0, ())
 
 
-def test_a_writer_that_waits_too_long_says_busy_and_can_try_again(tmp_path: Path) -> None:
-    with Store.open(url(tmp_path), write_wait_s=0.05) as store:
-        other = sqlite3.connect(tmp_path / "stillwatch.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Busy, match="is held by another process's write"):
+def test_a_writer_that_waits_too_long_says_busy_and_can_try_again(database: str) -> None:
+    with Store.open(database, write_wait_s=0.05) as store, Store.open(database) as other:
+        with other._database.writing(), pytest.raises(Busy, match="is held by another process's write"):
             store.add_events([event(1)])
-        assert store.watermark() == 0  # a reader does not wait
-        other.execute("ROLLBACK")
-        other.close()
+        with other._database.writing():
+            assert store.watermark() == 0  # a reader does not wait
         assert store.add_events([event(1)]) == AddResult(1, 0, ())
 
 
-def test_many_may_open_and_write_at_once(tmp_path: Path) -> None:
+def test_many_may_open_and_write_at_once(database: str) -> None:
     results: list[AddResult] = []
 
     def work(worker: int) -> None:
-        with Store.open(url(tmp_path)) as store:
+        with Store.open(database) as store:
             for turn in range(5):
                 mine = [event(1000 * worker + 10 * turn + n, prompt=Prompt("", f"p {n}")) for n in range(10)]
                 results.append(store.add_events([*mine, event(7)]))
@@ -388,18 +376,69 @@ def test_many_may_open_and_write_at_once(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    with Store.open(url(tmp_path)) as store:
+    with Store.open(database) as store:
         assert store.counts() == {"events": 201, "prompts": 11, "accounts": 201}
         assert store.event_table(store.watermark()).sequence.tolist() == list(range(1, 202))
     assert sum(result.stored for result in results) == 201
     assert sum(result.duplicate for result in results) == 19
 
 
+def test_what_a_reader_finds_up_to_a_watermark_never_changes(database: str) -> None:
+    """While others write, small batches and large ones that take a while, as fast as they can."""
+    enough = threading.Event()
+
+    def write(worker: int) -> None:
+        with Store.open(database) as store:
+            for turn in count():
+                if enough.is_set():
+                    return
+                size = 400 if turn % 3 == worker % 3 else 2
+                first = 100_000 * worker + 1000 * turn
+                store.add_events([event(first + n, prompt=Prompt("", f"p {n}")) for n in range(size)])
+
+    def read(store: Store) -> tuple[int, list[tuple[int, str]]]:
+        watermark = store.watermark()
+        return watermark, [pair for page in store.event_ids(watermark) for pair in page]
+
+    seen: dict[int, list[tuple[int, str]]] = {}
+    writers = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    with Store.open(database) as store:
+        for thread in writers:
+            thread.start()
+        try:
+            until = time.monotonic() + 60
+            while len(seen) < 12 and time.monotonic() < until:
+                watermark, found = read(store)
+                seen.setdefault(watermark, found)
+        finally:
+            enough.set()
+            for thread in writers:
+                thread.join()
+        last, everything = read(store)
+    assert (len(seen), last) == (12, len(everything))
+    for watermark, found in seen.items():
+        assert found == [pair for pair in everything if pair[0] <= watermark]
+
+
+def test_a_store_of_a_later_version_is_left_alone(database: str) -> None:
+    Store.open(database).close()
+    with beside(database) as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    with pytest.raises(UnreadableFile, match="was written by another version: Can't locate revision"):
+        Store.open(database)
+
+
+FORMS = "sqlite:////path/to/file or postgresql+psycopg://user@host/database"
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ("nonsense", "store URL 'nonsense' is not of the form sqlite:////path/to/file"),
-        ("postgresql://u:p@h/db", "store URL names 'postgresql'; only sqlite is known"),
+        ("nonsense", f"store URL is neither {FORMS}"),
+        ("postgresql://u:p@h:number/db", f"store URL is neither {FORMS}"),
+        ("mysql://u:p@h/db", f"store URL names 'mysql'; it must be {FORMS}"),
+        ("postgresql+asyncpg://u:p@h/db", "store URL begins with postgresql+asyncpg, not with postgresql+psycopg"),
+        ("postgresql://u:p@p@h/db", "store URL has two @: one in a password is written %40"),
         (
             "sqlite:////nowhere/at/all.db",
             "sqlite:////nowhere/at/all.db cannot be opened: its folder is missing, or may not be written",
@@ -412,17 +451,36 @@ def test_a_url_that_cannot_be_used(bad: str, reason: str) -> None:
     assert str(caught.value) == reason
 
 
-def test_a_file_that_is_no_store(tmp_path: Path) -> None:
+# What only SQLite has
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'stillwatch.db'}"
+
+
+def test_an_acknowledged_write_is_synchronised_with_the_disk(file: str) -> None:
+    with Store.open(file) as store, store._database.reading() as connection:
+        for pragma, value in [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)]:
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_a_sequence_number_is_never_given_twice(file: str) -> None:
+    Store.open(file).close()
+    assert "AUTOINCREMENT" in raw(file, "select sql from sqlite_master where name = 'events'")[0][0]
+
+
+def test_no_query_for_prompts_reads_the_whole_of_the_events(file: str) -> None:
+    Store.open(file).close()
+    plan = raw(
+        file,
+        "explain query plan select * from prompts where exists (select 1 from events where prompt = prompts.id"
+        " and sequence <= 5) and fingerprint > x'00' order by fingerprint limit 5",
+    )
+    assert not [step for *_, step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step]
+
+
+def test_a_file_that_is_no_store(tmp_path: Path, file: str) -> None:
     (tmp_path / "stillwatch.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
     with pytest.raises(UnreadableFile, match="is not an SQLite database: file is not a database"):
-        Store.open(url(tmp_path))
-
-
-def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    Store.open(url(tmp_path)).close()
-    connection = sqlite3.connect(tmp_path / "stillwatch.db")
-    connection.execute("update alembic_version set version_num = '9999'")
-    connection.commit()
-    connection.close()
-    with pytest.raises(UnreadableFile, match="was written by another version: Can't locate revision"):
-        Store.open(url(tmp_path))
+        Store.open(file)

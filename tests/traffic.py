@@ -52,10 +52,10 @@ def background_rows(first: int, count: int) -> list[dict[str, Any]]:
     return [row(first + n, f"user-{first}-{n}", payload(words, 12)) for n in range(count)]
 
 
-def settings_of(folder: Path) -> Settings:
-    """Settings of a fresh data directory."""
+def settings_of(folder: Path, database: str = "") -> Settings:
+    """Settings of a fresh data directory; without a database's URL, of one within it."""
     folder.mkdir(parents=True, exist_ok=True)
-    return load_settings(folder, {})
+    return load_settings(folder, {"STILLWATCH_DATABASE": database})
 
 
 def store_rows(settings: Settings, rows: Iterable[Mapping[str, Any]]) -> None:

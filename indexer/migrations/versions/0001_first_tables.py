@@ -7,6 +7,7 @@ revision = "0001"
 down_revision = None
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -21,23 +22,23 @@ def _create_dictionaries() -> None:
         "prompts",
         sa.Column("id", NUMBER, nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(16), nullable=False),
-        sa.Column("system", sa.Text, nullable=False),
-        sa.Column("user", sa.Text, nullable=False),
+        sa.Column("system", TEXT, nullable=False),
+        sa.Column("user", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_prompts"),
         sa.UniqueConstraint("fingerprint", name="uq_prompts_fingerprint"),
     )
     op.create_table(
         "accounts",
         sa.Column("id", NUMBER, nullable=False),
-        sa.Column("account_id", sa.Text, nullable=False),
+        sa.Column("account_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
         sa.UniqueConstraint("account_id", name="uq_accounts_account_id"),
     )
     op.create_table(
         "names",
         sa.Column("id", NUMBER, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_names"),
         sa.UniqueConstraint("kind", "name", name="uq_names_kind_name"),
     )
@@ -47,7 +48,7 @@ def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("sequence", NUMBER, nullable=False),
-        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("event_id", TEXT, nullable=False),
         sa.Column("account", NUMBER, nullable=False),
         sa.Column("org", NUMBER),
         sa.Column("model", NUMBER),
@@ -74,14 +75,14 @@ def _create_events() -> None:
 def _create_labels() -> None:
     op.create_table(
         "labels",
-        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("campaign_id", TEXT, nullable=False),
         *_label_columns(),
         sa.PrimaryKeyConstraint("campaign_id", name="pk_labels"),
     )
     op.create_table(
         "label_history",
         sa.Column("id", NUMBER, nullable=False),
-        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("campaign_id", TEXT, nullable=False),
         *_label_columns(),
         sa.PrimaryKeyConstraint("id", name="pk_label_history"),
     )
@@ -89,9 +90,9 @@ def _create_labels() -> None:
 
 def _label_columns() -> list[sa.Column[object]]:
     return [
-        sa.Column("label", sa.Text, nullable=False),
-        sa.Column("note", sa.Text, nullable=False),
-        sa.Column("author", sa.Text, nullable=False),
+        sa.Column("label", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("author", TEXT, nullable=False),
         sa.Column("at_us", sa.BigInteger, nullable=False),
         sa.Column("until_us", sa.BigInteger),
     ]

@@ -7,6 +7,7 @@ revision = "0002"
 down_revision = "0001"
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -14,13 +15,13 @@ def upgrade() -> None:
     op.create_table(
         "allowances",
         sa.Column("id", NUMBER, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("value", sa.Text, nullable=False),
-        sa.Column("note", sa.Text, nullable=False),
-        sa.Column("author", sa.Text, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("author", TEXT, nullable=False),
         sa.Column("at_us", sa.BigInteger, nullable=False),
         sa.Column("until_us", sa.BigInteger),
-        sa.Column("removed_by", sa.Text),
+        sa.Column("removed_by", TEXT),
         sa.Column("removed_us", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_allowances"),
     )

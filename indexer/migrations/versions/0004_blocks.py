@@ -7,6 +7,7 @@ revision = "0004"
 down_revision = "0003"
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -15,18 +16,18 @@ def upgrade() -> None:
         "blocks",
         sa.Column("id", NUMBER, nullable=False),
         sa.Column("at_us", sa.BigInteger, nullable=False),
-        sa.Column("request_id", sa.Text, nullable=False),
-        sa.Column("asked_by", sa.Text, nullable=False),
-        sa.Column("campaign_id", sa.Text, nullable=False),
-        sa.Column("mode", sa.Text, nullable=False),
+        sa.Column("request_id", TEXT, nullable=False),
+        sa.Column("asked_by", TEXT, nullable=False),
+        sa.Column("campaign_id", TEXT, nullable=False),
+        sa.Column("mode", TEXT, nullable=False),
         sa.Column("blocked", sa.Boolean, nullable=False),
-        sa.Column("grounds", sa.Text, nullable=False),
-        sa.Column("view", sa.Text, nullable=False),
+        sa.Column("grounds", TEXT, nullable=False),
+        sa.Column("view", TEXT, nullable=False),
         sa.Column("similarity", sa.Float, nullable=False),
         sa.Column("threshold", sa.Float, nullable=False),
-        sa.Column("generation", sa.Text, nullable=False),
-        sa.Column("account_id", sa.Text),
-        sa.Column("model", sa.Text),
+        sa.Column("generation", TEXT, nullable=False),
+        sa.Column("account_id", TEXT),
+        sa.Column("model", TEXT),
         sa.PrimaryKeyConstraint("id", name="pk_blocks"),
     )
     op.create_index("ix_blocks_campaign_id", "blocks", ["campaign_id"])
