@@ -29,7 +29,11 @@ def recurring_text(text: str, hot: HotGrams) -> str:
 
 def recurring_texts(texts: Sequence[str], table: TokenTable, hot: HotGrams) -> list[str]:
     """`recurring_text` of each canonical text, given their token table; alone or together makes no odds."""
-    kept = kept_tokens(table, hot)
+    return cut_out(texts, table, kept_tokens(table, hot))
+
+
+def cut_out(texts: Sequence[str], table: TokenTable, kept: NDArray[np.bool_]) -> list[str]:
+    """What is left of each text, given which of the tokens of all texts are kept, (tokens,)."""
     mine = [kept[start:end] for start, end in pairwise(table.offsets)]
     return [_cut_out(text, flags) if flags.any() else "" for text, flags in zip(texts, mine, strict=True)]
 

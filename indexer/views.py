@@ -10,7 +10,8 @@ from indexer.corpus import Corpus, Distinct, distinct
 from indexer.encode import Encoder
 from indexer.grams import HotGrams, TokenTable, token_table
 from indexer.hot_grams import hot_grams
-from indexer.recurring import recurring_texts
+from indexer.kept import kept_in_corpus
+from indexer.recurring import cut_out
 from indexer.settings import Detection
 from models.view import View
 
@@ -60,7 +61,7 @@ def recurring_view(view: View, corpus: Corpus, words: Words, detection: Detectio
     role, table = words.role, words.table
     sent_by = corpus.senders_of(role.text_of_prompt, len(role.texts))
     hot = hot_grams(table, sent_by, _min_texts(view, detection), detection.gram_units)
-    recurring = recurring_texts(role.texts, table, hot)
+    recurring = cut_out(role.texts, table, kept_in_corpus(table, hot))
     pieces = [[recurring[text]] if text >= 0 and recurring[text] else [] for text in role.text_of_prompt]
     return _view(view, corpus, pieces), hot
 
