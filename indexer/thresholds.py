@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.cluster import NOISE
+from indexer.compiled import compiled
 from indexer.exemplars import (
     ViewExemplars,
     choose_exemplars,
@@ -17,14 +19,18 @@ from indexer.exemplars import (
     threshold,
 )
 from indexer.groups import UNGROUPED, Groups
+from indexer.lanes import in_lanes
 from indexer.settings import Detection
 from indexer.spacing import spaced
+from indexer.threads import one_thread_a_product
 from indexer.vectors import FloatArray
 from indexer.views import ViewTexts
 from models.campaign import ViewThreshold
 from models.view import View
 
 IntArray = NDArray[np.int64]
+
+_BLOCK_ROWS: Final = 256  # of which the products with all exemplars fit into a cache of a few MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,15 @@ def _chosen(view: ViewVectors, groups: Groups, limit: int) -> dict[int, tuple[In
     texts = view.texts
     group = groups.of_prompt[texts.prompts]
     relevant = (group != UNGROUPED) & (view.labels[texts.points] != NOISE)
-    pairs = np.unique(np.stack([group[relevant], texts.points[relevant]], axis=1), axis=0)
-    found: dict[int, tuple[IntArray, IntArray]] = {}
-    for number in np.unique(pairs[:, 0]):
-        if texts.view in groups.views[number]:
-            points = pairs[pairs[:, 0] == number, 1]
-            found[int(number)] = (points, choose_exemplars(view.vectors[points], limit))
-    return found
+    members = np.unique(group[relevant] * len(texts.texts) + texts.points[relevant])
+    owner, point = np.divmod(members, len(texts.texts)) if len(texts.texts) else (members, members)
+    numbers, starts = np.unique(owner, return_index=True)
+    seen = [(int(number), points) for number, points in zip(numbers, np.split(point, starts[1:]), strict=False)]
+    return {
+        number: (points, choose_exemplars(view.vectors[points], limit))
+        for number, points in seen
+        if texts.view in groups.views[number]
+    }
 
 
 def _view_exemplars(
@@ -115,17 +123,61 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
     """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
     and what a gateway is told agree.
     """
-    of_prompt, strand = groups.of_prompt.copy(), groups.strand.copy()
-    literal = [each for each in views if each.texts.view is not View.WHOLE]
-    shown = np.unique(np.concatenate([each.texts.prompts for each in literal]))
-    free = shown[of_prompt[shown] == UNGROUPED]
-    if len(free) and len(groups):
-        near = _all_margins(literal, [e for e in exemplars if e.view is not View.WHOLE], free, len(groups))
-        best = near.argmax(axis=1)
-        joined = near[np.arange(len(free)), best] >= 0
-        of_prompt[free[joined]] = best[joined]
-        strand[free[joined]] = 0
-    return replace(groups, of_prompt=of_prompt, strand=strand)
+    free = groups.of_prompt == UNGROUPED
+    margin = np.full(len(free), -np.inf, np.float32)
+    nearest = np.full(len(free), UNGROUPED, np.int64)
+    for view, each in zip(views, exemplars, strict=True):
+        if view.texts.view is View.WHOLE or not each.thresholds:
+            continue
+        texts = view.texts
+        rows = np.flatnonzero(free[texts.prompts])
+        points, place = np.unique(texts.points[rows], return_inverse=True)
+        best, group = best_margins(view.vectors, points, each, len(groups))
+        order = np.lexsort((group[place], -best[place], texts.prompts[rows]))
+        prompts, first = np.unique(texts.prompts[rows][order], return_index=True)
+        best, group = best[place][order][first], group[place][order][first]
+        nearer = (best > margin[prompts]) | ((best == margin[prompts]) & (group < nearest[prompts]))
+        margin[prompts[nearer]], nearest[prompts[nearer]] = best[nearer], group[nearer]
+    joined = margin >= 0
+    return replace(
+        groups,
+        of_prompt=np.where(joined, nearest, groups.of_prompt),
+        strand=np.where(joined, 0, groups.strand),
+    )
+
+
+def best_margins(
+    vectors: FloatArray, points: IntArray, exemplars: ViewExemplars, campaigns: int
+) -> tuple[FloatArray, IntArray]:
+    """Of each point, the greatest margin (cosine minus threshold) to any campaign in the view and the number of
+    that campaign, the smallest of equals: both (len(points),). Every point is compared with every exemplar.
+    """
+    needed = least_cosines(exemplars, campaigns)[exemplars.owners]
+    best = np.full(len(points), -np.inf, np.float32)
+    group = np.full(len(points), UNGROUPED, np.int64)
+    across = np.ascontiguousarray(exemplars.vectors.T)
+
+    def lane(first: int, last: int) -> None:
+        for start in range(first, last, _BLOCK_ROWS):
+            block = slice(start, min(start + _BLOCK_ROWS, last))
+            _keep_best(vectors[points[block]] @ across, needed, exemplars.owners, best[block], group[block])
+
+    with one_thread_a_product():
+        in_lanes(len(points), lane)
+    return best, group
+
+
+@compiled
+def _keep_best(
+    products: FloatArray, needed: FloatArray, owners: IntArray, best: FloatArray, group: IntArray
+) -> None:
+    """Greatest product minus `needed` of each row, and its owner. owners ascend."""
+    for row in range(len(products)):
+        for place in range(len(needed)):
+            margin = min(products[row, place], np.float32(1)) - needed[place]
+            if margin > best[row]:
+                best[row] = margin
+                group[row] = owners[place]
 
 
 def background_margins(

@@ -1,0 +1,84 @@
+"""Prompts that a match would assign, against a loop over all pairs."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from indexer.exemplars import ViewExemplars
+from indexer.groups import UNGROUPED, Groups
+from indexer.thresholds import ViewVectors, extended
+from indexer.vectors import FloatArray, normalise
+from indexer.views import ViewTexts
+from models.campaign import ViewThreshold
+from models.view import View
+
+IntArray = NDArray[np.int64]
+
+PROMPTS = 60
+CAMPAIGNS = 5
+
+
+def vectors_of(rng: np.random.Generator, count: int) -> FloatArray:
+    return normalise(rng.normal(size=(count, 6)).astype(np.float32))
+
+
+def view_of(rng: np.random.Generator, view: View, texts: int) -> ViewVectors:
+    """A view that shows most prompts, some of them with two texts."""
+    prompts = np.sort(rng.choice(PROMPTS, PROMPTS, replace=True)).astype(np.int64)
+    points = rng.integers(texts, size=PROMPTS)
+    names = tuple(f"text {number}" for number in range(texts))
+    shown = ViewTexts(view, names, prompts, points, np.ones(texts, np.int64))
+    return ViewVectors(shown, vectors_of(rng, texts), np.zeros(texts, np.int64))
+
+
+def exemplars_of(rng: np.random.Generator, view: View, owners: list[int]) -> ViewExemplars:
+    needed = {
+        owner: ViewThreshold(view, float(rng.uniform(0.5, 0.9)), 0.0, 10, 0.9, ()) for owner in sorted(set(owners))
+    }
+    return ViewExemplars(
+        view, vectors_of(rng, len(owners)), np.array(owners, np.int64), np.arange(len(owners)), needed
+    )
+
+
+def by_loops(views: list[ViewVectors], groups: Groups, exemplars: list[ViewExemplars]) -> list[int]:
+    """Campaign of each prompt, slowly."""
+    found = groups.of_prompt.tolist()
+    for prompt in np.flatnonzero(groups.of_prompt == UNGROUPED).tolist():
+        best: tuple[float, int] = (-1.0, UNGROUPED)
+        for view, each in zip(views, exemplars, strict=True):
+            if view.texts.view is View.WHOLE:
+                continue
+            for point in view.texts.points[view.texts.prompts == prompt]:
+                for exemplar, owner in zip(each.vectors, each.owners.tolist(), strict=True):
+                    margin = float(view.vectors[point] @ exemplar) - each.thresholds[owner].threshold
+                    if (margin, -owner) > (best[0], -best[1]) and margin >= 0:
+                        best = (margin, owner)
+        found[prompt] = best[1]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_prompts_that_a_match_would_assign_are_taken_in(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = (View.RECURRING, View.SYSTEM, View.WHOLE)
+    views = [view_of(rng, view, 25) for view in kinds]
+    exemplars = [
+        exemplars_of(rng, View.RECURRING, [0, 0, 1, 3, 3, 3]),
+        exemplars_of(rng, View.SYSTEM, [1, 2, 2]),
+        exemplars_of(rng, View.WHOLE, [4, 4]),
+    ]
+    of_prompt = np.where(rng.random(PROMPTS) < 0.3, rng.integers(CAMPAIGNS, size=PROMPTS), UNGROUPED)
+    groups = Groups(of_prompt, ((View.RECURRING,),) * CAMPAIGNS, np.where(of_prompt == UNGROUPED, UNGROUPED, 0))
+    found = extended(views, groups, exemplars)
+    assert found.of_prompt.tolist() == by_loops(views, groups, exemplars)
+    assert (found.of_prompt != of_prompt).sum() >= 5
+    assert ((found.strand == UNGROUPED) == (found.of_prompt == UNGROUPED)).all()
+    assert found.views == groups.views
+
+
+def test_without_campaigns_nothing_is_taken_in() -> None:
+    rng = np.random.default_rng(0)
+    views = [view_of(rng, View.RECURRING, 5)]
+    none = Groups(np.full(PROMPTS, UNGROUPED), (), np.full(PROMPTS, UNGROUPED))
+    found = extended(views, none, [exemplars_of(rng, View.RECURRING, [])])
+    assert (found.of_prompt == UNGROUPED).all()
