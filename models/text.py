@@ -28,7 +28,7 @@ _MARKS: Final = "".join(
 _TOKEN: Final = re.compile(f"[{_UNSPACED}]|[^\\W{_UNSPACED}](?:[^\\W{_UNSPACED}]|[{_MARKS}])*")
 _UNSPACED_CHARACTER: Final = re.compile(f"[{_UNSPACED}]")
 _ASCII_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
-_NON_ASCII_CHUNK: Final = re.compile(r"\S*[^\x00-\x7f]\S*")
+_CHUNK: Final = re.compile(r"\S+")  # a pattern that looks for the odd letter takes the square of a word's length
 _ASCII_LETTER: Final = re.compile(r"[A-Za-z]")
 _NON_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 # The blocks of combining marks that go with Latin letters; other scripts' marks are letters in their own right.
@@ -148,12 +148,16 @@ def _fold_look_alikes(text: str) -> str:
 
     def fold(match: re.Match[str]) -> str:
         chunk = match.group()
-        imitates = _ASCII_LETTER.search(chunk) is not None or (
-            mostly_latin and all(ord(c) in table for c in chunk if c.isalpha())
-        )
-        return chunk.translate(table) if imitates else chunk
+        return chunk.translate(table) if not chunk.isascii() and _imitates(chunk, table, mostly_latin) else chunk
 
-    return _NON_ASCII_CHUNK.sub(fold, text)
+    return _CHUNK.sub(fold, text)
+
+
+def _imitates(chunk: str, table: Mapping[int, str], mostly_latin: bool) -> bool:
+    """Whether its look-alikes stand for Latin letters: beside one, or all together in a mostly Latin text."""
+    return _ASCII_LETTER.search(chunk) is not None or (
+        mostly_latin and all(ord(character) in table for character in chunk if character.isalpha())
+    )
 
 
 def _is_mostly_latin(text: str) -> bool:

@@ -121,3 +121,9 @@ def test_parts_of_a_fingerprint_do_not_run_into_each_other() -> None:
 
 def test_a_lone_surrogate_has_a_fingerprint() -> None:
     assert fingerprint("\ud800") != fingerprint("\udc00")
+
+
+def test_a_long_word_costs_no_more_than_its_length() -> None:
+    """Half a megabyte in one word, as base64 is: looked at once for each letter it would take hours."""
+    word = "a" * 500_000
+    assert canonical(f"{word} {word}é \u0430{word}") == f"{word} {word}e a{word}"
