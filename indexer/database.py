@@ -7,7 +7,6 @@ and survives a power cut.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -25,8 +24,6 @@ WRITE_WAIT_S: Final = 30.0
 
 _CACHE_KIB: Final = 65_536
 _WRITES: Final = "stillwatch_writes"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Database:
@@ -99,16 +96,6 @@ class Database:
             if known is None:
                 raise
             raise known from error
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970 UTC."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(since_1970_us: int) -> datetime:
-    """UTC time of microseconds since 1970."""
-    return _EPOCH + since_1970_us * _MICROSECOND
 
 
 def _engine(url: str, write_wait_s: float) -> sa.Engine:

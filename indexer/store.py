@@ -8,32 +8,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import msgspec
 import numpy as np
 import sqlalchemy as sa
 
 from indexer.blocks import BlockStore
-from indexer.database import WRITE_WAIT_S, Database, microseconds, moment
+from indexer.database import WRITE_WAIT_S, Database
 from indexer.events import EventTable, IntArray, Names
 from indexer.keys import KeyStore
+from indexer.records import NAME_KINDS, Record, Records, Wording, records_of
 from indexer.schema import accounts, events, names, prompts
+from indexer.times import microseconds, moment
 from indexer.verdicts import VerdictStore
-from models.disguise import is_disguised
 from models.errors import NotFound
 from models.event import Event, unit_of
-from models.prompt import Prompt
-from models.storable import storable, storable_json
+from models.storable import storable
 
 PROMPT_BATCH: Final = 2_000
 EVENT_ID_BATCH: Final = 10_000
 TOP_ACCOUNTS: Final = 10
 
-_NAME_KINDS: Final = ("org", "model", "payment", "network")
 _KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
 _TABLE_ROWS_A_QUERY: Final = 50_000
 
@@ -80,20 +77,6 @@ class PromptEvents:
     account_ids: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """An event made ready to be stored. columns: timestamp_us, account_created_us and attributes (JSON)."""
-
-    event_id: str
-    account_id: str
-    names: tuple[str | None, ...]  # in the order of _NAME_KINDS
-    fingerprint: bytes
-    prompt: Prompt
-    columns: tuple[int, int | None, str | None]
-    digest: bytes
-    disguised: int
-
-
 class Store:
     """Events, prompts, verdicts, blocks. Safe to share between threads; a context manager, or `close` it."""
 
@@ -125,13 +108,17 @@ class Store:
 
         An event that is there already changes nothing. Raises Busy if other writers hold the store too long.
         """
-        records = [_record(event) for event in events]
+        return self.add_records(records_of(events))
+
+    def add_records(self, records: Records) -> AddResult:
+        """`add_events`, of events that were made ready elsewhere."""
+        given = records.events
         with self._database.writing() as connection:
-            known = _digests(connection, {record.event_id for record in records})
-            fresh, conflicting = _sort_out(records, known)
+            known = _digests(connection, {record.event_id for record in given})
+            fresh, conflicting = _sort_out(given, known)
             if fresh:
-                _insert(connection, fresh)
-        return AddResult(len(fresh), len(records) - len(fresh) - len(conflicting), tuple(conflicting))
+                _insert(connection, fresh, records.wordings)
+        return AddResult(len(fresh), len(given) - len(fresh) - len(conflicting), tuple(conflicting))
 
     def watermark(self) -> int:
         """Highest sequence number given to an event, 0 if there is none."""
@@ -155,7 +142,7 @@ class Store:
         """The integer columns of the events table by name, each of shape (n,), -1 for NULL."""
         selected = [
             sa.func.coalesce(events.c[name], -1).label(name)
-            for name in ("prompt", "account", *_NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
+            for name in ("prompt", "account", *NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
         ]
         keys = ("sequence", *(column.name for column in selected))
         blocks: list[IntArray] = [np.empty((0, len(keys)), np.int64)]
@@ -224,29 +211,6 @@ class Store:
             last = rows[-1].sequence
 
 
-def _record(event: Event) -> _Record:
-    prompt = Prompt(storable(event.prompt.system), storable(event.prompt.user))
-    given = (event.org_id, event.model, event.payment_id, event.network)
-    event_names = tuple(storable(name) if name else None for name in given)
-    account_id = storable(event.account_id)
-    created = event.account_created_at
-    columns = (
-        microseconds(event.timestamp),
-        None if created is None else microseconds(created),
-        _json(storable_json(event.attributes)) if event.attributes else None,
-    )
-    content = _json((account_id, event_names, prompt.system, prompt.user, columns))
-    digest = blake2b(content.encode(), digest_size=16).digest()
-    event_id = storable(event.event_id)
-    disguised = int(is_disguised(prompt.user) or is_disguised(prompt.system))
-    return _Record(event_id, account_id, event_names, prompt.fingerprint(), prompt, columns, digest, disguised)
-
-
-def _json(value: object) -> str:
-    """JSON with keys in order, so that equal values give equal text."""
-    return msgspec.json.encode(value, order="deterministic").decode()
-
-
 def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
     """Content digest of each of these events that is stored."""
     query = sa.select(events.c.event_id, events.c.digest)
@@ -256,9 +220,9 @@ def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, b
     return known
 
 
-def _sort_out(records: Sequence[_Record], known: dict[str, bytes]) -> tuple[list[_Record], list[int]]:
+def _sort_out(records: Sequence[Record], known: dict[str, bytes]) -> tuple[list[Record], list[int]]:
     """The records to store, and the positions of those that contradict `known` or an earlier record."""
-    fresh: list[_Record] = []
+    fresh: list[Record] = []
     conflicting: list[int] = []
     for position, record in enumerate(records):
         if record.event_id not in known:
@@ -269,16 +233,16 @@ def _sort_out(records: Sequence[_Record], known: dict[str, bytes]) -> tuple[list
     return fresh, conflicting
 
 
-def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
+def _insert(connection: sa.Connection, records: Sequence[Record], wordings: Sequence[Wording]) -> None:
     senders = {record.account_id: (record.account_id,) for record in records}
     account_ids = _numbers(connection, accounts, accounts.c.account_id, senders)
     texts: dict[bytes, tuple[bytes, str, str]] = {}
-    for record in records:
-        texts.setdefault(record.fingerprint, (record.fingerprint, record.prompt.system, record.prompt.user))
+    for each in (wordings[record.wording] for record in records):
+        texts.setdefault(each.fingerprint, (each.fingerprint, each.system, each.user))
     prompt_ids = _numbers(connection, prompts, prompts.c.fingerprint, texts)
     orgs, models, payments, networks = (
         _name_numbers(connection, kind, {record.names[position] for record in records})
-        for position, kind in enumerate(_NAME_KINDS)
+        for position, kind in enumerate(NAME_KINDS)
     )
     rows = [
         (
@@ -288,10 +252,12 @@ def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
             models[record.names[1]],
             payments[record.names[2]],
             networks[record.names[3]],
-            prompt_ids[record.fingerprint],
-            *record.columns,
+            prompt_ids[wordings[record.wording].fingerprint],
+            record.timestamp_us,
+            record.account_created_us,
+            record.attributes,
             record.digest,
-            record.disguised,
+            wordings[record.wording].disguised,
         )
         for record in records
     ]

@@ -245,10 +245,10 @@ def test_killed_between_batches_and_run_again(run: Run, store: Store, batches: i
 def test_refused_rows_are_written_before_their_batch_is_stored(
     run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def add_events(*_: object) -> None:
+    def add_records(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(Store, "add_events", add_events)
+    monkeypatch.setattr(Store, "add_records", add_records)
     with pytest.raises(Killed):
         run(jsonl(row(1), b"bad"))
     assert json.loads((tmp_path / "rejects" / REJECTS_NAME).read_bytes())["row"] == "bad"
