@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from indexer.blocks import BlockStore
 from indexer.database import WRITE_WAIT_S, Database
@@ -33,6 +34,8 @@ TOP_ACCOUNTS: Final = 10
 
 _KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
 _TABLE_ROWS_A_QUERY: Final = 50_000
+_IDS_A_QUERY: Final = 500_000
+_PROMPTS_A_LOOK: Final = 50_000
 
 K = TypeVar("K")
 
@@ -145,31 +148,64 @@ class Store:
             for name in ("prompt", "account", *NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
         ]
         keys = ("sequence", *(column.name for column in selected))
-        blocks: list[IntArray] = [np.empty((0, len(keys)), np.int64)]
+        table = np.empty((len(keys), self.counts()["events"]), np.int64)  # some of them may be above the watermark
+        read = 0
         for rows in self._pages([events.c.sequence, *selected], watermark, _TABLE_ROWS_A_QUERY):
             flat = np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * len(keys))
-            blocks.append(flat.reshape(len(rows), len(keys)))
-        return {key: np.concatenate([block[:, at] for block in blocks]) for at, key in enumerate(keys)}
+            table[:, read : read + len(rows)] = flat.reshape(len(rows), len(keys)).T
+            read += len(rows)
+        return {key: table[at, :read] for at, key in enumerate(keys)}
 
     def prompts(self, watermark: int, batch: int = PROMPT_BATCH) -> Iterator[list[StoredPrompt]]:
-        """The distinct prompts of the events up to the watermark, in order of fingerprint, `batch` at a time."""
-        used = (
-            sa.select(events.c.sequence)
-            .where(events.c.prompt == prompts.c.id, events.c.sequence <= watermark)
-            .exists()
+        """The distinct prompts of the events up to the watermark, in order of fingerprint, `batch` at a time.
+
+        Their ids are in memory as bits, and the texts of _PROMPTS_A_LOOK prompts, which are read in the order
+        they have on disk.
+        """
+        used = self._used_prompts(watermark)
+        waiting: list[StoredPrompt] = []
+        for ids in self._by_fingerprint(used):
+            waiting.extend(self.prompts_by_id(ids))
+            whole = len(waiting) - len(waiting) % batch
+            yield from (waiting[start : start + batch] for start in range(0, whole, batch))
+            del waiting[:whole]
+        if waiting:
+            yield waiting
+
+    def _used_prompts(self, watermark: int) -> NDArray[np.bool_]:
+        """Which ids are of prompts of events up to the watermark, (highest id + 1,)."""
+        page = (
+            sa.select(events.c.prompt)
+            .where(events.c.sequence <= watermark)
+            .distinct()
+            .order_by(events.c.prompt)
+            .limit(_IDS_A_QUERY)
         )
-        page = sa.select(prompts).where(used).order_by(prompts.c.fingerprint).limit(batch)
+        used: list[IntArray] = [np.zeros(0, np.int64)]
+        last = 0
+        while rows := self._raw(page.where(events.c.prompt > last)):
+            used.append(np.fromiter(chain.from_iterable(rows), np.int64, len(rows)))
+            last = rows[-1][0]
+        bits = np.zeros(last + 1, np.bool_)
+        bits[np.concatenate(used)] = True
+        return bits
+
+    def _by_fingerprint(self, used: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """The ids of the prompts that are used, in order of fingerprint, at most _PROMPTS_A_LOOK at a time."""
+        columns = prompts.c.fingerprint, prompts.c.id
+        page = sa.select(*columns).order_by(prompts.c.fingerprint).limit(_PROMPTS_A_LOOK)
         last = b""
-        while rows := self._database.all(page.where(prompts.c.fingerprint > last)):
-            yield [_stored_prompt(row) for row in rows]
-            last = rows[-1].fingerprint
+        while rows := self._raw(page.where(prompts.c.fingerprint > last)):
+            yield [prompt_id for _, prompt_id in rows if prompt_id < len(used) and used[prompt_id]]
+            last = rows[-1][0]
 
     def prompts_by_id(self, ids: Sequence[int]) -> list[StoredPrompt]:
         """The prompts of these ids, in the order asked. Raises NotFound, naming the first id that has none."""
         found: dict[int, StoredPrompt] = {}
-        for chunk in _chunks(set(ids)):
-            for row in self._database.all(sa.select(prompts).where(prompts.c.id.in_(chunk))):
-                found[row.id] = _stored_prompt(row)
+        columns = ("id", "fingerprint", "system", "user")
+        with self._database.reading() as connection:
+            for row in _rows_with(connection, prompts, columns, "id", sorted(set(ids))):
+                found[row[0]] = StoredPrompt(*row)
         for prompt_id in ids:
             if prompt_id not in found:
                 raise NotFound(f"the store has no prompt {prompt_id}")
@@ -178,7 +214,7 @@ class Store:
     def event_ids(self, watermark: int, batch: int = EVENT_ID_BATCH) -> Iterator[list[tuple[int, str]]]:
         """(sequence, event_id) of the events up to the watermark, in order, `batch` at a time."""
         for rows in self._pages([events.c.sequence, events.c.event_id], watermark, batch):
-            yield [(row.sequence, row.event_id) for row in rows]
+            yield list(rows)
 
     def events_of_prompts(
         self,
@@ -202,22 +238,23 @@ class Store:
 
     def _pages(
         self, columns: Sequence[sa.ColumnElement[Any]], watermark: int, size: int
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
+    ) -> Iterator[Sequence[Any]]:
         """Rows of the events up to the watermark in order of sequence, which must be the first column."""
         page = sa.select(*columns).where(events.c.sequence <= watermark).order_by(events.c.sequence).limit(size)
         last = 0
-        while rows := self._database.all(page.where(events.c.sequence > last)):
+        while rows := self._raw(page.where(events.c.sequence > last)):
             yield rows
-            last = rows[-1].sequence
+            last = rows[-1][0]
+
+    def _raw(self, query: sa.Select[Any]) -> Sequence[Any]:
+        """Every row of a query, as the driver gives it."""
+        with self._database.reading() as connection:
+            return _rows(connection.execute(query))
 
 
 def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
     """Content digest of each of these events that is stored."""
-    query = sa.select(events.c.event_id, events.c.digest)
-    known: dict[str, bytes] = {}
-    for chunk in _chunks(event_ids):
-        known.update(_pairs(connection, query.where(events.c.event_id.in_(chunk))))
-    return known
+    return _looked_up(connection, events, "event_id", "digest", event_ids)
 
 
 def _sort_out(records: Sequence[Record], known: dict[str, bytes]) -> tuple[list[Record], list[int]]:
@@ -235,11 +272,11 @@ def _sort_out(records: Sequence[Record], known: dict[str, bytes]) -> tuple[list[
 
 def _insert(connection: sa.Connection, records: Sequence[Record], wordings: Sequence[Wording]) -> None:
     senders = {record.account_id: (record.account_id,) for record in records}
-    account_ids = _numbers(connection, accounts, accounts.c.account_id, senders)
+    account_ids = _numbers(connection, accounts, "account_id", senders)
     texts: dict[bytes, tuple[bytes, str, str]] = {}
     for each in (wordings[record.wording] for record in records):
         texts.setdefault(each.fingerprint, (each.fingerprint, each.system, each.user))
-    prompt_ids = _numbers(connection, prompts, prompts.c.fingerprint, texts)
+    prompt_ids = _numbers(connection, prompts, "fingerprint", texts)
     orgs, models, payments, networks = (
         _name_numbers(connection, kind, {record.names[position] for record in records})
         for position, kind in enumerate(NAME_KINDS)
@@ -277,31 +314,57 @@ def _insert_rows(
 
 def _name_numbers(connection: sa.Connection, kind: str, given: set[str | None]) -> dict[str | None, int | None]:
     rows: dict[str | None, tuple[str, str]] = {name: (kind, name) for name in sorted(filter(None, given))}
-    return {None: None, **_numbers(connection, names, names.c.name, rows, names.c.kind == kind)}
+    return {None: None, **_numbers(connection, names, "name", rows, kind=kind)}
 
 
 def _numbers(
     connection: sa.Connection,
     table: sa.Table,
-    key: sa.Column[Any],
+    key: str,
     rows: Mapping[K, tuple[Any, ...]],
-    *among: sa.ColumnElement[bool],
+    **among: str,
 ) -> dict[K, int]:
     """The id of each row, by its value in the key column; rows not in the table yet are added in their order.
 
-    rows: all columns but the id, which comes first in the table. among: where the key is unique.
+    rows: all columns but the id, which comes first in the table. among: what other columns hold in all of them.
     New ids are chosen here, which is safe since only one transaction writes at a time.
     """
-    query = sa.select(key, table.c.id).where(*among)
-    found: dict[K, int] = {}
-    for chunk in _chunks(rows):
-        found.update(_pairs(connection, query.where(key.in_(chunk))))
+    found: dict[K, int] = _looked_up(connection, table, key, "id", rows, **among)
     new = [value for value in rows if value not in found]
     if new:
         highest = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0
         found.update(zip(new, range(highest + 1, highest + 1 + len(new)), strict=True))
         _insert_rows(connection, table, table.c.keys(), [(found[value], *rows[value]) for value in new])
     return found
+
+
+def _looked_up(
+    connection: sa.Connection, table: sa.Table, key: str, wanted: str, keys: Iterable[K], **among: str
+) -> dict[K, Any]:
+    """What stands in a column in the rows with these keys, as far as there are any."""
+    return dict(_rows_with(connection, table, (key, wanted), key, keys, **among))
+
+
+def _rows_with(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], key: str, keys: Iterable[Any], **among: str
+) -> Iterator[Any]:
+    """Some columns of the rows with one of these keys, and with what is given of other columns in each of them.
+
+    keys, among: of the driver's own types. Core would make a parameter of its own of each key, which takes longer
+    than to look it up.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    query = f"SELECT {', '.join(map(quote, columns))} FROM {quote(table.name)} WHERE "
+    query += "".join(f"{quote(column)} = {mark} AND " for column in among)
+    for chunk in _chunks(keys):
+        one_of = f"{quote(key)} IN ({', '.join([mark] * len(chunk))})"
+        yield from _rows(connection.exec_driver_sql(query + one_of, (*among.values(), *chunk)))
+
+
+def _rows(result: sa.CursorResult[Any]) -> Sequence[Any]:
+    """The rows as the driver gives them, which Core would wrap one by one."""
+    return result.cursor.fetchall()
 
 
 def _pairs(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, Any]:
@@ -375,10 +438,6 @@ def _compact(numbers: IntArray) -> tuple[IntArray, IntArray]:
     used = np.flatnonzero(code_of == 0)
     code_of[used] = np.arange(len(used))
     return code_of[numbers], used
-
-
-def _stored_prompt(row: sa.Row[Any]) -> StoredPrompt:
-    return StoredPrompt(row.id, row.fingerprint, row.system, row.user)
 
 
 def _groups_query(
