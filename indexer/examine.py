@@ -15,7 +15,7 @@ from models.event import Event, parse_event
 _FIRST_WORD: Final = re.compile(r"\w+")
 
 
-class Refusal(msgspec.Struct, frozen=True, array_like=True):
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Why a row is no event. position: among the rows examined, from 0. group: the reason without the values of
     this very row, to be counted by.
     """

@@ -5,6 +5,7 @@ standard input ends, so it outlives nobody who asks, however that one ends. It i
 not forked, and loads only what it needs.
 """
 
+import gc
 import logging
 import os
 import subprocess
@@ -23,6 +24,7 @@ from indexer.rows import Line
 
 _COMMAND: Final = (sys.executable, "-P", "-m", "indexer.examiners")
 _LENGTH_BYTES: Final = 8
+_ALLOCATIONS_A_COLLECTION: Final = 200_000  # by itself the collector looks at each row of a batch several times
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ class Examiners:
 
 def main() -> None:
     """Answer until nobody asks any more."""
+    gc.set_threshold(_ALLOCATIONS_A_COLLECTION)
     try:
         while question := _receive(sys.stdin.buffer):
             asked = _QUESTIONS.decode(question)

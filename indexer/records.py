@@ -15,8 +15,9 @@ from models.storable import storable, storable_json
 NAME_KINDS: Final = ("org", "model", "payment", "network")
 
 
-# These go from one process to another, which msgspec's own classes do several times as quickly as dataclasses.
-class Wording(msgspec.Struct, frozen=True, array_like=True):
+# These go from one process to another, which classes of msgspec do several times as quickly as dataclasses. What
+# holds only texts and numbers can be in no cycle, so the garbage collector need not look at it.
+class Wording(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A prompt as sent. disguised: 1 if letters of its texts were dressed up, else 0."""
 
     fingerprint: bytes
@@ -25,7 +26,7 @@ class Wording(msgspec.Struct, frozen=True, array_like=True):
     disguised: int
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One event. names: in the order of NAME_KINDS. wording: its place among those beside. attributes: JSON.
     digest: 16 bytes over everything the event holds besides its id. Texts are of the kind that UTF-8 can hold.
     """

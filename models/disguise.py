@@ -36,7 +36,7 @@ def is_disguised(text: str) -> bool:
     """Whether at least LEAST_WORDS different words, and LEAST_SHARE of all, have between plain Latin letters what
     draws nothing, or letters of another script or width that look like Latin ones. text: as it was sent.
     """
-    if not has_ascii_controls(text) and _tricks().isdisjoint(non_ascii(text)):
+    if not has_ascii_controls(text) and (text.isascii() or _tricks().isdisjoint(non_ascii(text))):
         return False  # as of nearly every text
     found = [match.group() for match in _dressed_up().finditer(text)]
     return len(set(found)) >= LEAST_WORDS and len(found) >= LEAST_SHARE * sum(1 for _ in _WORD.finditer(text))

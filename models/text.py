@@ -86,12 +86,9 @@ def fingerprint(*parts: str) -> bytes:
 
     Two prompts are "the same" for Stillwatch exactly if their fingerprints are equal.
     """
-    digest = blake2b(digest_size=FINGERPRINT_BYTES)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.digest()
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    told_apart = b"".join(len(each).to_bytes(8, "little") + each for each in encoded)
+    return blake2b(told_apart, digest_size=FINGERPRINT_BYTES).digest()
 
 
 def non_ascii(text: str) -> str:
@@ -107,6 +104,8 @@ def has_ascii_controls(text: str) -> bool:
 
 def _clean_ascii(text: str) -> str:
     """What `clean` gives for ASCII text, several times faster."""
+    if not text:
+        return ""
     return " ".join(_without_controls(text).split())
 
 
