@@ -5,8 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indexer.database import Database, microseconds, moment
+from indexer.database import Database
 from indexer.schema import blocks
+from indexer.times import microseconds, moment
 from models.block import Block, BlockQuery
 from models.match import Ground
 from models.mode import Mode

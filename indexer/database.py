@@ -4,9 +4,9 @@ One process writes at a time and the others wait; readers never wait. What a wri
 and survives a power cut.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -22,21 +22,22 @@ from indexer import postgres, sqlite
 from models.errors import BadSettings, StillwatchError, UnreadableFile
 
 WRITE_WAIT_S: Final = 30.0
+KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
 
 _FORMS: Final = f"sqlite:////path/to/file or {postgres.DRIVER}://user@host/database"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class _Backend(Protocol):
     """What differs from one kind of database to another; `indexer.sqlite` says what each part is."""
+
+    MARK: str
 
     def engines(self, url: sa.URL, write_wait_s: float) -> tuple[sa.Engine, sa.Engine]: ...
     def where_of(self, url: sa.URL) -> str: ...
     def insert_rows(
         self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
     ) -> None: ...
-    def one_of(self, column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]: ...
+    def one_of(self, column: str, values: list[Any]) -> tuple[str, Sequence[Any]]: ...
     def known_error(
         self, error: BaseException | None, engine: sa.Engine, opened: bool
     ) -> StillwatchError | None: ...
@@ -126,16 +127,6 @@ class Database:
             raise known from error
 
 
-def microseconds(moment: datetime) -> int:
-    """Since 1970 UTC."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(since_1970_us: int) -> datetime:
-    """UTC time of microseconds since 1970."""
-    return _EPOCH + since_1970_us * _MICROSECOND
-
-
 def insert_rows(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
 ) -> None:
@@ -146,9 +137,28 @@ def insert_rows(
     _BACKENDS[connection.dialect.name].insert_rows(connection, table, columns, rows)
 
 
-def one_of(connection: sa.Connection, column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]:
-    """Whether a column holds one of many values, put as the database is quickest with."""
-    return _BACKENDS[connection.dialect.name].one_of(column, values)
+def rows_with(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], key: str, keys: Iterable[Any], **among: Any
+) -> Iterator[Sequence[Any]]:
+    """Some columns of the rows with one of these keys, and with what is given of other columns in each of them, as
+    the driver gives them. keys, among: of the driver's own types.
+
+    Core would make a parameter of its own of each key, which takes longer than to look it up.
+    """
+    backend, quote = _BACKENDS[connection.dialect.name], connection.dialect.identifier_preparer.quote
+    query = f"SELECT {', '.join(map(quote, columns))} FROM {quote(table.name)} WHERE "
+    query += "".join(f"{quote(column)} = {backend.MARK} AND " for column in among)
+    remaining = iter(keys)
+    while chunk := list(islice(remaining, KEYS_A_QUERY)):
+        one_of, values = backend.one_of(quote(key), chunk)
+        yield from raw_rows(connection.exec_driver_sql(query + one_of, (*among.values(), *values)))
+
+
+def raw_rows(result: sa.CursorResult[Any]) -> Sequence[Any]:
+    """All rows as the driver gives them: a million of SQLAlchemy's own take seconds to make."""
+    cursor: Any = result.cursor
+    found: Sequence[Any] = cursor.fetchall()
+    return found
 
 
 def _parsed(url: str) -> sa.URL:

@@ -2,30 +2,46 @@
 
 import base64
 import os
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
+from indexer.examine import Examined, Refusal, examine
+from indexer.examiners import Examiners
+from indexer.process import usable_cores
 from indexer.progress import Progress, SilentProgress
-from indexer.readers import STDIN, Row, is_event_file, read_rows
+from indexer.readers import STDIN, is_event_file, read_lines
+from indexer.rows import Line, Row
 from indexer.store import Store
-from models.errors import BadEvent, UnreadableFile
-from models.event import Event, parse_event
+from models.errors import UnreadableFile
 from models.report import IngestReport
 
 BATCH_ROWS: Final = 5_000
 _ROWS_SOURCE: Final = "rows"  # in the rejects file, for events that came in no file
 BATCH_BYTES: Final = 32 * 1024 * 1024
 
-_FIRST_WORD: Final = re.compile(r"\w+")
+_ALONE_BATCHES: Final = 2  # so many are done before another process would have started
+_MOST_EXAMINERS: Final = 3  # they do twice the work of the process that writes
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows that are stored together. sources: where each comes from. damage: positions of the rows that stand for
+    the damage of a whole file. now: when they had been read.
+    """
+
+    sources: list[str]
+    rows: list[Row | Line]
+    damage: frozenset[int]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +49,9 @@ class _Rejected:
     """A refused row. group: the reason without the values of this very row, to be counted by."""
 
     source: str
-    row: Row
+    row: Row | Line
     reason: str
     group: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    source: str
-    row: Row
-    event: Event
 
 
 def ingest(
@@ -52,17 +61,23 @@ def ingest(
     now: Callable[[], datetime],
     progress: Progress,
     batch: int = BATCH_ROWS,
+    examiners: int | None = None,
 ) -> IngestReport:
     """Store the events of files, of the event files of folders, and of standard input for "-", in that order.
 
     A refused row goes to a new file in `rejects_dir` with its source, line and reason. So does the damage of a
     file that cannot be read to its end, as one more row; the files behind it are still read. Each batch is on
     disk before the next begins, so a run that was stopped is made good by running it again.
+    examiners: how many processes examine the lines of large JSON Lines files beside this one, which does it alone
+    if there are none; by default one a core that may be used. Each batch of rows, the largest of which
+    are BATCH_BYTES, is in memory for each of them and twice more.
     Raises UnreadableFile, before anything is read, for a path that is missing or a folder without event files.
     """
     sources = _sources(paths)
-    outcomes = (outcome for source in sources for outcome in _outcomes(source, now))
-    return _store_all(outcomes, store, rejects_dir, now, progress, batch)
+    count = _examiners_by_default() if examiners is None else examiners
+    batches = _batches((row for source in sources for row in _rows(source)), now, batch)
+    with _helped_by(count) as helpers:
+        return _store_all(_examined(batches, helpers), store, rejects_dir, now, progress)
 
 
 def ingest_rows(
@@ -71,26 +86,56 @@ def ingest_rows(
     """Store events given as decoded rows of the event format; what `ingest` says of refused rows holds here,
     with the position in `rows`, from 1, as the line. They are counted only if there is no folder for them.
     """
-    read = (Row(line, row, None, msgspec.json.encode(row)) for line, row in enumerate(rows, start=1))
-    outcomes = (_outcome(_ROWS_SOURCE, row, now()) for row in read)
-    return _store_all(outcomes, store, rejects_dir, now, SilentProgress(), BATCH_ROWS)
+    read = (
+        (_ROWS_SOURCE, Row(line, row, None, msgspec.json.encode(row)), False)
+        for line, row in enumerate(rows, start=1)
+    )
+    batches = _batches(read, now, BATCH_ROWS)
+    return _store_all(_examined(batches, None), store, rejects_dir, now, SilentProgress())
+
+
+def _examiners_by_default() -> int:
+    """As many as there are cores to run them beside this process, which is seldom idle; more than a few would wait
+    for it.
+    """
+    cores = usable_cores()
+    return min(cores, _MOST_EXAMINERS) if cores > 1 else 0
+
+
+def _helped_by(count: int) -> AbstractContextManager[Examiners | None]:
+    return Examiners(count) if count else nullcontext()
+
+
+def _examined(batches: Iterable[_Batch], helpers: Examiners | None) -> Iterator[tuple[_Batch, Examined]]:
+    """Each batch with what became of its rows, in order; helpers are called once there is enough for them."""
+    waiting: deque[tuple[_Batch, Callable[[], Examined]]] = deque()
+    for number, batch in enumerate(batches):
+        lines = [row for row in batch.rows if isinstance(row, Line)]
+        if helpers is None or number < _ALONE_BATCHES or len(lines) < len(batch.rows):
+            waiting.append((batch, partial(examine, batch.rows, batch.now)))
+        else:
+            waiting.append((batch, helpers.examine(lines, batch.now)))
+        while len(waiting) > (0 if helpers is None or number < _ALONE_BATCHES else helpers.count + 1):
+            first, answer = waiting.popleft()
+            yield first, answer()
+    for batch, answer in waiting:
+        yield batch, answer()
 
 
 def _store_all(
-    outcomes: Iterator[_Parsed | _Rejected],
+    examined: Iterable[tuple[_Batch, Examined]],
     store: Store,
     rejects_dir: Path | None,
     now: Callable[[], datetime],
     progress: Progress,
-    batch: int,
 ) -> IngestReport:
     started = now()
     tally = _Tally()
     progress.stage("ingest", None)
     with _RejectsFile(rejects_dir, started) as rejects:
-        for batch_of_outcomes in _batches(outcomes, batch):
-            _store_batch(batch_of_outcomes, store, rejects, tally)
-            progress.advance(len(batch_of_outcomes))
+        for batch, found in examined:
+            _store_batch(batch, found, store, rejects, tally)
+            progress.advance(len(batch.rows))
         progress.done()
         return tally.report(rejects.path, (now() - started).total_seconds())
 
@@ -197,64 +242,60 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _outcomes(source: Path | str, now: Callable[[], datetime]) -> Iterator[_Parsed | _Rejected]:
-    """Each row of a file as an event or a refusal, and a last refusal if the file is damaged."""
+def _rows(source: Path | str) -> Iterator[tuple[str, Row | Line, bool]]:
+    """Each row of a file with its source, and a last one, marked, if the file is damaged."""
     name = str(source)
     line = 0
     try:
-        with closing(read_rows(source)) as rows:
+        with closing(read_lines(source)) as rows:
             for row in rows:
                 line = row.line
-                yield _outcome(name, row, now())
+                yield name, row, False
     except UnreadableFile as error:
-        yield _Rejected(name, Row(line + 1, None, str(error), b""), str(error), "damaged file")
+        yield name, Row(line + 1, None, str(error), b""), True
 
 
-def _outcome(source: str, row: Row, now: datetime) -> _Parsed | _Rejected:
-    if row.values is None:
-        problem = row.problem or ""
-        return _Rejected(source, row, problem, problem.partition(":")[0])
-    try:
-        return _Parsed(source, row, parse_event(row.values, now))
-    except BadEvent as error:
-        return _Rejected(source, row, str(error), f"bad {_key_at_fault(error)}")
-
-
-def _key_at_fault(error: BadEvent) -> str:
-    """The key that the message of `parse_event` begins with."""
-    key = _FIRST_WORD.match(str(error))
-    return key.group() if key else "event"
-
-
-def _batches(outcomes: Iterator[_Parsed | _Rejected], most_rows: int) -> Iterator[list[_Parsed | _Rejected]]:
+def _batches(
+    rows: Iterable[tuple[str, Row | Line, bool]], now: Callable[[], datetime], most_rows: int
+) -> Iterator[_Batch]:
     """Bounded by rows and by bytes, though a single row may be over the bound."""
-    batch: list[_Parsed | _Rejected] = []
-    size_bytes = 0
-    for outcome in outcomes:
-        batch.append(outcome)
-        size_bytes += len(outcome.row.raw)
-        if len(batch) >= most_rows or size_bytes >= BATCH_BYTES:
-            yield batch
-            batch, size_bytes = [], 0
-    if batch:
-        yield batch
+    read = iter(rows)
+    while True:
+        taken: list[tuple[str, Row | Line, bool]] = []
+        size_bytes = 0
+        for row in read:
+            taken.append(row)
+            size_bytes += len(row[1].raw)
+            if len(taken) >= most_rows or size_bytes >= BATCH_BYTES:
+                break
+        if not taken:
+            return
+        damage = frozenset(position for position, (_, _, damaged) in enumerate(taken) if damaged)
+        yield _Batch([source for source, _, _ in taken], [row for _, row, _ in taken], damage, now())
 
 
-def _store_batch(
-    outcomes: Sequence[_Parsed | _Rejected], store: Store, rejects: _RejectsFile, tally: _Tally
-) -> None:
+def _store_batch(batch: _Batch, found: Examined, store: Store, rejects: _RejectsFile, tally: _Tally) -> None:
     """Refused rows are written first: once the store has a batch, nobody reads its rows again."""
-    parsed = [outcome for outcome in outcomes if isinstance(outcome, _Parsed)]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, _Rejected)]
+    refused = [_refused(batch, refusal) for refusal in found.refused]
     rejects.write(refused)
-    result = store.add_events([outcome.event for outcome in parsed])
-    conflicting = [_conflict(parsed[position]) for position in result.conflicting]
+    result = store.add_records(found.records)
+    conflicting = [
+        _conflict(batch, found.positions[position], found.records.events[position].event_id)
+        for position in result.conflicting
+    ]
     rejects.write(conflicting)
     tally.stored += result.stored
     tally.duplicate += result.duplicate
     tally.reasons.update(each.group for each in (*refused, *conflicting))
 
 
-def _conflict(parsed: _Parsed) -> _Rejected:
-    reason = f"event_id {parsed.event.event_id!r} is already stored with other content"
-    return _Rejected(parsed.source, parsed.row, reason, "event_id already stored with other content")
+def _refused(batch: _Batch, refusal: Refusal) -> _Rejected:
+    at = refusal.position
+    group = "damaged file" if at in batch.damage else refusal.group
+    return _Rejected(batch.sources[at], batch.rows[at], refusal.reason, group)
+
+
+def _conflict(batch: _Batch, position: int, event_id: str) -> _Rejected:
+    reason = f"event_id {event_id!r} is already stored with other content"
+    group = "event_id already stored with other content"
+    return _Rejected(batch.sources[position], batch.rows[position], reason, group)

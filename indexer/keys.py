@@ -5,8 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indexer.database import Database, microseconds, moment
+from indexer.database import Database
 from indexer.schema import api_keys
+from indexer.times import microseconds, moment
 from models.errors import UnknownKey
 from models.key import ApiKey, Role
 from models.storable import storable

@@ -7,12 +7,10 @@ whole is an error, and the rows before the damage come first.
 import csv
 import gzip
 import io
-import json
 import sys
 import zlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn, Protocol, cast
 
@@ -21,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from indexer.jsonline import json_value, utf8_problem
+from indexer.rows import Line, Row, row_of
 from models.errors import UnreadableFile
 
 STDIN: Final = "-"
@@ -40,30 +40,22 @@ class _LineSource(Protocol):
         """The next line with its end, or its first `size` bytes if it is longer; empty at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a file: exactly one of values and problem is set.
-
-    line: line it starts on, from 1; for Parquet the row's position, from 1.
-    problem: what is wrong with it; a short fixed text, then ": " and the values seen if there are any.
-    raw: the row as it stands in the file, without its line end; for Parquet as JSON; of a line over the limit
-        the first OVERLONG_KEPT_BYTES.
-    """
-
-    line: int
-    values: Mapping[str, Any] | None
-    problem: str | None
-    raw: bytes
-
-
 def is_event_file(path: Path) -> bool:
     """Whether the name promises a format that `read_rows` knows; never true of hidden files."""
     inner = Path(path.stem) if path.suffix.lower() in _COMPRESSED else path
     return not path.name.startswith(".") and inner.suffix.lower() in _EVENT_SUFFIXES
 
 
-def read_rows(source: Path | str, max_line_bytes: int = MAX_LINE_BYTES) -> Generator[Row, None, None]:
-    """The rows of a file, or of standard input for "-", in order; blank lines are passed over.
+def read_rows(source: Path | str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Row]:
+    """`read_lines`, looked into."""
+    with closing(read_lines(source, max_line_bytes)) as rows:
+        for row in rows:
+            yield row_of(row) if isinstance(row, Line) else row
+
+
+def read_lines(source: Path | str, max_line_bytes: int = MAX_LINE_BYTES) -> Generator[Row | Line, None, None]:
+    """The rows of a file, or of standard input for "-", in order; those of JSON Lines as they stand in the file,
+    and blank ones passed over. Of a line over the limit the first OVERLONG_KEPT_BYTES are kept.
 
     The name decides the format, and where it says nothing the first bytes do; what is left is JSON Lines.
     Raises UnreadableFile, after the rows that could be read, if the file is missing, cut off or damaged.
@@ -89,7 +81,7 @@ def _opened(source: Path | str) -> Iterator[io.BufferedReader]:
         stream.detach()  # standard input is not ours to close
 
 
-def _rows(stream: io.BufferedReader, name: Path, limit: int) -> Iterator[Row]:
+def _rows(stream: io.BufferedReader, name: Path, limit: int) -> Iterator[Row | Line]:
     start = stream.peek(4)[:4]
     if not start:
         return
@@ -107,7 +99,7 @@ def _rows(stream: io.BufferedReader, name: Path, limit: int) -> Iterator[Row]:
         yield from _text_rows(stream, name, limit)
 
 
-def _text_rows(stream: _LineSource, name: Path, limit: int) -> Iterator[Row]:
+def _text_rows(stream: _LineSource, name: Path, limit: int) -> Iterator[Row | Line]:
     lines = _Lines(stream, limit)
     return _csv_rows(lines, name, limit) if name.suffix.lower() == ".csv" else _json_rows(lines)
 
@@ -153,7 +145,7 @@ class _Lines:
         raise _LineTooLong(size_bytes, self._limit, start[:OVERLONG_KEPT_BYTES])
 
 
-def _json_rows(lines: _Lines) -> Iterator[Row]:
+def _json_rows(lines: _Lines) -> Iterator[Row | Line]:
     while True:
         try:
             line = next(lines)
@@ -163,58 +155,7 @@ def _json_rows(lines: _Lines) -> Iterator[Row]:
             yield Row(lines.number, None, str(error), error.kept)
             continue
         if raw := line.strip(b" \t\r\n"):
-            values, problem = _json_object(raw)
-            yield Row(lines.number, values, problem, raw)
-
-
-def _json_object(raw: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """The object, or what is wrong with it."""
-    value, problem = _json_value(raw)
-    if problem is not None:
-        return None, problem
-    if not isinstance(value, dict):
-        return None, f"not an object: {type(value).__name__}"
-    return value, None
-
-
-def _json_value(raw: bytes) -> tuple[Any, str | None]:
-    """The value and None, or None and what is wrong with it. Never quotes the text, which may be a prompt."""
-    try:
-        return msgspec.json.decode(raw), None
-    except UnicodeDecodeError:
-        return None, _utf8_problem(raw)
-    except RecursionError:
-        return None, "invalid JSON: nested too deeply"
-    except msgspec.DecodeError as error:
-        if b"\\ud" in raw or b"\\uD" in raw:
-            return _json_with_surrogates(raw)
-        return None, _utf8_problem(raw) or f"invalid JSON: {error}"
-
-
-def _json_with_surrogates(raw: bytes) -> tuple[Any, str | None]:
-    """`_json_value` for text with half of a surrogate pair, as is left when a sender cuts an emoji in two."""
-    try:
-        return json.loads(raw.decode(), parse_constant=_refuse_constant), None
-    except UnicodeDecodeError:
-        return None, _utf8_problem(raw)
-    except RecursionError:
-        return None, "invalid JSON: nested too deeply"
-    except json.JSONDecodeError as error:
-        return None, f"invalid JSON: {error.msg} (character {error.pos})"
-    except ValueError as error:
-        return None, f"invalid JSON: {error}"
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _utf8_problem(raw: bytes) -> str | None:
-    try:
-        raw.decode()
-    except UnicodeDecodeError as error:
-        return f"invalid UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}"
-    return None
+            yield Line(lines.number, raw)
 
 
 class _CsvLines:
@@ -273,7 +214,7 @@ def _csv_header(reader: Iterator[list[str]], source: _CsvLines, name: Path) -> l
         header = next((cells for cells in reader if cells), [])
     except (csv.Error, _LineTooLong) as error:
         raise UnreadableFile(f"{name} has no usable header: {error}") from error
-    problem = _utf8_problem(source.take())
+    problem = utf8_problem(source.take())
     if problem is not None:
         raise UnreadableFile(f"{name} has no usable header: {problem}")
     twice = sorted({key for key in header if header.count(key) > 1})
@@ -285,14 +226,14 @@ def _csv_header(reader: Iterator[list[str]], source: _CsvLines, name: Path) -> l
 def _csv_values(
     header: Sequence[str], cells: Sequence[str], raw: bytes
 ) -> tuple[dict[str, Any] | None, str | None]:
-    problem = _utf8_problem(raw)
+    problem = utf8_problem(raw)
     if problem is not None:
         return None, problem
     if len(cells) != len(header):
         return None, f"wrong number of cells: {len(cells)}, the header has {len(header)}"
     values: dict[str, Any] = {key: cell for key, cell in zip(header, cells, strict=True) if cell}
     if "messages" in values:
-        values["messages"], problem = _json_value(values["messages"].encode())
+        values["messages"], problem = json_value(values["messages"].encode())
     return (values, None) if problem is None else (None, f"messages: {problem}")
 
 

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable, UnreadableFile
 
+MARK: Final = "?"  # stands for a parameter in a statement
+
 _WRITES: Final = "stillwatch_writes"
 _CACHE_KIB: Final = 65_536
 
@@ -36,9 +38,9 @@ def insert_rows(
     connection.exec_driver_sql(str(statement), rows)
 
 
-def one_of(column: sa.Column[Any], values: list[Any]) -> sa.ColumnElement[bool]:
-    """Whether the column holds one of the values."""
-    return column.in_(values)
+def one_of(column: str, values: list[Any]) -> tuple[str, Sequence[Any]]:
+    """SQL that asks whether a column, named as in SQL, holds one of the values; and its parameters."""
+    return f"{column} IN ({', '.join([MARK] * len(values))})", values
 
 
 def known_error(error: BaseException | None, engine: sa.Engine, opened: bool) -> StillwatchError | None:

@@ -8,34 +8,33 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import msgspec
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from indexer.blocks import BlockStore
-from indexer.database import WRITE_WAIT_S, Database, insert_rows, microseconds, moment, one_of
+from indexer.database import KEYS_A_QUERY, WRITE_WAIT_S, Database, insert_rows, raw_rows, rows_with
 from indexer.events import EventTable, IntArray, Names
 from indexer.keys import KeyStore
+from indexer.records import NAME_KINDS, Record, Records, Wording, records_of
 from indexer.schema import accounts, events, names, prompts
+from indexer.times import microseconds, moment
 from indexer.verdicts import VerdictStore
-from models.disguise import is_disguised
 from models.errors import NotFound
 from models.event import Event, unit_of
-from models.prompt import Prompt
-from models.storable import storable, storable_json
+from models.storable import storable
 
 PROMPT_BATCH: Final = 2_000
 EVENT_ID_BATCH: Final = 10_000
 TOP_ACCOUNTS: Final = 10
 
-_NAME_KINDS: Final = ("org", "model", "payment", "network")
-_KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
 _TABLE_ROWS_A_QUERY: Final = 50_000
+_IDS_A_QUERY: Final = 500_000
+_PROMPTS_A_LOOK: Final = 50_000
 
 K = TypeVar("K")
 
@@ -80,20 +79,6 @@ class PromptEvents:
     account_ids: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """An event made ready to be stored. columns: timestamp_us, account_created_us and attributes (JSON)."""
-
-    event_id: str
-    account_id: str
-    names: tuple[str | None, ...]  # in the order of _NAME_KINDS
-    fingerprint: bytes
-    prompt: Prompt
-    columns: tuple[int, int | None, str | None]
-    digest: bytes
-    disguised: int
-
-
 class Store:
     """Events, prompts, verdicts, blocks. Safe to share between threads; a context manager, or `close` it."""
 
@@ -125,13 +110,17 @@ class Store:
 
         An event that is there already changes nothing. Raises Busy if other writers hold the store too long.
         """
-        records = [_record(event) for event in events]
+        return self.add_records(records_of(events))
+
+    def add_records(self, records: Records) -> AddResult:
+        """`add_events`, of events that were made ready elsewhere."""
+        given = records.events
         with self._database.writing() as connection:
-            known = _digests(connection, {record.event_id for record in records})
-            fresh, conflicting = _sort_out(records, known)
+            known = _digests(connection, {record.event_id for record in given})
+            fresh, conflicting = _sort_out(given, known)
             if fresh:
-                _insert(connection, fresh)
-        return AddResult(len(fresh), len(records) - len(fresh) - len(conflicting), tuple(conflicting))
+                _insert(connection, fresh, records.wordings)
+        return AddResult(len(fresh), len(given) - len(fresh) - len(conflicting), tuple(conflicting))
 
     def watermark(self) -> int:
         """Highest sequence number given to an event, 0 if there is none."""
@@ -155,34 +144,67 @@ class Store:
         """The integer columns of the events table by name, each of shape (n,), -1 for NULL."""
         selected = [
             sa.func.coalesce(events.c[name], -1).label(name)
-            for name in ("prompt", "account", *_NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
+            for name in ("prompt", "account", *NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
         ]
         keys = ("sequence", *(column.name for column in selected))
-        blocks: list[IntArray] = [np.empty((0, len(keys)), np.int64)]
+        table = np.empty((len(keys), self.counts()["events"]), np.int64)  # some of them may be above the watermark
+        read = 0
         for rows in self._pages([events.c.sequence, *selected], watermark, _TABLE_ROWS_A_QUERY):
             flat = np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * len(keys))
-            blocks.append(flat.reshape(len(rows), len(keys)))
-        return {key: np.concatenate([block[:, at] for block in blocks]) for at, key in enumerate(keys)}
+            table[:, read : read + len(rows)] = flat.reshape(len(rows), len(keys)).T
+            read += len(rows)
+        return {key: table[at, :read] for at, key in enumerate(keys)}
 
     def prompts(self, watermark: int, batch: int = PROMPT_BATCH) -> Iterator[list[StoredPrompt]]:
-        """The distinct prompts of the events up to the watermark, in order of fingerprint, `batch` at a time."""
-        used = (
-            sa.select(events.c.sequence)
-            .where(events.c.prompt == prompts.c.id, events.c.sequence <= watermark)
-            .exists()
+        """The distinct prompts of the events up to the watermark, in order of fingerprint, `batch` at a time.
+
+        Their ids are in memory as bits, and the texts of _PROMPTS_A_LOOK prompts, which are read in the order
+        they have on disk.
+        """
+        used = self._used_prompts(watermark)
+        waiting: list[StoredPrompt] = []
+        for ids in self._by_fingerprint(used):
+            waiting.extend(self.prompts_by_id(ids))
+            whole = len(waiting) - len(waiting) % batch
+            yield from (waiting[start : start + batch] for start in range(0, whole, batch))
+            del waiting[:whole]
+        if waiting:
+            yield waiting
+
+    def _used_prompts(self, watermark: int) -> NDArray[np.bool_]:
+        """Which ids are of prompts of events up to the watermark, (highest id + 1,)."""
+        page = (
+            sa.select(events.c.prompt)
+            .where(events.c.sequence <= watermark)
+            .distinct()
+            .order_by(events.c.prompt)
+            .limit(_IDS_A_QUERY)
         )
-        page = sa.select(prompts).where(used).order_by(prompts.c.fingerprint).limit(batch)
+        used: list[IntArray] = [np.zeros(0, np.int64)]
+        last = 0
+        while rows := self._raw(page.where(events.c.prompt > last)):
+            used.append(np.fromiter(chain.from_iterable(rows), np.int64, len(rows)))
+            last = rows[-1][0]
+        bits = np.zeros(last + 1, np.bool_)
+        bits[np.concatenate(used)] = True
+        return bits
+
+    def _by_fingerprint(self, used: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """The ids of the prompts that are used, in order of fingerprint, at most _PROMPTS_A_LOOK at a time."""
+        columns = prompts.c.fingerprint, prompts.c.id
+        page = sa.select(*columns).order_by(prompts.c.fingerprint).limit(_PROMPTS_A_LOOK)
         last = b""
-        while rows := self._database.all(page.where(prompts.c.fingerprint > last)):
-            yield [_stored_prompt(row) for row in rows]
-            last = rows[-1].fingerprint
+        while rows := self._raw(page.where(prompts.c.fingerprint > last)):
+            yield [prompt_id for _, prompt_id in rows if prompt_id < len(used) and used[prompt_id]]
+            last = rows[-1][0]
 
     def prompts_by_id(self, ids: Sequence[int]) -> list[StoredPrompt]:
         """The prompts of these ids, in the order asked. Raises NotFound, naming the first id that has none."""
         found: dict[int, StoredPrompt] = {}
-        for chunk in _chunks(set(ids)):
-            for row in self._database.all(sa.select(prompts).where(prompts.c.id.in_(chunk))):
-                found[row.id] = _stored_prompt(row)
+        columns = ("id", "fingerprint", "system", "user")
+        with self._database.reading() as connection:
+            for row in rows_with(connection, prompts, columns, "id", sorted(set(ids))):
+                found[row[0]] = StoredPrompt(*row)
         for prompt_id in ids:
             if prompt_id not in found:
                 raise NotFound(f"the store has no prompt {prompt_id}")
@@ -191,7 +213,7 @@ class Store:
     def event_ids(self, watermark: int, batch: int = EVENT_ID_BATCH) -> Iterator[list[tuple[int, str]]]:
         """(sequence, event_id) of the events up to the watermark, in order, `batch` at a time."""
         for rows in self._pages([events.c.sequence, events.c.event_id], watermark, batch):
-            yield [(row.sequence, row.event_id) for row in rows]
+            yield list(rows)
 
     def events_of_prompts(
         self,
@@ -215,50 +237,28 @@ class Store:
 
     def _pages(
         self, columns: Sequence[sa.ColumnElement[Any]], watermark: int, size: int
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
+    ) -> Iterator[Sequence[Any]]:
         """Rows of the events up to the watermark in order of sequence, which must be the first column."""
         page = sa.select(*columns).where(events.c.sequence <= watermark).order_by(events.c.sequence).limit(size)
         last = 0
-        while rows := self._database.all(page.where(events.c.sequence > last)):
+        while rows := self._raw(page.where(events.c.sequence > last)):
             yield rows
-            last = rows[-1].sequence
+            last = rows[-1][0]
 
-
-def _record(event: Event) -> _Record:
-    prompt = Prompt(storable(event.prompt.system), storable(event.prompt.user))
-    given = (event.org_id, event.model, event.payment_id, event.network)
-    event_names = tuple(storable(name) if name else None for name in given)
-    account_id = storable(event.account_id)
-    created = event.account_created_at
-    columns = (
-        microseconds(event.timestamp),
-        None if created is None else microseconds(created),
-        _json(storable_json(event.attributes)) if event.attributes else None,
-    )
-    content = _json((account_id, event_names, prompt.system, prompt.user, columns))
-    digest = blake2b(content.encode(), digest_size=16).digest()
-    event_id = storable(event.event_id)
-    disguised = int(is_disguised(prompt.user) or is_disguised(prompt.system))
-    return _Record(event_id, account_id, event_names, prompt.fingerprint(), prompt, columns, digest, disguised)
-
-
-def _json(value: object) -> str:
-    """JSON with keys in order, so that equal values give equal text."""
-    return msgspec.json.encode(value, order="deterministic").decode()
+    def _raw(self, query: sa.Select[Any]) -> Sequence[Any]:
+        """Every row of a query, as the driver gives it."""
+        with self._database.reading() as connection:
+            return raw_rows(connection.execute(query))
 
 
 def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
     """Content digest of each of these events that is stored."""
-    query = sa.select(events.c.event_id, events.c.digest)
-    known: dict[str, bytes] = {}
-    for chunk in _chunks(event_ids):
-        known.update(_pairs(connection, query.where(one_of(connection, events.c.event_id, chunk))))
-    return known
+    return _looked_up(connection, events, "event_id", "digest", event_ids)
 
 
-def _sort_out(records: Sequence[_Record], known: dict[str, bytes]) -> tuple[list[_Record], list[int]]:
+def _sort_out(records: Sequence[Record], known: dict[str, bytes]) -> tuple[list[Record], list[int]]:
     """The records to store, and the positions of those that contradict `known` or an earlier record."""
-    fresh: list[_Record] = []
+    fresh: list[Record] = []
     conflicting: list[int] = []
     for position, record in enumerate(records):
         if record.event_id not in known:
@@ -269,16 +269,16 @@ def _sort_out(records: Sequence[_Record], known: dict[str, bytes]) -> tuple[list
     return fresh, conflicting
 
 
-def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
+def _insert(connection: sa.Connection, records: Sequence[Record], wordings: Sequence[Wording]) -> None:
     senders = {record.account_id: (record.account_id,) for record in records}
-    account_ids = _numbers(connection, accounts, accounts.c.account_id, senders)
+    account_ids = _numbers(connection, accounts, "account_id", senders)
     texts: dict[bytes, tuple[bytes, str, str]] = {}
-    for record in records:
-        texts.setdefault(record.fingerprint, (record.fingerprint, record.prompt.system, record.prompt.user))
-    prompt_ids = _numbers(connection, prompts, prompts.c.fingerprint, texts)
+    for each in (wordings[record.wording] for record in records):
+        texts.setdefault(each.fingerprint, (each.fingerprint, each.system, each.user))
+    prompt_ids = _numbers(connection, prompts, "fingerprint", texts)
     orgs, models, payments, networks = (
         _name_numbers(connection, kind, {record.names[position] for record in records})
-        for position, kind in enumerate(_NAME_KINDS)
+        for position, kind in enumerate(NAME_KINDS)
     )
     rows = [
         (
@@ -288,10 +288,12 @@ def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
             models[record.names[1]],
             payments[record.names[2]],
             networks[record.names[3]],
-            prompt_ids[record.fingerprint],
-            *record.columns,
+            prompt_ids[wordings[record.wording].fingerprint],
+            record.timestamp_us,
+            record.account_created_us,
+            record.attributes,
             record.digest,
-            record.disguised,
+            wordings[record.wording].disguised,
         )
         for record in records
     ]
@@ -300,31 +302,35 @@ def _insert(connection: sa.Connection, records: Sequence[_Record]) -> None:
 
 def _name_numbers(connection: sa.Connection, kind: str, given: set[str | None]) -> dict[str | None, int | None]:
     rows: dict[str | None, tuple[str, str]] = {name: (kind, name) for name in sorted(filter(None, given))}
-    return {None: None, **_numbers(connection, names, names.c.name, rows, names.c.kind == kind)}
+    return {None: None, **_numbers(connection, names, "name", rows, kind=kind)}
 
 
 def _numbers(
     connection: sa.Connection,
     table: sa.Table,
-    key: sa.Column[Any],
+    key: str,
     rows: Mapping[K, tuple[Any, ...]],
-    *among: sa.ColumnElement[bool],
+    **among: str,
 ) -> dict[K, int]:
     """The id of each row, by its value in the key column; rows not in the table yet are added in their order.
 
-    rows: all columns but the id, which comes first in the table. among: where the key is unique.
+    rows: all columns but the id, which comes first in the table. among: what other columns hold in all of them.
     New ids are chosen here, which is safe since only one transaction writes at a time.
     """
-    query = sa.select(key, table.c.id).where(*among)
-    found: dict[K, int] = {}
-    for chunk in _chunks(rows):
-        found.update(_pairs(connection, query.where(one_of(connection, key, chunk))))
+    found: dict[K, int] = _looked_up(connection, table, key, "id", rows, **among)
     new = [value for value in rows if value not in found]
     if new:
         highest = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0
         found.update(zip(new, range(highest + 1, highest + 1 + len(new)), strict=True))
         insert_rows(connection, table, table.c.keys(), [(found[value], *rows[value]) for value in new])
     return found
+
+
+def _looked_up(
+    connection: sa.Connection, table: sa.Table, key: str, wanted: str, keys: Iterable[K], **among: str
+) -> dict[K, Any]:
+    """What stands in a column in the rows with these keys, as far as there are any."""
+    return {row[0]: row[1] for row in rows_with(connection, table, (key, wanted), key, keys, **among)}
 
 
 def _pairs(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, Any]:
@@ -334,7 +340,7 @@ def _pairs(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, Any]:
 
 def _chunks(values: Iterable[K]) -> Iterator[list[K]]:
     remaining = iter(values)
-    while chunk := list(islice(remaining, _KEYS_A_QUERY)):
+    while chunk := list(islice(remaining, KEYS_A_QUERY)):
         yield chunk
 
 
@@ -398,10 +404,6 @@ def _compact(numbers: IntArray) -> tuple[IntArray, IntArray]:
     used = np.flatnonzero(code_of == 0)
     code_of[used] = np.arange(len(used))
     return code_of[numbers], used
-
-
-def _stored_prompt(row: sa.Row[Any]) -> StoredPrompt:
-    return StoredPrompt(row.id, row.fingerprint, row.system, row.user)
 
 
 def _groups_query(

@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from indexer.database import Database, microseconds, moment
+from indexer.database import Database
 from indexer.schema import allowances, campaign_modes, label_history, labels
+from indexer.times import microseconds, moment
 from models.allowance import Allowance, AllowanceKind
 from models.campaign import CampaignLabel, Label
 from models.errors import UnknownAllowance

@@ -13,7 +13,8 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
-from models.text import look_alikes
+from models.letters import look_alikes
+from models.text import has_ascii_controls, non_ascii
 
 LEAST_WORDS: Final = 3  # different ones: one gene may be named again and again
 LEAST_SHARE: Final = 0.05  # of the words
@@ -35,6 +36,8 @@ def is_disguised(text: str) -> bool:
     """Whether at least LEAST_WORDS different words, and LEAST_SHARE of all, have between plain Latin letters what
     draws nothing, or letters of another script or width that look like Latin ones. text: as it was sent.
     """
+    if not has_ascii_controls(text) and (text.isascii() or _tricks().isdisjoint(non_ascii(text))):
+        return False  # as of nearly every text
     found = [match.group() for match in _dressed_up().finditer(text)]
     return len(set(found)) >= LEAST_WORDS and len(found) >= LEAST_SHARE * sum(1 for _ in _WORD.finditer(text))
 
@@ -42,9 +45,22 @@ def is_disguised(text: str) -> bool:
 @cache
 def _dressed_up() -> re.Pattern[str]:
     """A word from its first trick on."""
-    nothing = _class(chain(*_CONTROLS, *_JOINERS, *_FILLERS, *_SELECTORS))
-    alike = _class(chain((code for code in look_alikes() if _is_foreign_letter(code)), *_FULL_WIDTH))
+    nothing, alike = _class(_nothing()), _class(_alike())
     return re.compile(rf"[A-Za-z](?:[{nothing}]+|[{alike}]+)[A-Za-z]\S*")
+
+
+@cache
+def _tricks() -> frozenset[str]:
+    """Every character that a disguise is made of; of those in ASCII some control characters."""
+    return frozenset(map(chr, chain(_nothing(), _alike())))
+
+
+def _nothing() -> Iterable[int]:
+    return chain(*_CONTROLS, *_JOINERS, *_FILLERS, *_SELECTORS)
+
+
+def _alike() -> Iterable[int]:
+    return chain((code for code in look_alikes() if _is_foreign_letter(code)), *_FULL_WIDTH)
 
 
 def _is_foreign_letter(code: int) -> bool:

@@ -148,10 +148,10 @@ def _optional_id(row: Mapping[str, Any], key: str) -> str | None:
     value = row.get(key)
     if value is None or value == "":
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
     if not isinstance(value, str):
-        raise BadEvent(f"{key} is {type(value).__name__}, not text")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BadEvent(f"{key} is {type(value).__name__}, not text")
+        value = str(value)
     if len(value) > MAX_ID_CHARACTERS:
         raise BadEvent(f"{key} has {len(value)} characters, more than {MAX_ID_CHARACTERS}")
     if not value.isprintable():

@@ -33,8 +33,8 @@ class Prompt:
 
     def fingerprint(self) -> bytes:
         """16 bytes that are equal exactly when two prompts have the same canonical form."""
-        form = self.canonical()
-        return fingerprint(form.system, form.user)
+        system, user = canonical(self.system), canonical(self.user)
+        return fingerprint(system, user) if system or user else fingerprint(self.system, self.user)
 
 
 def prompt_from_messages(messages: Sequence[Any]) -> Prompt:

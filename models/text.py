@@ -7,60 +7,30 @@ gains nothing by zero-width characters, look-alike letters, full-width forms, ac
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
 from hashlib import blake2b
 from typing import Final
 
-from confusable_homoglyphs.confusables import confusables_data
+from models.letters import UNSPACED, Letters, finish, look_alikes, visible
 
 FINGERPRINT_BYTES: Final = 16
 
-# Scripts written without spaces between words: each character is a token of its own.
-# Han, kana, Thai, Lao, Myanmar, Khmer, and the Han supplements.
-_UNSPACED: Final = (
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003fa1f"
-)
 # Vowel signs and other marks, which `\\w` leaves out: without them Hindi or Tamil words would fall to pieces.
 _MARKS: Final = "".join(
     chr(code) for code in range(0x0300, 0xFE00) if unicodedata.category(chr(code)) in {"Mn", "Mc"}
 )
-_TOKEN: Final = re.compile(f"[{_UNSPACED}]|[^\\W{_UNSPACED}](?:[^\\W{_UNSPACED}]|[{_MARKS}])*")
-_UNSPACED_CHARACTER: Final = re.compile(f"[{_UNSPACED}]")
-_ASCII_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
-_NON_ASCII_CHUNK: Final = re.compile(r"\S*[^\x00-\x7f]\S*")
+_TOKEN: Final = re.compile(f"[{UNSPACED}]|[^\\W{UNSPACED}]+(?:[{_MARKS}]+[^\\W{UNSPACED}]*)*")
+_ASCII_TOKEN: Final = re.compile(r"\w+", re.ASCII)
+_BEYOND_ASCII: Final = re.compile(f"[\\w{UNSPACED}{_MARKS}]")  # what else a token may hold
+_UNSPACED_CHARACTER: Final = re.compile(f"[{UNSPACED}]")
+_CHUNK: Final = re.compile(r"\S+")  # a pattern that looks for the odd letter takes the square of a word's length
 _ASCII_LETTER: Final = re.compile(r"[A-Za-z]")
-_NON_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-# The blocks of combining marks that go with Latin letters; other scripts' marks are letters in their own right.
-_LATIN_WITH_MARKS: Final = re.compile(
-    r"([A-Za-z])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
-)
+_ASCII: Final = bytes(range(128))
+_ASCII_LETTERS: Final = bytes(code for code in _ASCII if chr(code).isalpha())
+_ASCII_CONTROLS: Final = bytes(code for code in _ASCII if not chr(code).isprintable() and not chr(code).isspace())
 
-# Unicode's Default_Ignorable_Code_Point beyond category Cf: they draw nothing, so they only serve to hide.
-_IGNORABLE: Final = frozenset(
-    [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0]
-    + list(range(0x180B, 0x1810))
-    + list(range(0xFE00, 0xFE10))
-    + list(range(0xE0100, 0xE01F0))
-)
-
-
-class _Visible(dict[int, str | int]):
-    """For `str.translate`: a space for any white space, nothing for what draws nothing, else the character."""
-
-    def __missing__(self, code: int) -> str | int:
-        character = chr(code)
-        if character.isspace():
-            kept: str | int = " "
-        elif unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"} or code in _IGNORABLE:
-            kept = ""
-        else:
-            kept = code
-        self[code] = kept  # at most one entry a code point
-        return kept
-
-
-_VISIBLE: Final = _Visible()
+_PASSES: Final = 8
+_MOST_REPLACED: Final = 64  # different letters; each costs a look at the whole text
+_LETTERS: Final = {fold_case: Letters(fold_case) for fold_case in (False, True)}
 
 
 def canonical(text: str) -> str:
@@ -70,7 +40,8 @@ def canonical(text: str) -> str:
     """
     if text.isascii():
         return _clean_ascii(text).lower()
-    return _to_fixed_point(text, fold_case=True)
+    quick = _letter_by_letter(text, fold_case=True)
+    return _to_fixed_point(text, fold_case=True) if quick is None else quick
 
 
 def clean(text: str) -> str:
@@ -81,7 +52,8 @@ def clean(text: str) -> str:
     """
     if text.isascii():
         return _clean_ascii(text)
-    return _to_fixed_point(text, fold_case=False)
+    quick = _letter_by_letter(text, fold_case=False)
+    return _to_fixed_point(text, fold_case=False) if quick is None else quick
 
 
 def unfolded_length(text: str) -> int:
@@ -91,12 +63,17 @@ def unfolded_length(text: str) -> int:
 
 def tokens(text: str) -> list[str]:
     """Words of a canonical text in order; one token a character in scripts that do not space their words."""
-    return _TOKEN.findall(text)
+    return _pattern_for(text).findall(text)
 
 
 def token_spans(text: str) -> list[tuple[int, int]]:
     """Start and end offset of each of `tokens(text)` in `text`."""
-    return [match.span() for match in _TOKEN.finditer(text)]
+    return [match.span() for match in _pattern_for(text).finditer(text)]
+
+
+def _pattern_for(text: str) -> re.Pattern[str]:
+    """What finds the tokens of this text: where all beyond ASCII is quotes, dashes and symbols, a quicker one."""
+    return _ASCII_TOKEN if text.isascii() or not _BEYOND_ASCII.search(non_ascii(text)) else _TOKEN
 
 
 def is_unspaced(token: str) -> bool:
@@ -109,22 +86,78 @@ def fingerprint(*parts: str) -> bytes:
 
     Two prompts are "the same" for Stillwatch exactly if their fingerprints are equal.
     """
-    digest = blake2b(digest_size=FINGERPRINT_BYTES)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    return digest.digest()
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    told_apart = b"".join(len(each).to_bytes(8, "little") + each for each in encoded)
+    return blake2b(told_apart, digest_size=FINGERPRINT_BYTES).digest()
+
+
+def non_ascii(text: str) -> str:
+    """The characters of the text beyond ASCII, in order; quick."""
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+
+
+def has_ascii_controls(text: str) -> bool:
+    """Whether the text holds ASCII characters that neither draw anything nor are white space; quick."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return len(encoded.translate(None, _ASCII_CONTROLS)) < len(encoded)
 
 
 def _clean_ascii(text: str) -> str:
     """What `clean` gives for ASCII text, several times faster."""
-    return " ".join(_ASCII_CONTROL.sub("", text).split())
+    if not text:
+        return ""
+    return " ".join(_without_controls(text).split())
+
+
+def _without_controls(text: str) -> str:
+    encoded = text.encode("utf-8", "surrogatepass")
+    kept = encoded.translate(None, _ASCII_CONTROLS)
+    return text if len(kept) == len(encoded) else kept.decode("utf-8", "surrogatepass")
+
+
+def _letter_by_letter(text: str, fold_case: bool) -> str | None:
+    """What `_to_fixed_point` gives, several times faster, or None for a text with letters that join others."""
+    letters = _LETTERS[fold_case]
+    text = _without_controls(text)
+    for _ in range(_PASSES):
+        before = text
+        met = set(non_ascii(text)) - letters.plain
+        known = [(character, letter) for character in met if (letter := letters[character]) is not None]
+        if len(known) < len(met) or len(known) > _MOST_REPLACED:
+            return None
+        if not any(letter.imitates for _, letter in known):
+            for character, letter in known:
+                text = text.replace(character, letter.finished)
+            text = " ".join(text.split())
+            return text.casefold() if fold_case else text  # all of it is what one more pass would leave as it is
+        for character, letter in known:
+            if letter.visible != character:
+                text = text.replace(character, letter.visible)
+        text = _fold_look_alikes_in_words(text)
+        for character in set(non_ascii(text)) - letters.plain:
+            letter = letters[character]
+            if letter is None or letter.visible != character:
+                return None
+            text = text.replace(character, letter.finished)
+        text = text.casefold() if fold_case else text
+        if text.isascii() or text == before:
+            break
+    return text
+
+
+def _fold_look_alikes_in_words(text: str) -> str:
+    """`_fold_look_alikes`, with one space between words."""
+    table = look_alikes()
+    mostly_latin = _is_mostly_latin(text)
+    return " ".join(
+        word if word.isascii() or not _imitates(word, table, mostly_latin) else word.translate(table)
+        for word in text.split()
+    )
 
 
 def _to_fixed_point(text: str, fold_case: bool) -> str:
     """Folding one thing can expose another (a mark before a letter, a ligature in full width): repeat."""
-    for _ in range(8):
+    for _ in range(_PASSES):
         folded = _fold(text, fold_case)
         if folded == text:
             break
@@ -133,13 +166,7 @@ def _to_fixed_point(text: str, fold_case: bool) -> str:
 
 
 def _fold(text: str, fold_case: bool) -> str:
-    text = unicodedata.normalize("NFKC", text)
-    text = text.translate(_VISIBLE)
-    text = _fold_look_alikes(text)
-    text = _strip_latin_accents(text)
-    if fold_case:
-        text = text.casefold()
-    return " ".join(unicodedata.normalize("NFKC", text).split())
+    return " ".join(finish(_fold_look_alikes(visible(text)), fold_case).split())
 
 
 def _fold_look_alikes(text: str) -> str:
@@ -148,34 +175,20 @@ def _fold_look_alikes(text: str) -> str:
 
     def fold(match: re.Match[str]) -> str:
         chunk = match.group()
-        imitates = _ASCII_LETTER.search(chunk) is not None or (
-            mostly_latin and all(ord(c) in table for c in chunk if c.isalpha())
-        )
-        return chunk.translate(table) if imitates else chunk
+        return chunk.translate(table) if not chunk.isascii() and _imitates(chunk, table, mostly_latin) else chunk
 
-    return _NON_ASCII_CHUNK.sub(fold, text)
+    return _CHUNK.sub(fold, text)
+
+
+def _imitates(chunk: str, table: Mapping[int, str], mostly_latin: bool) -> bool:
+    """Whether its look-alikes stand for Latin letters: beside one, or all together in a mostly Latin text."""
+    return _ASCII_LETTER.search(chunk) is not None or (
+        mostly_latin and all(ord(character) in table for character in chunk if character.isalpha())
+    )
 
 
 def _is_mostly_latin(text: str) -> bool:
     """Whether at least half of the letters are ASCII; counted so that plain text is quick."""
-    ascii_letters = len(_ASCII_LETTER.findall(text))
-    foreign_letters = sum(map(str.isalpha, _NON_ASCII.findall(text)))
-    return ascii_letters >= foreign_letters
-
-
-@cache
-def look_alikes() -> Mapping[int, str]:
-    """Non-ASCII characters that Unicode's confusables table (TR39) ties to one ASCII letter."""
-    table: dict[int, str] = {}
-    for character, twins in confusables_data.items():
-        if len(character) != 1 or character.isascii() or _UNSPACED_CHARACTER.match(character):
-            continue
-        letters = sorted(twin["c"] for twin in twins if len(twin["c"]) == 1 and _ASCII_LETTER.match(twin["c"]))
-        if letters:
-            table[ord(character)] = letters[-1]  # the lower-case one, when both cases are listed
-    return table
-
-
-def _strip_latin_accents(text: str) -> str:
-    decomposed = unicodedata.normalize("NFD", text)
-    return unicodedata.normalize("NFC", _LATIN_WITH_MARKS.sub(r"\1", decomposed))
+    encoded = text.encode("utf-8", "surrogatepass")
+    ascii_letters = len(encoded) - len(encoded.translate(None, _ASCII_LETTERS))
+    return ascii_letters >= sum(map(str.isalpha, non_ascii(text)))

@@ -3,12 +3,14 @@
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from indexer.evasion import Evasion, evade
 from indexer.sample import load_texts
 from indexer.speech import Speech
-from models.disguise import LEAST_WORDS, is_disguised
-from models.text import canonical
+from models.disguise import LEAST_WORDS, _dressed_up, _tricks, is_disguised
+from models.text import canonical, has_ascii_controls, non_ascii
 
 PLAIN = "please explain the following step by step and show every intermediate result before you answer"
 
@@ -90,3 +92,19 @@ def test_a_long_hostile_text_takes_no_longer_than_any() -> None:
     assert not is_disguised("a" + "\u200b" * 200_000)
     assert not is_disguised(("a" + "\u200b" * 999) * 200)
     assert not is_disguised("a\u0435" * 100_000)
+
+
+@settings(max_examples=500)
+@given(st.text("abAB \n\x00\x08\x1b\x1c\x7f\x85\u200b\ufe0f\u0435\u03bfＡé你", max_size=60))
+def test_the_quick_look_passes_over_no_trick(text: str) -> None:
+    """`_dressed_up` finds nothing in a text that holds none of the characters looked for first."""
+    if not has_ascii_controls(text) and _tricks().isdisjoint(non_ascii(text)):
+        assert _dressed_up().search(text) is None
+
+
+def test_the_characters_looked_for_first_are_those_of_the_pattern() -> None:
+    for code in range(0x20000):
+        dressed = _dressed_up().match(f"a{chr(code)}b") is not None and not chr(code).isascii()
+        assert dressed == (chr(code) in _tricks() and code > 0x7F), hex(code)
+        if code <= 0x7F and _dressed_up().match(f"a{chr(code)}b"):
+            assert has_ascii_controls(chr(code)), hex(code)

@@ -5,8 +5,10 @@ import gzip
 import io
 import json
 import random
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -230,6 +232,85 @@ def test_accounts_of_an_organisation_share_a_unit(run: Run, store: Store) -> Non
     assert [table.unit_names.name(code) for code in table.unit.tolist()] == ["org:o", "org:o", "account:a0"]
 
 
+def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, as it is in the file."""
+    connection = sqlite3.connect(path)
+    try:
+        named = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
+        return {name: connection.execute(f"select * from {name} order by rowid").fetchall() for (name,) in named}
+    finally:
+        connection.close()
+
+
+def trouble(rng: random.Random) -> bytes:
+    """Events of all sorts and what is none, some of them twice, some of them otherwise the second time."""
+    texts = [
+        "Hi  there",
+        "hi there",
+        "naïve “café”",
+        "你好，世界",
+        "ignоre аll previоus",
+        "cut \ud83d",
+        "न\u200b",
+        "a" * 900,
+    ]
+    rows: list[dict[str, Any] | bytes] = []
+    for _ in range(400):
+        number = rng.randrange(250)
+        system = [{"role": "system", "content": rng.choice(texts)}, {"role": "user", "content": "x"}]
+        sent: dict[str, Any] = rng.choice([{"prompt": rng.choice(texts)}, {"prompt": None, "messages": system}])
+        more = {
+            "model": rng.choice(["m1", "m2", None]),
+            "org_id": rng.choice(["o", None]),
+            "attribute": {"b": 1, "a": [2]},
+        }
+        rows.append(row(number, **sent, **more))
+        if rng.random() < 0.2:
+            bad = row(number, timestamp="2027-01-01")
+            rows.append(rng.choice([b"{", b"[1]", b'{"x": "\xff"}', b"", b" ", json.dumps(bad).encode()]))
+    return jsonl(*rows)
+
+
+def test_helped_by_other_processes_it_does_the_very_same(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    plain, damaged = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"
+    plain.write_bytes(trouble(rng))
+    damaged.write_bytes(gzip.compress(trouble(rng))[:-9])
+    (tmp_path / "c.csv").write_text("event_id,account_id,timestamp,prompt\nc1,a,2026-02-03,hi\nc2,a\n")
+    found = []
+    for helpers in (0, 1, 3):
+        home = tmp_path / str(helpers)
+        home.mkdir()
+        progress = Counting()
+        with Store.open(f"sqlite:///{home / 's.db'}") as store:
+            report = ingest(
+                [plain, damaged, tmp_path / "c.csv", plain], store, home, lambda: NOW, progress, 37, helpers
+            )
+        rejected = Path(str(report.rejects)).read_bytes()
+        found.append((replace(report, rejects=None), rejected, tables(home / "s.db"), progress.calls))
+    assert found[0] == found[1] == found[2]
+    report, rejected, stored, _ = found[0]
+    assert report.stored == len(stored["events"]) > 200
+    assert report.duplicate > 50
+    assert report.rejected == rejected.count(b"\n") == sum(report.reasons.values())
+    assert len(report.reasons) == 7
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_killed_while_others_help_and_run_again(store: Store, tmp_path: Path, batches: int) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(jsonl(*(row(n) for n in range(30))))
+
+    def run(progress: Progress) -> IngestReport:
+        return ingest([path], store, tmp_path, lambda: NOW, progress, 3, 2)
+
+    with pytest.raises(Killed):
+        run(DiesAfter(batches))
+    assert store.counts()["events"] == 3 * batches
+    assert run(SilentProgress()).stored == 30 - 3 * batches
+    assert [event_id for page in store.event_ids(99) for _, event_id in page] == [f"e{n}" for n in range(30)]
+
+
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_killed_between_batches_and_run_again(run: Run, store: Store, batches: int) -> None:
     events = jsonl(*(row(n) for n in range(10)), b"bad")
@@ -245,10 +326,10 @@ def test_killed_between_batches_and_run_again(run: Run, store: Store, batches: i
 def test_refused_rows_are_written_before_their_batch_is_stored(
     run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def add_events(*_: object) -> None:
+    def add_records(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(Store, "add_events", add_events)
+    monkeypatch.setattr(Store, "add_records", add_records)
     with pytest.raises(Killed):
         run(jsonl(row(1), b"bad"))
     assert json.loads((tmp_path / "rejects" / REJECTS_NAME).read_bytes())["row"] == "bad"

@@ -365,8 +365,10 @@ def test_the_longest_ids_fit_into_the_indexes(store: Store) -> None:
 
 
 @pytest.mark.parametrize("analysed", [False, True])
-def test_no_query_for_prompts_reads_the_whole_of_the_events(store: Store, url: str, analysed: bool) -> None:
-    """Each page reads as many rows as it needs, with statistics and before there are any."""
+def test_pages_do_not_read_the_whole_of_the_events_again(store: Store, url: str, analysed: bool) -> None:
+    """Which prompts there are is read in one go, everything else page by page, with statistics and before there are
+    any.
+    """
     with beside(url) as connection:
         connection.exec_driver_sql(
             "insert into accounts values (1, 'a');"
@@ -379,10 +381,9 @@ def test_no_query_for_prompts_reads_the_whole_of_the_events(store: Store, url: s
     read = "select coalesce(sum(seq_tup_read), 0)::int from pg_stat_user_tables"
     others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     before = raw(url, read)
-    assert len(next(store.prompts(100_000, batch=10))) == 10
     for page in (store.prompts(100_000, batch=10), store.event_ids(100_000, batch=10)):
-        next(page)
-        assert len(next(page)) == 10
+        for _ in range(20):
+            assert len(next(page)) == 10
     store.close()  # then the server counts what it did
     assert within(20, lambda: raw(url, others) == [(0,)])
-    assert raw(url, read) == before
+    assert raw(url, read)[0][0] - before[0][0] <= 300_000  # read again for each page it would be millions

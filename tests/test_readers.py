@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from indexer.readers import OVERLONG_KEPT_BYTES, Row, is_event_file, read_rows
+from indexer.readers import OVERLONG_KEPT_BYTES, is_event_file, read_rows
+from indexer.rows import Row
 from models.errors import UnreadableFile
 
 ROWS: list[dict[str, Any]] = [

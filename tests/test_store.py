@@ -341,6 +341,51 @@ def test_the_migrations_build_the_tables_of_the_schema(store: Store, database: s
     assert raw(database, "select version_num from alembic_version") == [("0006",)]
 
 
+def test_what_prompts_reads_comes_from_indexes_in_their_order(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'plan.db'}"):
+        pass
+    for query in (
+        "select distinct prompt from events where sequence <= 5 and prompt > 0 order by prompt limit 5",
+        "select fingerprint, id from prompts where fingerprint > x'00' order by fingerprint limit 5",
+    ):
+        plan = [step for *_, step in raw(f"sqlite:///{tmp_path / 'plan.db'}", f"explain query plan {query}")]
+        assert all("USING COVERING INDEX" in step for step in plan), plan
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sent=st.lists(st.integers(0, 12), max_size=30), share=st.floats(0, 1.2), batch=st.integers(1, 5))
+def test_prompts_are_those_of_the_events_up_to_the_watermark(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[int],
+    share: float,
+    batch: int,
+) -> None:
+    monkeypatch.setattr(store_module, "_IDS_A_QUERY", 2)
+    monkeypatch.setattr(store_module, "_PROMPTS_A_LOOK", 3)
+    folder = tmp_path_factory.mktemp("store")
+    with Store.open(f"sqlite:///{folder / 'some.db'}") as store:
+        store.add_events([event(n, prompt=Prompt("", f"p {text}")) for n, text in enumerate(sent)])
+        watermark = int(share * len(sent))
+        expected = raw(
+            f"sqlite:///{folder / 'some.db'}",
+            'select id, fingerprint, system, "user" from prompts where exists (select 1 from events'
+            f" where prompt = prompts.id and sequence <= {watermark}) order by fingerprint",
+        )
+        found = list(store.prompts(watermark, batch))
+    assert [prompt for page in found for prompt in page] == [StoredPrompt(*row) for row in expected]
+    assert all(len(page) == batch for page in found[:-1])
+
+
+def test_the_wording_kept_is_that_of_the_first_event_that_is_stored(store: Store) -> None:
+    """Not that of a refused one before it in the same batch."""
+    store.add_events([event(1)])
+    shout, say = Prompt("", "NEW Words"), Prompt("", "new  words")
+    assert store.add_events([event(1, prompt=shout), event(2, prompt=say), event(3, prompt=shout)]).stored == 2
+    assert [prompt.user for prompt in store.prompts_by_id([2])] == ["new  words"]
+    assert store.event_table(3).prompt.tolist() == [1, 2, 2]
+
+
 def test_a_batch_that_fails_midway_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
