@@ -4,7 +4,7 @@ Vectors are unit rows, float32, so FAISS's inner product is the cosine: in [-1, 
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import faiss
 import numpy as np
@@ -14,10 +14,10 @@ from indexer.vectors import FloatArray
 from models.errors import GenerationDamaged
 
 IntArray = NDArray[np.int64]
+RowArray = NDArray[np.int32]
 
-EXACT_LIMIT: Final = 60_000  # up to here a flat scan of all pairs takes a minute at most on two cores
-_LISTS_PER_ROOT: Final = 4
 _PROBED_LISTS: Final = 24
+_ADDED_ROWS: Final = 65_536  # at a time
 _TRAINING_SEED: Final = 1234
 _TRAINING_ROUNDS: Final = 6
 _TRAINING_ROWS: Final = 64  # for each centroid
@@ -33,24 +33,25 @@ class VectorIndex:
         self._index = index
 
     @classmethod
-    def build(
-        cls, vectors: FloatArray, exact_limit: int = EXACT_LIMIT, lists_per_root: int = _LISTS_PER_ROOT
-    ) -> "VectorIndex":
-        """Index of unit rows, shape (n, d), float32: exact up to `exact_limit` rows, then inverted lists, so many
-        for each unit of the square root of n.
+    def build(cls, vectors: FloatArray, middles: FloatArray | None = None, home: RowArray | None = None) -> Self:
+        """Index of unit rows, shape (n, d), float32: exact, or with inverted lists if it is told the lists'
+        middles, (lists, d) unit rows, and in which list each row is, (n,).
         """
         count, dimension = vectors.shape
-        rows = np.ascontiguousarray(vectors, np.float32)
         flat: Any = faiss.IndexFlatIP(dimension)
-        if count <= exact_limit:
-            flat.add(rows)
+        if middles is None or home is None:
+            flat.add(np.ascontiguousarray(vectors, np.float32))
             return cls(flat)
-        lists = int(lists_per_root * count**0.5)
-        inverted: Any = faiss.IndexIVFFlat(flat, dimension, lists, faiss.METRIC_INNER_PRODUCT)
-        inverted.cp.seed = _TRAINING_SEED
-        inverted.nprobe = _PROBED_LISTS
-        inverted.train(rows)
-        inverted.add(rows)
+        flat.add(middles)
+        inverted: Any = faiss.IndexIVFFlat(flat, dimension, len(middles), faiss.METRIC_INNER_PRODUCT)
+        inverted.nprobe = min(_PROBED_LISTS, len(middles))
+        inverted.train(middles)  # finds that nothing is left to learn
+        for start in range(0, count, _ADDED_ROWS):
+            rows = np.ascontiguousarray(vectors[start : start + _ADDED_ROWS], np.float32)
+            numbers = np.arange(start, start + len(rows))
+            lists = home[start : start + len(rows)].astype(np.int64)
+            pointers = [faiss.swig_ptr(each) for each in (rows, numbers, lists)]
+            inverted.add_core(len(rows), *pointers)
         return cls(inverted)
 
     @classmethod

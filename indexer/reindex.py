@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from indexer import layout
 from indexer.cache import VectorCache
 from indexer.campaigns import Earlier, campaigns_of
+from indexer.cells import cells_of
 from indexer.cluster import cluster
 from indexer.corpus import Corpus, build_corpus
 from indexer.encode import Encoder
@@ -27,6 +28,7 @@ from indexer.lexical import join_templates
 from indexer.lock import exclusive
 from indexer.match import view_encoders
 from indexer.meetings import meeting_prompts
+from indexer.neighbours import EXACT_LIMIT
 from indexer.pools import join_pools
 from indexer.progress import Progress, SilentProgress
 from indexer.sample import load_texts
@@ -171,17 +173,20 @@ def _build(
 
 def _clustered(texts: ViewTexts, vectors: FloatArray, ceiling: float, detection: Detection) -> ViewVectors:
     """Clusters of one view; templates that share their words are one, except in whole texts."""
+    cells = cells_of(vectors, detection.probes) if len(vectors) > EXACT_LIMIT else None
     labels = cluster(
         vectors,
         texts.weights,
         min_cluster_size=detection.min_cluster_size,
         min_samples=detection.min_samples,
         neighbours=detection.neighbours,
-        probes=detection.probes,
+        cells=cells,
         ceiling=chord(ceiling),
         resolution=chord(detection.same_text),
     )
-    return ViewVectors(texts, vectors, labels if texts.view is View.WHOLE else join_templates(texts, labels))
+    if texts.view is not View.WHOLE:
+        labels = join_templates(texts, labels)
+    return ViewVectors(texts, vectors, labels, cells)
 
 
 def _ceilings(encoder: Encoder, cache: VectorCache, detection: Detection) -> dict[View, float]:
@@ -223,7 +228,12 @@ def _write(
         writer.array(layout.exemplar_vectors_file(each.view), each.vectors)
         writer.array(layout.exemplar_owners_file(each.view), each.owners)
     whole = next(each for each in views if each.texts.view is View.WHOLE)
-    writer.index(layout.WHOLE_INDEX, VectorIndex.build(whole.vectors[whole.texts.points]))
+    rows = whole.vectors[whole.texts.points]
+    if whole.cells is None:
+        index = VectorIndex.build(rows)
+    else:
+        index = VectorIndex.build(rows, whole.cells.middles, whole.cells.home[whole.texts.points])
+    writer.index(layout.WHOLE_INDEX, index)
     writer.array(layout.WHOLE_PROMPT, whole.texts.prompts)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.cells import Cells
 from indexer.cluster import NOISE
 from indexer.compiled import compiled
 from indexer.exemplars import (
@@ -35,11 +36,14 @@ _BLOCK_ROWS: Final = 256  # of which the products with all exemplars fit into a 
 
 @dataclass(frozen=True, slots=True)
 class ViewVectors:
-    """A view with the vectors of its texts (p, d) and their cluster numbers (p,)."""
+    """A view with the vectors of its texts (p, d), their cluster numbers (p,), and their cells where there are
+    many.
+    """
 
     texts: ViewTexts
     vectors: FloatArray
     labels: IntArray
+    cells: Cells | None = None
 
 
 def group_exemplars(

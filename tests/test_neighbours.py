@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from indexer.cells import CELL_ROWS, MISSING
 from indexer.graph import chord
-from indexer.neighbours import CELL_ROWS, MISSING, all_neighbours
+from indexer.neighbours import all_neighbours
 from indexer.vectors import FloatArray, normalise
 
 IntArray = NDArray[np.int64]

@@ -366,8 +366,8 @@ def test_the_longest_ids_fit_into_the_indexes(store: Store) -> None:
 
 @pytest.mark.parametrize("analysed", [False, True])
 def test_pages_do_not_read_the_whole_of_the_events_again(store: Store, url: str, analysed: bool) -> None:
-    """Which prompts there are is read in one go, everything else page by page, with statistics and before there are
-    any.
+    """Which prompts there are is read in one go, everything else page by page, with statistics and before there
+    are any.
     """
     with beside(url) as connection:
         connection.exec_driver_sql(
