@@ -10,6 +10,8 @@ fails or a goal is missed; a goal is judged only at the size that it is set for.
 
 import argparse
 import json
+import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from clustering.parts import PARTS, Options  # noqa: E402
+from clustering.parts import PARTS, PEERS, Options  # noqa: E402
 from clustering.report import printed  # noqa: E402
 from clustering.runs import Setup, cache, cache_state  # noqa: E402
 
@@ -32,6 +34,7 @@ def main() -> int:
     compiled = cache_state()
     said = ", ".join(f"{count} files in {name}" for name, count in compiled.items())
     print(f"numba caches at the start: {said}; the first import and run of each method fill them", flush=True)
+    started = {"platform": platform.platform(), "cores": os.cpu_count(), "numba_caches": compiled}
     reports = []
     with TemporaryDirectory(prefix="stillwatch-bench-") as aside:
         for name in options.part or list(PARTS):
@@ -48,7 +51,7 @@ def main() -> int:
             print(printed(reports[-1]), flush=True)
             if options.output:  # after each part: a long run that is cut short has not been for nothing
                 parts = [report.document() for report in reports]
-                options.output.write_text(json.dumps({"numba_caches": compiled, "parts": parts}, indent=1) + "\n")
+                options.output.write_text(json.dumps({**started, "parts": parts}, indent=1) + "\n")
     failures = [f"{report.part}, {failure}" for report in reports for failure in report.failures]
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)
@@ -60,7 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this one; may be repeated")
     parser.add_argument("--sizes", type=int, nargs="+", help="rows or points, instead of the part's own")
     parser.add_argument("--dimension", type=int, help="even; 384 for fit, else 256")
-    parser.add_argument("--peer", action="append", help="only this one, such as hdbscan; 'none' for ours alone")
+    parser.add_argument("--peer", action="append", choices=[*PEERS, "none"], help="only this one")
     parser.add_argument("--runs", type=int, default=3, help="of each method")
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds that one run may take")
     parser.add_argument("--threads", type=int, default=2)

@@ -110,9 +110,9 @@ def tree(kind: str, points: int, seed: int) -> tuple[IntArray, IntArray, DoubleA
 
 
 def _comb(rng: np.random.Generator, points: int) -> tuple[IntArray, DoubleArray]:
-    """Two combs: a chain of ever longer steps, then on each of its points one more hangs, in the chain's order. Each
-    of those joins at a point that was never looked up since, so that a union-find that does not shorten its paths
-    walks the whole chain each time.
+    """Two combs: a chain of ever longer steps, then one more point hangs on each of its points, in the chain's
+    order. Each of those joins at a point that was never looked up since, so a union-find that does not shorten its
+    paths walks the whole chain each time.
     """
     half = points // 2
     above, distances = [], []

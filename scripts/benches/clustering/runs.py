@@ -3,11 +3,12 @@
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -27,6 +28,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
+TIME_LIMIT, FEWER_TOO_MANY = "time limit", "time limit with fewer rows"  # why a run did not end
 WARM_LIMIT_S = 1800.0  # to import and to compile; evoc and fast_hdbscan take minutes the first time
 
 
@@ -65,7 +67,8 @@ class Runs:
 
     @property
     def timed_out(self) -> bool:
-        return any(run.ended == "time limit" for run in self.each)
+        """Or was not tried, as fewer rows were too many already."""
+        return any(run.ended in (TIME_LIMIT, FEWER_TOO_MANY) for run in self.each)
 
     @property
     def at_least(self) -> float | None:
@@ -114,14 +117,20 @@ def python(ours: bool) -> Path:
     return peerhouse.python(HOUSE.name, "requirements-cluster.txt")
 
 
-def alternate(setup: Setup, jobs: Mapping[str, Job], output: Path) -> dict[str, Runs]:
+def alternate(
+    setup: Setup, jobs: Mapping[str, Job], output: Path, hopeless: Container[str] = ()
+) -> dict[str, Runs]:
     """Runs of each job, in turns: a slow hour of the machine then falls on all alike. One that was not through in
-    time, or failed, is not tried again.
+    time, or failed, is not tried again. hopeless: those that were not through in time with fewer rows.
     """
     found = {name: Runs(output / name.replace(" ", "-").replace(",", ""), setup.limit_s) for name in jobs}
+    for name, mine in found.items():
+        shutil.rmtree(mine.output, ignore_errors=True)  # where data is kept, an earlier benchmark's answers
+        if name in hopeless:
+            mine.each.append(Run(None, None, None, None, None, FEWER_TOO_MANY))
     for turn in range(setup.runs):
         for name, mine in found.items():
-            if turn and not mine.finished:
+            if mine.each and not mine.finished:
                 continue
             mine.each.append(run(setup, jobs[name], mine.output))
             print(
@@ -133,7 +142,7 @@ def alternate(setup: Setup, jobs: Mapping[str, Job], output: Path) -> dict[str, 
 def _said(run: Run, limit_s: float) -> str:
     if run.seconds is not None:
         return f"{run.seconds:.2f} s"
-    return f"> {limit_s:g} s" if run.ended == "time limit" else run.ended
+    return f"> {limit_s:g} s" if run.ended == TIME_LIMIT else run.ended
 
 
 def run(setup: Setup, job: Job, output: Path) -> Run:
@@ -167,7 +176,7 @@ def run(setup: Setup, job: Job, output: Path) -> Run:
                     until = time.monotonic() + WARM_LIMIT_S  # only its arrays are to be written
             child.wait()
         except queue.Empty:
-            ended = "time limit" if "begins" in told else f"not compiled in {WARM_LIMIT_S:g} s"
+            ended = TIME_LIMIT if "begins" in told else f"not compiled in {WARM_LIMIT_S:g} s"
             told.setdefault("fitted", {"peak_mib": _peak_mib(child.pid)})
         finally:
             child.kill()
