@@ -26,7 +26,6 @@ class Method:
     inputs: tuple[str, ...]
     start: Callable[[Parameters], Fit]
     ours: bool = False
-    from_graph: bool = False
 
 
 def _distinct(vectors: Array) -> tuple[Array, Array, Array]:
@@ -288,10 +287,8 @@ METHODS = {
     "hdbscan": Method(("vectors",), hdbscan),
     "scikit-learn": Method(("vectors",), scikit_learn),
     "fast_hdbscan": Method(("vectors",), fast_hdbscan),
-    "fast_hdbscan, graph": Method(("rows", "lengths", "number"), fast_hdbscan_from_graph, from_graph=True),
-    "fast_plscan, graph": Method(
-        ("rows", "lengths", "number", "weights"), fast_plscan_from_graph, from_graph=True
-    ),
+    "fast_hdbscan, graph": Method(("rows", "lengths", "number"), fast_hdbscan_from_graph),
+    "fast_plscan, graph": Method(("rows", "lengths", "number", "weights"), fast_plscan_from_graph),
     "evoc": Method(("vectors",), evoc),
     "stillwatch, tree": Method(("sources", "targets", "distances"), our_tree, ours=True),
     "hdbscan, tree": Method(("sources", "targets", "distances"), hdbscan_tree),

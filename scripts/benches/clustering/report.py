@@ -107,9 +107,9 @@ def ratio(theirs: Runs, mine: Runs, added_s: float = 0.0) -> float | None:
     return (theirs.at_least + added_s) / mine.seconds
 
 
-def told(what: float | None, least: bool) -> str:
+def told(what: float | None, least: bool, digits: int = 1) -> str:
     """A ratio in words. least: whether it is a bound, as the peer did not finish."""
-    return "failed" if what is None else f"{'> ' if least else ''}{what:,.1f}x"
+    return "failed" if what is None else f"{'> ' if least else ''}{what:,.{digits}f}x"
 
 
 def _costs(row: Row) -> list[str]:

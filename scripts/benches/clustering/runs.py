@@ -117,13 +117,18 @@ def python(ours: bool) -> Path:
     return peerhouse.python(HOUSE.name, "requirements-cluster.txt")
 
 
+def folder_of(output: Path, name: str) -> Path:
+    """Where a job leaves what it found."""
+    return output / name.replace(" ", "-").replace(",", "")
+
+
 def alternate(
     setup: Setup, jobs: Mapping[str, Job], output: Path, hopeless: Container[str] = ()
 ) -> dict[str, Runs]:
     """Runs of each job, in turns: a slow hour of the machine then falls on all alike. One that was not through in
     time, or failed, is not tried again. hopeless: those that were not through in time with fewer rows.
     """
-    found = {name: Runs(output / name.replace(" ", "-").replace(",", ""), setup.limit_s) for name in jobs}
+    found = {name: Runs(folder_of(output, name), setup.limit_s) for name in jobs}
     for name, mine in found.items():
         shutil.rmtree(mine.output, ignore_errors=True)  # where data is kept, an earlier benchmark's answers
         if name in hopeless:
