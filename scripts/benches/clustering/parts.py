@@ -135,6 +135,9 @@ def fit(options: Options) -> Report:
             report.rows.append(Row(f"{rows:,}", name, each, figures))
     largest = max(sizes)
     for name in peers:
+        if not any(each.finished for each in history[name].values()):
+            report.goals.append(Verdict(f"{name} answered at no size, so there is nothing to be as good as", None))
+            continue
         times = ratio(history[name][largest], history["stillwatch"][largest])
         what = f"{told(times, history[name][largest].timed_out)} {name} at {largest:,}, at least {FIT_GOAL:g}x"
         report.goals.append(_goal(what, times, FIT_GOAL, largest, FIT_GOAL_ROWS, history[name][largest].timed_out))
@@ -187,20 +190,21 @@ def million(options: Options) -> Report:
 def _quickest(
     rows: int, runs: Mapping[str, Runs], names: Sequence[str], graph_of: Mapping[str, str], which: str
 ) -> list[Verdict]:
-    """The goal against the quickest of some peers that ends, or of all if none does. graph_of: to be counted."""
+    """The goal against the quickest of some peers that ends: what does not has no answer to be as good as.
+    graph_of: the graphs to be counted.
+    """
     mine, bars = runs["stillwatch, copies joined"], []
     for name in names:
         times = ratio(runs[name], mine, (runs[graph_of[name]].seconds or 0.0) if name in graph_of else 0.0)
-        if times is not None:
-            late = runs[name].timed_out
-            apart = f" ({told(ratio(runs[name], mine), late, 3)} without the graph)" if name in graph_of else ""
-            bars.append((late, times, f"{told(times, late)} {name}{apart}"))
+        if times is not None and runs[name].finished:
+            apart = f" ({told(ratio(runs[name], mine), False, 3)} without the graph)" if name in graph_of else ""
+            bars.append((times, f"{told(times, False)} {name}{apart}"))
     if not bars:
-        return []
-    late, least, what = min(bars)
-    others = "; ".join(said for _, _, said in sorted(bars)[1:])
+        return [Verdict(f"none of those that {which} ends at {rows:,}", None)] if names else []
+    least, what = min(bars)
+    others = "; ".join(said for _, said in sorted(bars)[1:])
     what = f"{what}, the quickest of those that {which}, at {rows:,}, at least {MILLION_GOAL:g}x"
-    return [_goal(f"{what}; {others}" if others else what, least, MILLION_GOAL, rows, MILLION_GOAL_ROWS, late)]
+    return [_goal(f"{what}; {others}" if others else what, least, MILLION_GOAL, rows, MILLION_GOAL_ROWS, False)]
 
 
 def tree(options: Options) -> Report:
@@ -212,6 +216,7 @@ def tree(options: Options) -> Report:
     for kind in FORESTS:
         history: dict[int, Runs] = {}
         hopeless: set[str] = set()
+        compared = False
         for points in sizes:
             data, warm = options.data(kind, points), options.data(kind, WARM_ROWS)
             jobs = {name: Job(name, parameters, (data,), (warm,)) for name in ("stillwatch, tree", *peers)}
@@ -228,7 +233,11 @@ def tree(options: Options) -> Report:
                 report.rows.append(Row(f"{kind} {points:,}", name, each, figures))
                 if name in peers:
                     report.gates.append(_agree(same, 1.0, f"{name}, {kind} at {points:,}", mine is not None))
-                    if points == sizes[-1]:
+                    compared |= same is not None
+                    if points == sizes[-1] and not compared:
+                        what = f"{kind}: {name} answered at no size, so there is nothing to be as good as"
+                        report.goals.append(Verdict(what, None))
+                    elif points == sizes[-1]:
                         times = ratio(each, history[points])
                         what = (
                             f"{kind}: {told(times, each.timed_out)} {name} at {points:,}, at least {TREE_GOAL:g}x"
