@@ -1,0 +1,1 @@
+"""What `scripts/bench cluster` is made of: planted data, methods, their processes, quality, report."""
