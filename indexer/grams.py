@@ -7,7 +7,7 @@ are wide and shallow, a campaign's words are deep, however short its wrapper is.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -140,6 +140,16 @@ def token_table(texts: Iterable[str]) -> TokenTable:
         offsets.append(len(hashes))
     return TokenTable(
         np.frombuffer(hashes, np.uint64), np.frombuffer(flags, np.bool_), np.frombuffer(offsets, np.int64)
+    )
+
+
+def joined_tables(tables: Sequence[TokenTable]) -> TokenTable:
+    """Table of the texts of all tables, one after the other."""
+    lengths = [np.diff(table.offsets) for table in tables]
+    return TokenTable(
+        np.concatenate([table.hashes for table in tables]),
+        np.concatenate([table.unspaced for table in tables]),
+        np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
     )
 
 

@@ -17,6 +17,7 @@ from indexer.cells import cells_of
 from indexer.cluster import cluster
 from indexer.corpus import Corpus, build_corpus
 from indexer.encode import Encoder
+from indexer.encoders import Encoders, SharedEncoder
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HotGrams
@@ -30,10 +31,12 @@ from indexer.match import view_encoders
 from indexer.meetings import meeting_prompts
 from indexer.neighbours import EXACT_LIMIT
 from indexer.pools import join_pools
+from indexer.process import usable_cores
 from indexer.progress import Progress, SilentProgress
 from indexer.sample import load_texts
 from indexer.settings import Detection, Settings
 from indexer.stages import Stages
+from indexer.static import StaticEncoder
 from indexer.store import Store
 from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
 from indexer.vectors import FloatArray
@@ -77,7 +80,10 @@ def reindex(
             return _report(current.manifest, published=False, encoded=0, groups=0, stages=stages)
         writer = GenerationWriter(settings.generations)
         try:
-            return _build(settings, store, encoder, clock, stages, watermark, _earlier(current), writer)
+            with Encoders(usable_cores()) as helpers:
+                return _build(
+                    settings, store, encoder, helpers, clock, stages, watermark, _earlier(current), writer
+                )
         finally:
             writer.abandon()
 
@@ -86,6 +92,7 @@ def _build(
     settings: Settings,
     store: Store,
     encoder: Encoder,
+    helpers: Encoders,
     clock: Callable[[], datetime],
     stages: Stages,
     watermark: int,
@@ -96,11 +103,18 @@ def _build(
     with stages.stage("read events and prompts"):
         corpus = build_corpus(store.event_table(watermark), store.prompts(watermark))
     with stages.stage("find recurring text"):
-        words = words_of(corpus.user)
+        words = words_of(corpus.user, helpers.token_table)
         recurring, hot = recurring_view(View.RECURRING, corpus, words, detection)
-        system, hot_system = recurring_view(View.SYSTEM, corpus, words_of(corpus.system), detection)
-        whole = whole_view(corpus, encoder)
+        system_words = words_of(corpus.system, helpers.token_table)
+        system, hot_system = recurring_view(View.SYSTEM, corpus, system_words, detection)
     encoders = view_encoders(encoder)
+    if isinstance(encoder, StaticEncoder):  # the others keep all cores busy by themselves
+        encoders = {
+            view: SharedEncoder(each, helpers, settings.encoder, settings.weights)
+            for view, each in encoders.items()
+        }
+    with stages.stage("cut long texts"):
+        whole = whole_view(corpus, encoders[View.WHOLE])
     caches = {each.space.key: VectorCache(settings.vectors, each.space) for each in encoders.values()}
     encoded = 0
     vectors: dict[View, FloatArray] = {}

@@ -1,6 +1,6 @@
 """The views of a corpus: which texts each view compares, and which prompts stand behind each text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +48,10 @@ class Words:
     table: TokenTable
 
 
-def words_of(texts: Sequence[str]) -> Words:
-    """Words of the texts of all prompts in one role."""
+def words_of(texts: Sequence[str], tabulate: Callable[[Sequence[str]], TokenTable] = token_table) -> Words:
+    """Words of the texts of all prompts in one role. tabulate: gives their `token_table`."""
     role = distinct(texts)
-    return Words(role, token_table(role.texts))
+    return Words(role, tabulate(role.texts))
 
 
 def recurring_view(view: View, corpus: Corpus, words: Words, detection: Detection) -> tuple[ViewTexts, HotGrams]:

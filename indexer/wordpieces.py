@@ -1,7 +1,7 @@
 """WordPieces: a text as the numbers of its tokens. The only door to tokenizers."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final, overload
@@ -17,6 +17,7 @@ from models.errors import WeightsUnusable
 IntArray = NDArray[np.int64]
 
 _KEPT: Final = 1 << 16
+_TEXTS_AT_A_TIME: Final = 8192
 _LONGEST_KEPT: Final = 32  # characters
 
 
@@ -73,19 +74,23 @@ class WordPieces:
 
     def cut(self, texts: Sequence[str], window: int) -> list[list[str]]:
         """`windows` of each text."""
-        long = [text for text in texts if not surely_fits(text, window)]
-        sizes = dict(zip(long, np.diff(self.end_to_end(long)[1]).tolist(), strict=True))
-        return [
-            pieces_of(text, window, _WordSpans(text, self))
-            if text in sizes and not fits(sizes[text], window)
-            else [text]
-            for text in texts
-        ]
+        found: list[list[str]] = []
+        for start in range(0, len(texts), _TEXTS_AT_A_TIME):
+            some = texts[start : start + _TEXTS_AT_A_TIME]
+            words = {word for text in some if not surely_fits(text, window) for word in text.split(" ")}
+            sizes = {word: len(pieces) for word, pieces in self._pieces_of(words).items()}
+            found += [self._cut(text, window, sizes) for text in some]
+        return found
 
-    def sizes(self, words: Sequence[str]) -> list[int]:
-        """Tokens of each word."""
-        pieces = self._pieces_of(set(words))
-        return [len(pieces[word]) for word in words]
+    def _cut(self, text: str, window: int, sizes: Mapping[str, int]) -> list[str]:
+        """`windows` of a text, given the number of tokens of each of its words if it may need more than one."""
+        if surely_fits(text, window):
+            return [text]
+        words = text.split(" ")
+        each = list(map(sizes.__getitem__, words))
+        if fits(sum(each), window):
+            return [text]
+        return pieces_of(text, window, _WordSpans(words, each, self))
 
     def _pieces_of(self, words: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """The tokens of each word."""
@@ -125,10 +130,11 @@ class WordPieces:
 class _WordSpans(Sequence[tuple[int, int]]):
     """`WordPieces.spans` of a text, each worked out from its word when it is asked for: few are."""
 
-    def __init__(self, text: str, pieces: WordPieces) -> None:
-        self._words = text.split(" ")
+    def __init__(self, words: Sequence[str], sizes: Sequence[int], pieces: WordPieces) -> None:
+        """Of a text's words and how many tokens each of them has."""
+        self._words = words
         self._pieces = pieces
-        self._ends = list(accumulate(pieces.sizes(self._words)))
+        self._ends = list(accumulate(sizes))
         self._begins = list(accumulate((len(word) + 1 for word in self._words), initial=0))
 
     def __len__(self) -> int:

@@ -1,0 +1,80 @@
+"""Texts encoded and taken apart elsewhere come to what they come to here, whoever dies meanwhile."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from indexer import encoders
+from indexer.encode import Encoder, load_encoder
+from indexer.encoders import Encoders, SharedEncoder
+from indexer.grams import token_table
+from indexer.match import view_encoders
+from indexer.sample import load_texts
+from indexer.settings import load_settings
+from models.text import canonical
+from models.view import View
+
+WEIGHTS = load_settings(None, os.environ).weights
+STATIC = load_encoder("static", WEIGHTS)
+TEXTS = [canonical(each.text) for each in load_texts().background[:500]] + ["", "你好 世界", "word " * 900, "?!"]
+by_view = pytest.mark.parametrize(
+    "encoder", [view_encoders(STATIC)[view] for view in (View.WHOLE, View.RECURRING)]
+)
+
+
+@pytest.fixture(scope="module")
+def helpers() -> Iterator[Encoders]:
+    with Encoders(2) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def every_text_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few texts are enough to be shared, in many parts."""
+    monkeypatch.setattr(encoders, "LEAST_TEXTS", 1)
+    monkeypatch.setattr(encoders, "_PART_TEXTS", 60)
+
+
+@by_view
+def test_vectors_and_windows_are_the_same(encoder: Encoder, helpers: Encoders) -> None:
+    shared = SharedEncoder(encoder, helpers, "static", WEIGHTS)
+    np.testing.assert_array_equal(shared.encode(TEXTS), encoder.encode(TEXTS))
+    cut = shared.cut(TEXTS)
+    assert cut == encoder.cut(TEXTS)
+    assert len(cut[502]) > 3
+    assert shared.space == encoder.space
+    assert shared.windows(TEXTS[502]) == cut[502]
+    np.testing.assert_array_equal(shared.encode_windows(TEXTS[:3])[1], encoder.encode_windows(TEXTS[:3])[1])
+
+
+def test_token_tables_are_the_same(helpers: Encoders) -> None:
+    found, expected = helpers.token_table(TEXTS), token_table(TEXTS)
+    for name in ("hashes", "unspaced", "offsets"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert getattr(found, name).dtype == getattr(expected, name).dtype
+
+
+def test_what_a_process_that_died_had_to_do_is_done_here(caplog: pytest.LogCaptureFixture) -> None:
+    with Encoders(2) as helpers:
+        shared = SharedEncoder(STATIC, helpers, "static", WEIGHTS)
+        shared.encode(TEXTS[:200])
+        for child in helpers._children:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+        np.testing.assert_array_equal(shared.encode(TEXTS), STATIC.encode(TEXTS))
+        assert shared.cut(TEXTS) == STATIC.cut(TEXTS)
+        assert len(helpers.token_table(TEXTS)) == len(TEXTS)
+    assert "an encoder has died texts=60" in caplog.text
+
+
+def test_few_texts_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "LEAST_TEXTS", len(TEXTS) + 1)
+    with Encoders(2) as helpers:
+        assert helpers._children == []
+        np.testing.assert_array_equal(
+            SharedEncoder(STATIC, helpers, "static", WEIGHTS).encode(TEXTS), STATIC.encode(TEXTS)
+        )
+        assert helpers._children == []
