@@ -17,6 +17,7 @@ from indexer.vectors import FloatArray, normalise
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 DISTANCE_FLOOR: Final = 1e-4  # distances below are noise of float32
 
@@ -24,13 +25,15 @@ DISTANCE_FLOOR: Final = 1e-4  # distances below are noise of float32
 @dataclass(frozen=True, slots=True)
 class Forest:
     """Minimum spanning forest of n points. sources, targets: (m,) int64; distances: (m,) float64, mutual
-    reachability, ascending. component: (n,) int64, number of the tree a point is in.
+    reachability, ascending. component: (n,) int64, number of the tree a point is in. alone: (n,) bool, no other
+    point was found within the ceiling.
     """
 
     sources: IntArray
     targets: IntArray
     distances: DoubleArray
     component: IntArray
+    alone: BoolArray
 
 
 def chord(cosine: float) -> float:
@@ -65,7 +68,8 @@ def spanning_forest(
     )
     core = core_distances(rows, lengths, weights, min_samples, resolution)
     sources, targets, distances = _lightest_edges(rows, lengths, core, ceiling, resolution)
-    forest = _kruskal(len(vectors), sources, targets, distances)
+    alone = (rows == MISSING).all(axis=1)
+    forest = _kruskal(sources, targets, distances, alone)
     return _joined_across_components(vectors, core, forest, neighbours, ceiling, resolution)
 
 
@@ -165,12 +169,12 @@ def _lightest_edges(
             tree[point] = root
 
 
-def _kruskal(count: int, sources: IntArray, targets: IntArray, distances: DoubleArray) -> Forest:
-    """Minimum spanning forest of `count` points and the given edges."""
+def _kruskal(sources: IntArray, targets: IntArray, distances: DoubleArray, alone: BoolArray) -> Forest:
+    """Minimum spanning forest of the given edges between points of which some are `alone`, (points,)."""
     order = np.lexsort((targets, sources, distances))
-    kept, component = _joining(count, sources[order], targets[order])
+    kept, component = _joining(len(alone), sources[order], targets[order])
     edges = order[kept]
-    return Forest(sources[edges], targets[edges], distances[edges], component)
+    return Forest(sources[edges], targets[edges], distances[edges], component, alone)
 
 
 @compiled
@@ -226,10 +230,10 @@ def _joined_across_components(
     reach = np.maximum(reach, np.maximum(core[sources], core[targets]))
     within = reach <= ceiling
     return _kruskal(
-        len(vectors),
         np.concatenate([forest.sources, sources[within]]),
         np.concatenate([forest.targets, targets[within]]),
         np.concatenate([forest.distances, reach[within]]),
+        forest.alone,
     )
 
 

@@ -14,14 +14,14 @@ from indexer import layout
 from indexer.cache import VectorCache
 from indexer.campaigns import Earlier, campaigns_of
 from indexer.cells import cells_of
-from indexer.cluster import cluster
+from indexer.cluster import forest_clusters
 from indexer.corpus import Corpus, build_corpus
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HotGrams
-from indexer.graph import chord
+from indexer.graph import chord, spanning_forest
 from indexer.groups import UNGROUPED, Clustered, Groups, combine, with_more
 from indexer.index import VectorIndex
 from indexer.items import prompt_items
@@ -188,19 +188,14 @@ def _build(
 def _clustered(texts: ViewTexts, vectors: FloatArray, ceiling: float, detection: Detection) -> ViewVectors:
     """Clusters of one view; templates that share their words are one, except in whole texts."""
     cells = cells_of(vectors, detection.probes) if len(vectors) > EXACT_LIMIT else None
-    labels = cluster(
-        vectors,
-        texts.weights,
-        min_cluster_size=detection.min_cluster_size,
-        min_samples=detection.min_samples,
-        neighbours=detection.neighbours,
-        cells=cells,
-        ceiling=chord(ceiling),
-        resolution=chord(detection.same_text),
+    longest, shortest = chord(ceiling), chord(detection.same_text)
+    forest = spanning_forest(
+        vectors, texts.weights, detection.neighbours, detection.min_samples, longest, shortest, cells=cells
     )
+    labels = forest_clusters(forest, texts.weights, detection.min_cluster_size, longest, shortest)
     if texts.view is not View.WHOLE:
         labels = join_templates(texts, labels)
-    return ViewVectors(texts, vectors, labels, cells)
+    return ViewVectors(texts, vectors, labels, forest.alone, cells)
 
 
 def _ceilings(encoder: Encoder, cache: VectorCache, detection: Detection) -> dict[View, float]:

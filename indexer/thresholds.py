@@ -36,13 +36,14 @@ _BLOCK_ROWS: Final = 256  # of which the products with all exemplars fit into a 
 
 @dataclass(frozen=True, slots=True)
 class ViewVectors:
-    """A view with the vectors of its texts (p, d), their cluster numbers (p,), and their cells where there are
-    many.
+    """A view with the vectors of its texts (p, d) and their cluster numbers (p,). alone: (p,) bool, nothing else
+    is within the view's ceiling. cells: of the texts, where there are many.
     """
 
     texts: ViewTexts
     vectors: FloatArray
     labels: IntArray
+    alone: NDArray[np.bool_]
     cells: Cells | None = None
 
 
@@ -125,7 +126,8 @@ def _all_margins(
 
 def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:
     """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
-    and what a gateway is told agree.
+    and what a gateway is told agree. No threshold is below the view's ceiling, so noise that is alone
+    matches none.
     """
     free = groups.of_prompt == UNGROUPED
     margin = np.full(len(free), -np.inf, np.float32)
@@ -134,7 +136,8 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
         if view.texts.view is View.WHOLE or not each.thresholds:
             continue
         texts = view.texts
-        rows = np.flatnonzero(free[texts.prompts])
+        strange = view.alone & (view.labels == NOISE)
+        rows = np.flatnonzero(free[texts.prompts] & ~strange[texts.points])
         points, place = np.unique(texts.points[rows], return_inverse=True)
         best, group = best_margins(view.vectors, points, each, len(groups))
         order = np.lexsort((group[place], -best[place], texts.prompts[rows]))

@@ -31,6 +31,7 @@ def forest_of(edges: list[tuple[int, int, float]], points: int) -> Forest:
         np.array(columns[1], np.int64),
         np.array(columns[2], np.float64),
         np.unique(component, return_inverse=True)[1].astype(np.int64),
+        np.zeros(points, np.bool_),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from indexer.cluster import NOISE
 from indexer.exemplars import ViewExemplars
 from indexer.groups import UNGROUPED, Groups
 from indexer.thresholds import ViewVectors, extended
@@ -28,7 +29,7 @@ def view_of(rng: np.random.Generator, view: View, texts: int) -> ViewVectors:
     points = rng.integers(texts, size=PROMPTS)
     names = tuple(f"text {number}" for number in range(texts))
     shown = ViewTexts(view, names, prompts, points, np.ones(texts, np.int64))
-    return ViewVectors(shown, vectors_of(rng, texts), np.zeros(texts, np.int64))
+    return ViewVectors(shown, vectors_of(rng, texts), rng.integers(-1, 2, size=texts), rng.random(texts) < 0.2)
 
 
 def exemplars_of(rng: np.random.Generator, view: View, owners: list[int]) -> ViewExemplars:
@@ -49,6 +50,8 @@ def by_loops(views: list[ViewVectors], groups: Groups, exemplars: list[ViewExemp
             if view.texts.view is View.WHOLE:
                 continue
             for point in view.texts.points[view.texts.prompts == prompt]:
+                if view.alone[point] and view.labels[point] == NOISE:
+                    continue
                 for exemplar, owner in zip(each.vectors, each.owners.tolist(), strict=True):
                     margin = float(view.vectors[point] @ exemplar) - each.thresholds[owner].threshold
                     if (margin, -owner) > (best[0], -best[1]) and margin >= 0:
@@ -71,7 +74,7 @@ def test_prompts_that_a_match_would_assign_are_taken_in(seed: int) -> None:
     groups = Groups(of_prompt, ((View.RECURRING,),) * CAMPAIGNS, np.where(of_prompt == UNGROUPED, UNGROUPED, 0))
     found = extended(views, groups, exemplars)
     assert found.of_prompt.tolist() == by_loops(views, groups, exemplars)
-    assert (found.of_prompt != of_prompt).sum() >= 5
+    assert (found.of_prompt != of_prompt).sum() >= 3
     assert ((found.strand == UNGROUPED) == (found.of_prompt == UNGROUPED)).all()
     assert found.views == groups.views
 
