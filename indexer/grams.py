@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 GRAM_TOKENS: Final = 4
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so multiplying loses nothing; 2^64 / golden ratio
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
-_CHUNK_TOKENS: Final = 4_000_000
+_CHUNK_TOKENS: Final = 250_000  # a few MB, which caches hold
 DEEP: Final = 2.0  # times as many units as a gram has that chance would have given it, from which it is deep
 _KEPT_WORDS: Final = 2_000_000  # some 300 MB
 _DRAWS: Final = 64  # numbers of draws between which expected units are interpolated
@@ -239,8 +239,3 @@ def bucket_shift(tokens: int, most_bits: int = 26) -> np.uint64:
     """By how many bits to shift the hashes of a table of so many tokens, to have a bucket of each."""
     bits = int(np.clip(np.ceil(np.log2(tokens + 2)) + 1, 12, most_bits))
     return np.uint64(64 - bits)
-
-
-def count_buckets(hashes: HashArray, shift: np.uint64) -> IntArray:
-    """How many of the hashes are in each bucket."""
-    return np.bincount((hashes >> shift).astype(np.int64), minlength=1 << (64 - int(shift)))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from indexer.grams import HashArray, TokenTable, bucket_shift, count_buckets, once
+from indexer.distinct import bucket_counts, count_in, distinct_in_texts
+from indexer.grams import HashArray, TokenTable, bucket_shift
 from indexer.recurring import covered
 from indexer.runs import MOST_TEXTS, SHARED_CHARACTERS, held_together, run_lengths, runs_of
 from indexer.views import Words
@@ -56,7 +57,8 @@ def _own_words(table: TokenTable, group: IntArray) -> TokenTable:
     owner = np.repeat(np.arange(len(table)), np.diff(table.offsets))
     mixed = hashes ^ _salt(group)[owner]
     shift = bucket_shift(len(mixed))
-    texts = count_buckets(once(mixed[inside], owner[inside])[0], shift)
+    texts = bucket_counts(shift)
+    count_in(texts, distinct_in_texts(mixed[inside], owner[inside])[0], shift)
     common = texts[(mixed >> shift).astype(np.int64)] > MOST_TEXTS
     return table.keep(~covered(common & inside))
 
@@ -64,14 +66,14 @@ def _own_words(table: TokenTable, group: IntArray) -> TokenTable:
 def _sampled_runs(table: TokenTable, group: IntArray) -> tuple[HashArray, IntArray]:
     """SAMPLED_RUNS of each text's runs that at most MOST_TEXTS texts of its group have: (hashes, text)."""
     salt, shift = _salt(group), bucket_shift(len(table.hashes))
-    counts = count_buckets(np.zeros(0, np.uint64), shift)
+    counts = bucket_counts(shift)
     for hashes, text in _runs(table):
-        counts += count_buckets(once(hashes ^ salt[text], text)[0], shift)
+        count_in(counts, distinct_in_texts(hashes ^ salt[text], text)[0], shift)
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
     for hashes, text in _runs(table):
         mixed = hashes ^ salt[text]
         few = counts[(mixed >> shift).astype(np.int64)] <= MOST_TEXTS
-        mixed, owner = once(mixed[few], text[few])
+        mixed, owner = distinct_in_texts(mixed[few], text[few])
         rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
         found.append((mixed[rank < SAMPLED_RUNS], owner[rank < SAMPLED_RUNS]))
     hashes = np.concatenate([each for each, _ in found])

@@ -14,7 +14,8 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from indexer.cluster import NOISE
-from indexer.grams import HashArray, TokenTable, token_table
+from indexer.distinct import distinct_in_texts
+from indexer.grams import GRAM_TOKENS, HashArray, TokenTable, token_table
 from indexer.views import ViewTexts
 
 IntArray = NDArray[np.int64]
@@ -57,7 +58,7 @@ class TextGrams:
 
 def text_grams(table: TokenTable, weights: IntArray) -> TextGrams:
     """Grams of the texts of a table."""
-    hashes, owners = table.distinct_grams(0, len(table))
+    hashes, owners = distinct_in_texts(*table.occurrences(0, len(table), GRAM_TOKENS))
     known, gram = np.unique(hashes, return_inverse=True)
     ones = np.ones(len(owners), np.int64)
     held: csr_array = coo_array((ones, (owners, gram)), shape=(len(table), len(known))).tocsr()

@@ -17,7 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import gammainc
 
 from indexer.corpus import Corpus, Distinct
-from indexer.grams import HashArray, Senders, TokenTable, bucket_shift, count_buckets, once
+from indexer.distinct import bucket_counts, count_in, distinct_in_texts
+from indexer.grams import HashArray, Senders, TokenTable, bucket_shift
 from indexer.runs import MOST_TEXTS, held_together, runs_of
 
 IntArray = NDArray[np.int64]
@@ -178,13 +179,13 @@ def _runs(table: TokenTable, chosen: BoolArray) -> tuple[HashArray, IntArray]:
     Most runs occur once: a counter for each hash bucket rules them out before they are collected.
     """
     shift = bucket_shift(len(table.hashes))
-    counts = count_buckets(np.zeros(0, np.uint64), shift)
+    counts = bucket_counts(shift)
     for hashes, _ in runs_of(table, chosen):
-        counts += count_buckets(hashes, shift)
+        count_in(counts, hashes, shift)
     found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
     for hashes, text in runs_of(table, chosen):
         several = counts[(hashes >> shift).astype(np.int64)] > 1
-        found.append(once(hashes[several], text[several]))
+        found.append(distinct_in_texts(hashes[several], text[several]))
     return np.concatenate([hashes for hashes, _ in found]), np.concatenate([text for _, text in found])
 
 

@@ -34,7 +34,7 @@ def view_of(rng: np.random.Generator, view: View, texts: int) -> ViewVectors:
 
 def exemplars_of(rng: np.random.Generator, view: View, owners: list[int]) -> ViewExemplars:
     needed = {
-        owner: ViewThreshold(view, float(rng.uniform(0.5, 0.9)), 0.0, 10, 0.9, ()) for owner in sorted(set(owners))
+        owner: ViewThreshold(view, float(rng.uniform(0.3, 0.8)), 0.0, 10, 0.9, ()) for owner in sorted(set(owners))
     }
     return ViewExemplars(
         view, vectors_of(rng, len(owners)), np.array(owners, np.int64), np.arange(len(owners)), needed
