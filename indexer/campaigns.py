@@ -13,7 +13,7 @@ from indexer.calibration import load_calibration
 from indexer.corpus import Corpus
 from indexer.describe import Portrait, background_of, events_by_group, observe, portray, totals_of
 from indexer.exemplars import ViewExemplars
-from indexer.groups import Groups
+from indexer.groups import Groups, members_of
 from indexer.lineage import Descent, descents, former_ids
 from indexer.score import judge
 from indexer.spacing import spaced
@@ -58,7 +58,7 @@ def campaigns_of(
     """
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     background, totals = background_of(corpus.events), totals_of(corpus.events)
-    rows = [np.flatnonzero(groups.of_prompt == number) for number in range(len(groups))]
+    rows = members_of(groups.of_prompt, len(groups))
     names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
     formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
     strands = [
@@ -146,7 +146,9 @@ def _shown(
     for view, each in zip(views, exemplars, strict=True):
         points = each.sources[each.owners == number]
         if len(points):
-            behind = np.flatnonzero(np.isin(view.texts.points, points) & np.isin(view.texts.prompts, mine))
+            begin, end = (np.searchsorted(view.texts.prompts, mine, side=side) for side in ("left", "right"))
+            rows = np.repeat(end - np.cumsum(end - begin), end - begin) + np.arange(int((end - begin).sum()))
+            behind = rows[np.isin(view.texts.points[rows], points)]
             _, first = np.unique(view.texts.points[behind], return_index=True)
             mine = view.texts.prompts[behind[first]]
             break

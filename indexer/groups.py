@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -210,6 +211,13 @@ def merged(groups: Groups, target: IntArray) -> Groups:
         tuple(tuple(view for view in View if view in seen) for seen in views),
         np.where(inside, strand[groups.of_prompt], UNGROUPED) if len(groups) else groups.strand,
     )
+
+
+def members_of(group: IntArray, groups: int) -> list[IntArray]:
+    """The places at which each group stands in `group`, ascending; UNGROUPED is left out."""
+    order = np.argsort(group, kind="stable")
+    borders = np.searchsorted(group[order], np.arange(groups + 1))
+    return [order[begin:end] for begin, end in pairwise(borders)]
 
 
 def group_size(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> tuple[IntArray, IntArray]:

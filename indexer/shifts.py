@@ -162,8 +162,8 @@ def moved_share(traffic: Traffic, model: int, moment: int) -> float:
     """Share of the accounts active before and after the moment that moved to the model then; 0 if none is."""
     given = traffic.models >= 0
     _, accounts = np.unique(traffic.accounts[given], return_inverse=True)
-    judged, moved, _ = _moves(accounts, traffic.times[given] < moment, traffic.models[given] == model)
-    return float(moved.sum() / max(1, judged.sum()))
+    found = _moves(accounts, traffic.times[given] < moment, traffic.models[given] == model)
+    return float(found.moved.sum() / max(1, found.judged.sum()))
 
 
 def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[FoundShift]:
@@ -181,51 +181,69 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     tried = arrivals[spaced(len(arrivals), _MOMENTS)]
     best, moment = 1.0, -1
     for each in tried:
-        judged, moved, chance = _moves(accounts, times < each, chosen)
-        if moved.sum() >= max(MIN_SIDE, LEAST_SHARE * judged.sum()):
-            _, back, _ = _moves(accounts, times < each, ~chosen)
-            if binom.sf(moved.sum() - 1, moved.sum() + back.sum(), 0.5) > _ONE_WAY:
+        there = _moves(accounts, times < each, chosen)
+        went = int(there.moved.sum())
+        if went >= max(MIN_SIDE, LEAST_SHARE * there.judged.sum()):
+            back = int(_moves(accounts, times < each, ~chosen).moved.sum())
+            if binom.sf(went - 1, went + back, 0.5) > _ONE_WAY:
                 continue
-            p_value = len(tried) * upper_tail(int(moved.sum()), chance[judged])
+            p_value = len(tried) * upper_tail(went, there.chances())
             if p_value < best:
                 best, moment = p_value, int(each)
     if best > SIGNIFICANT:
         return []
-    _, moved, _ = _moves(accounts, times < moment, chosen)
-    mine = moved[accounts]
+    mine = _moves(accounts, times < moment, chosen).moved[accounts]
     begin, end = _border(times[mine], chosen[mine])
     left = np.bincount(others[mine & ~chosen & (times < end)])
-    judged, moved, _ = _moves(accounts, times < end, chosen)
+    there = _moves(accounts, times < end, chosen)
+    went = int(there.moved.sum())
     return [
         FoundShift(
             kind,
             begin,
             end,
-            float(moved.sum() / judged.sum()),
+            float(went / there.judged.sum()),
             best,
             before=int(left.argmax()) if len(left) else -1,
             after=int(new),
-            accounts=(int(moved.sum()), int(moved.sum())),
+            accounts=(went, went),
         )
     ]
 
 
-def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> tuple[BoolArray, BoolArray, DoubleArray]:
-    """For each account code: whether it has events on both sides, whether it moved, and the chance that it would
-    seem to have if the order of its events meant nothing (0 if it is not judged).
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Of each account code, (accounts,): judged, whether it has events on both sides of a moment; moved, whether
+    it moved. The rest is what chance is worked out from: its early and late events, all those of the new kind, and
+    the fewest late ones of that kind with which it would count as moved.
+    """
+
+    judged: BoolArray
+    moved: BoolArray
+    early: IntArray
+    late: IntArray
+    new: IntArray
+    least_late: DoubleArray
+
+    def chances(self) -> DoubleArray:
+        """Chance of each account that is judged to seem to have moved if the order of its events meant nothing."""
+        early, late, new = (each[self.judged] for each in (self.early, self.late, self.new))
+        return np.asarray(hypergeom.sf(self.least_late[self.judged] - 1, early + late, new, late), np.float64)
+
+
+def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> _Moves:
+    """Which accounts moved at a moment, given the account code of each event and whether it was before, and of the
+    new kind.
     """
     size = int(accounts.max(initial=-1)) + 1
     early, late = np.bincount(accounts[before], minlength=size), np.bincount(accounts[~before], minlength=size)
     new_early = np.bincount(accounts[before & chosen], minlength=size)
     new_late = np.bincount(accounts[~before & chosen], minlength=size)
     judged = (early > 0) & (late > 0)
-    new_all = new_early + new_late
+    new = new_early + new_late
     most_early = np.floor((1 - _MOSTLY) * early + 1e-9)
-    least_late = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new_all - most_early)
-    moved = judged & (new_late >= least_late)
-    chance = np.zeros(size)
-    chance[judged] = hypergeom.sf(least_late[judged] - 1, (early + late)[judged], new_all[judged], late[judged])
-    return judged, moved, chance
+    least_late = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new - most_early)
+    return _Moves(judged, judged & (new_late >= least_late), early, late, new, least_late)
 
 
 def _visits(

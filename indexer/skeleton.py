@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 from indexer.slots import describe_slot
@@ -89,22 +89,22 @@ def _grams(words: Sequence[str]) -> list[Run]:
 
 def _runs_of(sample: Sequence[_Text]) -> tuple[Run, ...]:
     """Literal runs of the sample, those that most texts share if they are long enough; () for none."""
+    counts = Counter(chain.from_iterable(set(_grams(text.words)) for text in sample))
     for share in _SHARES:
-        runs = _common_runs(sample, share)
+        literal = {gram for gram, count in counts.items() if count >= share * len(sample) and count > 1}
+        runs = _common_runs(sample, literal) if literal else ()
         if sum(map(len, runs)) >= _MIN_LITERAL_TOKENS:
             return runs
     return ()
 
 
-def _common_runs(sample: Sequence[_Text], share: float) -> tuple[Run, ...]:
-    """The commonest sequence of literal runs; of two equally common ones the longer."""
-    counts = Counter(gram for text in sample for gram in set(_grams(text.words)))
-    literal = {gram for gram, count in counts.items() if count >= share * len(sample) and count > 1}
+def _common_runs(sample: Sequence[_Text], literal: Set[Run]) -> tuple[Run, ...]:
+    """The commonest sequence of runs that literal grams cover; of two equally common ones the longer."""
     sequences = Counter(_literal_runs(text.words, literal) for text in sample)
     return max(sequences, key=lambda runs: (sequences[runs] if runs else 0, sum(map(len, runs)), runs), default=())
 
 
-def _literal_runs(words: Sequence[str], literal: set[Run]) -> tuple[Run, ...]:
+def _literal_runs(words: Sequence[str], literal: Set[Run]) -> tuple[Run, ...]:
     covered = [False] * len(words)
     for start, gram in enumerate(_grams(words)):
         if gram in literal:
