@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from indexer.aims import Aim
 from indexer.corpus import Corpus
 from indexer.events import EventTable, Names
 from indexer.evidence import Background, Observation, largest_share_within, same_value, take_part
+from indexer.groups import members_of
 from indexer.replication import Replication, replication
 from indexer.rhythm import rhythm, sessions
 from indexer.score import Verdict
@@ -71,10 +71,7 @@ def hour_of_day(timestamps: IntArray) -> IntArray:
 
 def events_by_group(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> list[IntArray]:
     """Rows of the event table in each group, ascending."""
-    group = group_of_prompt[corpus.event_prompt]
-    order = np.argsort(group, kind="stable")
-    borders = np.searchsorted(group[order], np.arange(groups + 1))
-    return [order[start:end] for start, end in pairwise(borders)]
+    return members_of(group_of_prompt[corpus.event_prompt], groups)
 
 
 @dataclass(frozen=True, slots=True)

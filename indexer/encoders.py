@@ -4,17 +4,22 @@ Run as a program this is such a process, see `indexer.children`.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.children import Children, answer_all
 from indexer.encode import Encoder, load_encoder
 from indexer.grams import TokenTable, joined_tables, token_table
+from indexer.recurring import cut_out
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray
 from models.space import EmbeddingSpace
@@ -24,12 +29,16 @@ _PART_TEXTS: Final = 4_096  # in one question
 
 _log = logging.getLogger(__name__)
 
+IntArray = NDArray[np.int64]
+
+Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 
 
 class _Question(msgspec.Struct, frozen=True, array_like=True):
-    """task: "encode", "cut" or "tokens". name, weights: of the encoder, as `load_encoder` takes them. sketched:
-    whether a sketch stands beside its vectors.
+    """task: "encode", "cut", "tokens" or "recurring". name, weights: of the encoder, as `load_encoder` takes them.
+    sketched: whether a sketch stands beside its vectors. lengths, kept: tokens of each text, and a byte for each
+    of them, whether it is kept.
     """
 
     task: str
@@ -37,6 +46,8 @@ class _Question(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     weights: str = ""
     sketched: bool = False
+    lengths: bytes = b""
+    kept: bytes = b""
 
 
 class _Table(msgspec.Struct, frozen=True, array_like=True):
@@ -47,8 +58,18 @@ class _Table(msgspec.Struct, frozen=True, array_like=True):
     offsets: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Texts, the number of tokens of each, and which of all their tokens are kept."""
+
+    texts: Sequence[str]
+    lengths: IntArray
+    kept: NDArray[np.bool_]
+
+
 _QUESTIONS: Final = msgspec.msgpack.Decoder(_Question)
 _CUT: Final = msgspec.msgpack.Decoder(dict[int, list[str]])
+_TEXTS: Final = msgspec.msgpack.Decoder(list[str])
 _TABLE: Final = msgspec.msgpack.Decoder(_Table)
 
 
@@ -71,30 +92,54 @@ class Encoders(Children):
                 np.frombuffer(table.offsets, np.int64),
             )
 
-        return joined_tables(self.shared(texts, lambda part: _Question("tokens", part), read, token_table))
+        parts = self.parts_of(texts)
+        return joined_tables(self.shared(parts, lambda part: _Question("tokens", part), read, token_table))
+
+    def cut_out(self, texts: Sequence[str], table: TokenTable, kept: NDArray[np.bool_]) -> list[str]:
+        """`indexer.recurring.cut_out` of the texts."""
+        cases: list[_Case] = []
+        first = 0
+        for part in self.parts_of(texts):
+            offsets = table.offsets[first : first + len(part) + 1]
+            cases.append(_Case(part, np.diff(offsets), kept[offsets[0] : offsets[-1]]))
+            first += len(part)
+        found = self.shared(
+            cases,
+            lambda case: _Question(
+                "recurring", case.texts, lengths=case.lengths.tobytes(), kept=case.kept.tobytes()
+            ),
+            _TEXTS.decode,
+            lambda case: _left_of(case.texts, case.lengths, case.kept),
+        )
+        return list(chain.from_iterable(found))
+
+    def parts_of(self, texts: Sequence[str]) -> list[Sequence[str]]:
+        """The texts in parts, of one question each; in one part if they are too few to be shared."""
+        if len(texts) < LEAST_TEXTS and not self._children:
+            return [texts]
+        return [texts[start : start + _PART_TEXTS] for start in range(0, len(texts), _PART_TEXTS)] or [texts]
 
     def shared(
         self,
-        texts: Sequence[str],
-        question: Callable[[Sequence[str]], _Question],
+        parts: Sequence[Part],
+        question: Callable[[Part], _Question],
         read: Callable[[bytes], Answer],
-        here: Callable[[Sequence[str]], Answer],
+        here: Callable[[Part], Answer],
     ) -> list[Answer]:
-        """Answers to the questions about parts of the texts, in order. read: makes one of what a process says.
-        here: gives the same in this process.
+        """Answers to the questions about the parts, in order. read: makes one of what a process says. here: gives
+        the same in this process, which is asked if there is only one part.
         """
-        if len(texts) < LEAST_TEXTS and not self._children:
-            return [here(texts)]
-        parts = [texts[start : start + _PART_TEXTS] for start in range(0, len(texts), _PART_TEXTS)]
-        asked = [self.ask(msgspec.msgpack.encode(question(part))) for part in parts[: 2 * self.count]]
+        if len(parts) == 1:
+            return [here(parts[0])]
+        ahead = 2 * self.count  # some wait, but never all there are
+        asked = deque(self.ask(msgspec.msgpack.encode(question(part))) for part in parts[:ahead])
         found: list[Answer] = []
         for number, part in enumerate(parts):
-            answer = asked[number]()
-            if number + 2 * self.count < len(parts):  # some wait, but never all there are
-                asked.append(self.ask(msgspec.msgpack.encode(question(parts[number + 2 * self.count]))))
-            asked[number] = _nobody
+            answer = asked.popleft()()
+            if number + ahead < len(parts):
+                asked.append(self.ask(msgspec.msgpack.encode(question(parts[number + ahead]))))
             if answer is None:
-                _log.warning("an encoder has died texts=%d", len(part))
+                _log.warning("an encoder has died part=%d", number)
             found.append(here(part) if answer is None else read(answer))
         return found
 
@@ -116,23 +161,23 @@ class SharedEncoder:
         return self._encoder.windows(text)
 
     def cut(self, texts: Sequence[str]) -> list[list[str]]:
-        parts = self._encoders.shared(
-            texts,
+        parts = self._encoders.parts_of(texts)
+        cut = self._encoders.shared(
+            parts,
             lambda part: _Question("cut", part, *self._asking),
             _CUT.decode,
             lambda part: _several(self._encoder.cut(part)),
         )
-        found: list[list[str]] = []
-        for several in parts:
-            begin = len(found)
-            size = min(_PART_TEXTS, len(texts) - begin) if len(parts) > 1 else len(texts)
-            found += [several.get(place) or [texts[begin + place]] for place in range(size)]
-        return found
+        return [
+            several.get(place, [text])
+            for part, several in zip(parts, cut, strict=True)
+            for place, text in enumerate(part)
+        ]
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         width = self.space.dimension
         parts = self._encoders.shared(
-            texts,
+            self._encoders.parts_of(texts),
             lambda part: _Question("encode", part, *self._asking),
             lambda answer: np.frombuffer(answer, np.float32).reshape(-1, width),
             self._encoder.encode,
@@ -143,13 +188,16 @@ class SharedEncoder:
         return self._encoder.encode_windows(texts)
 
 
-def _nobody() -> bytes | None:
-    return None
-
-
 def _several(cut: Sequence[list[str]]) -> dict[int, list[str]]:
     """The windows of the texts that have several, by the text's place."""
     return {place: windows for place, windows in enumerate(cut) if len(windows) > 1}
+
+
+def _left_of(texts: Sequence[str], lengths: IntArray, kept: NDArray[np.bool_]) -> list[str]:
+    """What is left of each text if only these tokens are kept."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    nothing = np.zeros(0, np.uint64)
+    return cut_out(texts, TokenTable(nothing, nothing.astype(np.bool_), offsets), kept)
 
 
 @cache
@@ -164,6 +212,9 @@ def _answer(question: bytes) -> bytes:
         table = token_table(asked.texts)
         arrays = (table.hashes, table.unspaced, table.offsets)
         return msgspec.msgpack.encode(_Table(*(each.tobytes() for each in arrays)))
+    if asked.task == "recurring":
+        lengths, kept = np.frombuffer(asked.lengths, np.int64), np.frombuffer(asked.kept, np.bool_)
+        return msgspec.msgpack.encode(_left_of(asked.texts, lengths, kept))
     encoder = _encoder(asked.name, asked.weights, asked.sketched)
     if asked.task == "cut":
         return msgspec.msgpack.encode(_several(encoder.cut(asked.texts)))

@@ -34,7 +34,7 @@ def recurring_texts(texts: Sequence[str], table: TokenTable, hot: HotGrams) -> l
 
 def cut_out(texts: Sequence[str], table: TokenTable, kept: NDArray[np.bool_]) -> list[str]:
     """What is left of each text, given which of the tokens of all texts are kept, (tokens,)."""
-    mine = [kept[start:end] for start, end in pairwise(table.offsets)]
+    mine = (kept[start:end] for start, end in pairwise(table.offsets.tolist()))
     return [_cut_out(text, flags) if flags.any() else "" for text, flags in zip(texts, mine, strict=True)]
 
 

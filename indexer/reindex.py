@@ -104,9 +104,9 @@ def _build(
         corpus = build_corpus(store.event_table(watermark), store.prompts(watermark))
     with stages.stage("find recurring text"):
         words = words_of(corpus.user, helpers.token_table)
-        recurring, hot = recurring_view(View.RECURRING, corpus, words, detection)
+        recurring, hot = recurring_view(View.RECURRING, corpus, words, detection, helpers.cut_out)
         system_words = words_of(corpus.system, helpers.token_table)
-        system, hot_system = recurring_view(View.SYSTEM, corpus, system_words, detection)
+        system, hot_system = recurring_view(View.SYSTEM, corpus, system_words, detection, helpers.cut_out)
     encoders = view_encoders(encoder)
     if isinstance(encoder, StaticEncoder):  # the others keep all cores busy by themselves
         encoders = {

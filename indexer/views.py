@@ -16,6 +16,7 @@ from indexer.settings import Detection
 from models.view import View
 
 IntArray = NDArray[np.int64]
+CutOut = Callable[[Sequence[str], TokenTable, NDArray[np.bool_]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,16 @@ def words_of(texts: Sequence[str], tabulate: Callable[[Sequence[str]], TokenTabl
     return Words(role, tabulate(role.texts))
 
 
-def recurring_view(view: View, corpus: Corpus, words: Words, detection: Detection) -> tuple[ViewTexts, HotGrams]:
+def recurring_view(
+    view: View, corpus: Corpus, words: Words, detection: Detection, cut: CutOut = cut_out
+) -> tuple[ViewTexts, HotGrams]:
     """Recurring text of the user's words (View.RECURRING) or of the system prompt (View.SYSTEM), and the hot
-    grams that decide what recurs.
+    grams that decide what recurs. cut: does what `cut_out` does.
     """
     role, table = words.role, words.table
     sent_by = corpus.senders_of(role.text_of_prompt, len(role.texts))
     hot = hot_grams(table, sent_by, _min_texts(view, detection), detection.gram_units)
-    recurring = cut_out(role.texts, table, kept_in_corpus(table, hot))
+    recurring = cut(role.texts, table, kept_in_corpus(table, hot))
     pieces = [[recurring[text]] if text >= 0 and recurring[text] else [] for text in role.text_of_prompt]
     return _view(view, corpus, pieces), hot
 

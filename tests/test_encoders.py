@@ -12,6 +12,7 @@ from indexer.encode import Encoder, load_encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.grams import token_table
 from indexer.match import view_encoders
+from indexer.recurring import cut_out
 from indexer.sample import load_texts
 from indexer.settings import load_settings
 from models.text import canonical
@@ -57,6 +58,14 @@ def test_token_tables_are_the_same(helpers: Encoders) -> None:
         assert getattr(found, name).dtype == getattr(expected, name).dtype
 
 
+def test_what_is_cut_out_is_the_same(helpers: Encoders) -> None:
+    table = token_table(TEXTS)
+    kept = np.random.default_rng(1).random(len(table.hashes)) < 0.02
+    found = helpers.cut_out(TEXTS, table, kept)
+    assert found == cut_out(TEXTS, table, kept)
+    assert 100 < sum(map(bool, found)) < len(TEXTS)
+
+
 def test_what_a_process_that_died_had_to_do_is_done_here(caplog: pytest.LogCaptureFixture) -> None:
     with Encoders(2) as helpers:
         shared = SharedEncoder(STATIC, helpers, "static", WEIGHTS)
@@ -67,7 +76,7 @@ def test_what_a_process_that_died_had_to_do_is_done_here(caplog: pytest.LogCaptu
         np.testing.assert_array_equal(shared.encode(TEXTS), STATIC.encode(TEXTS))
         assert shared.cut(TEXTS) == STATIC.cut(TEXTS)
         assert len(helpers.token_table(TEXTS)) == len(TEXTS)
-    assert "an encoder has died texts=60" in caplog.text
+    assert "an encoder has died part=8" in caplog.text
 
 
 def test_few_texts_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
