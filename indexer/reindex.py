@@ -31,7 +31,7 @@ from indexer.match import view_encoders
 from indexer.meetings import meeting_prompts
 from indexer.neighbours import EXACT_LIMIT
 from indexer.pools import join_pools
-from indexer.process import usable_cores
+from indexer.process import usable_cores, without_collecting
 from indexer.progress import Progress, SilentProgress
 from indexer.sample import load_texts
 from indexer.settings import Detection, Settings
@@ -80,7 +80,7 @@ def reindex(
             return _report(current.manifest, published=False, encoded=0, groups=0, stages=stages)
         writer = GenerationWriter(settings.generations)
         try:
-            with Encoders(usable_cores()) as helpers:
+            with without_collecting(), Encoders(usable_cores()) as helpers:
                 return _build(
                     settings, store, encoder, helpers, clock, stages, watermark, _earlier(current), writer
                 )
