@@ -144,12 +144,13 @@ def test_heavy_libraries_have_one_door() -> None:
 
 
 @pytest.mark.parametrize("tier", ["static", "minilm", "minilm-int8"])
-def test_serving_loads_no_torch(tier: str) -> None:
+def test_serving_loads_neither_torch_nor_numba(tier: str) -> None:
     code = (
-        "import os, sys, app.main, indexer.engine, indexer.search; from indexer.encode import load_encoder; "
+        "import os, sys, app.main, app.worker, indexer.engine, indexer.search; "
+        "from indexer.encode import load_encoder; "
         "from indexer.settings import load_settings; "
         f"load_encoder('{tier}', load_settings(None, os.environ).weights).encode(['some text']); "
-        "heavy = ('torch', 'sentence_transformers', 'transformers', 'onnx'); "
+        "heavy = ('torch', 'sentence_transformers', 'transformers', 'onnx', 'numba', 'hdbscan'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
