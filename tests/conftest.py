@@ -5,9 +5,14 @@ from itertools import count
 from pathlib import Path
 
 import httpx
+import hypothesis
 import postgres_house
 import pytest
 from api_double import MemoryEngine, client_of, make_app
+
+# How long an example takes says more about the machine than about the code, and the first call may compile.
+hypothesis.settings.register_profile("stillwatch", deadline=None)
+hypothesis.settings.load_profile("stillwatch")
 
 
 @pytest.fixture
