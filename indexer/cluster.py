@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cells import Cells
 from indexer.graph import DISTANCE_FLOOR, Forest, spanning_forest
 from indexer.hierarchy import select_clusters
 from indexer.neighbours import EXACT_LIMIT, PROBES
@@ -33,22 +32,19 @@ def cluster(
     resolution: float = DISTANCE_FLOOR,
     probes: int = PROBES,
     exact_limit: int = EXACT_LIMIT,
-    cells: Cells | None = None,
 ) -> IntArray:
     """Cluster number of each point, NOISE for none, shape (n,).
 
     vectors: (n, d) unit rows, float32, distinct. weights: (n,) int64 >= 1. min_cluster_size counts weight.
     ceiling: longest chord that may join two points. resolution: chord below which differences do not count;
     HDBSCAN weighs a group by 1 / distance, so without it a few popular texts outweigh the template they fill.
-    neighbours, probes, exact_limit, cells: of the neighbour graph, see `indexer.neighbours`.
+    neighbours, probes, exact_limit: of the neighbour graph, see `indexer.neighbours`.
     Numbers follow the order of the rows, so equal input in equal order gives equal output; give the rows in an
-    order that depends on their content only.
+    order that depends on their content only. Whoever wants the forest too takes the two steps one by one.
     """
     if not len(vectors):
         return np.zeros(0, np.int64)
-    forest = spanning_forest(
-        vectors, weights, neighbours, min_samples, ceiling, resolution, probes, exact_limit, cells
-    )
+    forest = spanning_forest(vectors, weights, neighbours, min_samples, ceiling, resolution, probes, exact_limit)
     return forest_clusters(forest, weights, min_cluster_size, ceiling, resolution)
 
 

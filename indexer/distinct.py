@@ -15,7 +15,7 @@ BoolArray = NDArray[np.bool_]
 
 def distinct_in_texts(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray]:
     """Each pair of a hash and its text once, by text, the hashes of each ascending: both (m,). It is what
-    `indexer.grams.once` gives.
+    `indexer.grams.counted` gives without the counts.
 
     hashes, owners: (n,) hashes and the numbers of their texts, each text's side by side, in ascending order. A few
     hundred hashes are sorted at a time, which is several times as quick as all of them.

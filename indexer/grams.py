@@ -98,10 +98,6 @@ class TokenTable:
             yield first, last
             first = last
 
-    def distinct_grams(self, first: int, last: int) -> tuple[HashArray, IntArray]:
-        """Grams of texts first to last, once a text: (hashes, index of the text), both (m,)."""
-        return once(*self.occurrences(first, last, GRAM_TOKENS))
-
     def occurrences(self, first: int, last: int, length: int) -> tuple[HashArray, IntArray]:
         """Every run of `length` tokens inside texts first to last: (hashes, index of the text), both (m,)."""
         hashes, inside = self._grams_between(first, last, length)
@@ -167,11 +163,6 @@ class _Hashes(dict[str, int]):
 
 def _hash(word: str) -> int:
     return xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
-
-
-def once(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray]:
-    """Each pair of a hash and its text once, by text."""
-    return counted(hashes, owners)[:2]
 
 
 def counted(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray, IntArray]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from indexer.cells import MISSING, Cells, RowArray
 from indexer.compiled import compiled
 from indexer.neighbours import EXACT_LIMIT, PROBES, all_neighbours
+from indexer.union_find import root_of
 from indexer.vectors import FloatArray, normalise
 
 IntArray = NDArray[np.int64]
@@ -147,13 +148,8 @@ def _lightest_edges(
         for each in range(points):
             if best[each] == np.inf:
                 continue
-            one, other = tree[best_low[each]], tree[best_high[each]]
-            while above[one] != one:
-                above[one] = above[above[one]]
-                one = above[one]
-            while above[other] != other:
-                above[other] = above[above[other]]
-                other = above[other]
+            one = root_of(above, tree[best_low[each]])
+            other = root_of(above, tree[best_high[each]])
             if one != other:
                 above[max(one, other)] = min(one, other)
                 sources[count], targets[count], distances[count] = best_low[each], best_high[each], best[each]
@@ -162,11 +158,7 @@ def _lightest_edges(
         if not found:
             return sources[:count], targets[:count], distances[:count]
         for point in range(points):
-            root = tree[point]
-            while above[root] != root:
-                above[root] = above[above[root]]
-                root = above[root]
-            tree[point] = root
+            tree[point] = root_of(above, tree[point])
 
 
 def _kruskal(sources: IntArray, targets: IntArray, distances: DoubleArray, alone: BoolArray) -> Forest:
@@ -185,23 +177,14 @@ def _joining(count: int, sources: IntArray, targets: IntArray) -> tuple[NDArray[
     above = np.arange(count)
     kept = np.zeros(len(sources), np.bool_)
     for edge in range(len(sources)):
-        one, other = sources[edge], targets[edge]
-        while above[one] != one:
-            above[one] = above[above[one]]
-            one = above[one]
-        while above[other] != other:
-            above[other] = above[above[other]]
-            other = above[other]
+        one, other = root_of(above, sources[edge]), root_of(above, targets[edge])
         if one != other:
             above[max(one, other)] = min(one, other)
             kept[edge] = True
     number = np.empty(count, np.int64)
     trees = 0
     for point in range(count):  # a root is the first point of its tree
-        root = point
-        while above[root] != root:
-            root = above[root]
-        above[point] = root
+        root = root_of(above, point)
         if root == point:
             number[point] = trees
             trees += 1

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.compiled import compiled
+from indexer.union_find import root_of
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
@@ -57,13 +58,7 @@ def _linkage(sources: IntArray, targets: IntArray, weights: IntArray) -> tuple[I
     size[:points] = weights
     above = np.arange(points + edges)
     for edge in range(edges):
-        one, other = sources[edge], targets[edge]
-        while above[one] != one:
-            above[one] = above[above[one]]
-            one = above[one]
-        while above[other] != other:
-            above[other] = above[above[other]]
-            other = above[other]
+        one, other = root_of(above, sources[edge]), root_of(above, targets[edge])
         node = points + edge
         left[edge], right[edge] = one, other
         size[node] = size[one] + size[other]

@@ -40,7 +40,7 @@ from indexer.static import StaticEncoder
 from indexer.store import Store
 from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
 from indexer.vectors import FloatArray
-from indexer.views import ViewTexts, recurring_view, whole_view, words_of
+from indexer.views import ViewTexts, Words, recurring_view, whole_view, words_of
 from models.campaign import Campaign
 from models.errors import GenerationDamaged
 from models.generation import Manifest
@@ -100,41 +100,27 @@ def _build(
     writer: GenerationWriter,
 ) -> ReindexReport:
     detection = settings.detection
+    encoders = _shared(view_encoders(encoder), encoder, helpers, settings)
+    caches = {each.space.key: VectorCache(settings.vectors, each.space) for each in encoders.values()}
     with stages.stage("read events and prompts"):
         corpus = build_corpus(store.event_table(watermark), store.prompts(watermark))
     with stages.stage("find recurring text"):
         words = words_of(corpus.user, helpers.token_table)
-        recurring, hot = recurring_view(View.RECURRING, corpus, words, detection, helpers.cut_out)
         system_words = words_of(corpus.system, helpers.token_table)
+        recurring, hot = recurring_view(View.RECURRING, corpus, words, detection, helpers.cut_out)
         system, hot_system = recurring_view(View.SYSTEM, corpus, system_words, detection, helpers.cut_out)
-    encoders = view_encoders(encoder)
-    if isinstance(encoder, StaticEncoder):  # the others keep all cores busy by themselves
-        encoders = {
-            view: SharedEncoder(each, helpers, settings.encoder, settings.weights)
-            for view, each in encoders.items()
-        }
     with stages.stage("cut long texts"):
         whole = whole_view(corpus, encoders[View.WHOLE])
-    caches = {each.space.key: VectorCache(settings.vectors, each.space) for each in encoders.values()}
-    encoded = 0
-    vectors: dict[View, FloatArray] = {}
-    for texts in (recurring, system, whole):
-        with stages.stage(f"encode {texts.view} text"):
-            each = encoders[texts.view]
-            result = caches[each.space.key].encode(texts.texts, each, stages.progress)
-            vectors[texts.view], encoded = result.vectors, encoded + result.fresh
+    texts = (recurring, system, whole)
+    vectors, encoded = _vectors_of(texts, encoders, caches, stages)
     with stages.stage("measure unrelated text"):
         ceilings = _ceilings(encoder, caches[encoder.space.key], detection)
     views: list[ViewVectors] = []
-    for texts in (recurring, system, whole):
-        with stages.stage(f"cluster {texts.view} text"):
-            views.append(_clustered(texts, vectors[texts.view], ceilings[texts.view], detection))
+    for each in texts:
+        with stages.stage(f"cluster {each.view} text"):
+            views.append(_clustered(each, vectors[each.view], ceilings[each.view], detection))
     with stages.stage("combine groups"):
-        found = [Clustered(each.texts, each.labels) for each in views]
-        least = detection.min_units, detection.min_events
-        grouped = combine(corpus, found, *least)
-        meeting = meeting_prompts(corpus, words.role, words.table, grouped.of_prompt == UNGROUPED)
-        clustered = join_pools(corpus, with_more(corpus, grouped, meeting, View.MEETINGS, *least))
+        clustered = _combined(corpus, words, views, detection)
     with stages.stage("set thresholds"):
         exemplars = group_exemplars(views, clustered, ceilings, detection)
         groups = extended(views, clustered, exemplars)
@@ -183,6 +169,41 @@ def _build(
             )
         )
     return _report(manifest, published=True, encoded=encoded, groups=len(groups), stages=stages)
+
+
+def _shared(
+    encoders: Mapping[View, Encoder], encoder: Encoder, helpers: Encoders, settings: Settings
+) -> Mapping[View, Encoder]:
+    """The encoders of the views, with their work shared among processes if they are Python for the most part; the
+    others keep all cores busy by themselves.
+    """
+    if not isinstance(encoder, StaticEncoder):
+        return encoders
+    name, weights = settings.encoder, settings.weights
+    return {view: SharedEncoder(each, helpers, name, weights) for view, each in encoders.items()}
+
+
+def _vectors_of(
+    views: Sequence[ViewTexts], encoders: Mapping[View, Encoder], caches: Mapping[str, VectorCache], stages: Stages
+) -> tuple[dict[View, FloatArray], int]:
+    """Vectors of the texts of each view, and how many texts had to be encoded for it."""
+    vectors: dict[View, FloatArray] = {}
+    fresh = 0
+    for texts in views:
+        with stages.stage(f"encode {texts.view} text"):
+            encoder = encoders[texts.view]
+            encoded = caches[encoder.space.key].encode(texts.texts, encoder, stages.progress)
+            vectors[texts.view] = encoded.vectors
+            fresh += encoded.fresh
+    return vectors, fresh
+
+
+def _combined(corpus: Corpus, words: Words, views: Sequence[ViewVectors], detection: Detection) -> Groups:
+    """Groups of all views, with pools that only meet, and those of one pool made one."""
+    least = detection.min_units, detection.min_events
+    grouped = combine(corpus, [Clustered(each.texts, each.labels) for each in views], *least)
+    meeting = meeting_prompts(corpus, words.role, words.table, grouped.of_prompt == UNGROUPED)
+    return join_pools(corpus, with_more(corpus, grouped, meeting, View.MEETINGS, *least))
 
 
 def _clustered(texts: ViewTexts, vectors: FloatArray, ceiling: float, detection: Detection) -> ViewVectors:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.grams import HotGrams, no_grams, token_table
+from indexer.grams import GRAM_TOKENS, HotGrams, no_grams, token_table
 from indexer.kept import kept_in_corpus
 from indexer.recurring import kept_tokens
 from indexer.sample import load_texts
@@ -23,7 +23,7 @@ from models.text import canonical
 def test_compiled_equals_numpy(texts: list[str], seed: int, hot_share: float, deep_share: float) -> None:
     table = token_table(texts)
     rng = np.random.default_rng(seed)
-    every = np.unique(table.distinct_grams(0, len(table))[0])
+    every = np.unique(table.occurrences(0, len(table), GRAM_TOKENS)[0])
     hashes = every[rng.random(len(every)) < hot_share]
     hot = HotGrams(hashes, rng.random(len(hashes)) < deep_share)
     np.testing.assert_array_equal(kept_in_corpus(table, hot), kept_tokens(table, hot))
@@ -35,7 +35,7 @@ def test_real_prompts() -> None:
         f"{Random(seed).random()} you are a strict examiner of essays {text}" for seed, text in enumerate(texts)
     ]
     table = token_table(texts)
-    grams, counts = np.unique(table.distinct_grams(0, len(table))[0], return_counts=True)
+    grams, counts = np.unique(table.occurrences(0, len(table), GRAM_TOKENS)[0], return_counts=True)
     hot = HotGrams(grams[counts > 1], counts[counts > 1] > 3)
     kept = kept_in_corpus(table, hot)
     assert 0.05 < kept.mean() < 0.95
