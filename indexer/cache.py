@@ -1,94 +1,95 @@
 """Vectors kept on disk by text and embedding space, so that a text is encoded once.
 
-A space's folder holds shards, each a pair of .npy files (keys and float16 vectors) written aside and renamed,
-so a killed run loses at most the shard it was filling.
+A space's folder holds two files that only grow: float16 vectors and their texts' keys, side by side. A batch's keys
+are written when its vectors are on disk, so a killed run loses the batch that it was at, and the next one cuts off
+what half of it is there.
 """
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encode import Encoder
+from indexer.halves import HalfArray, Halves
+from indexer.key_table import UNKNOWN, KeyArray, KeyTable, text_keys
 from indexer.progress import Progress
-from indexer.vectors import FloatArray, normalise
-from models.errors import SpaceMismatch
+from indexer.texts import taken
+from indexer.vectors import FloatArray
+from indexer.workspace import Folder
 from models.space import EmbeddingSpace
-from models.text import fingerprint
+from models.text import FINGERPRINT_BYTES
 
-SHARD_TEXTS: Final = 8192
-_KEY: Final = np.dtype([("high", ">u8"), ("low", ">u8")])
+BATCH_TEXTS: Final = 8192
+_VECTORS: Final = "vectors.f2"
+_KEYS: Final = "keys.u8"
+_KEY_NUMBERS: Final = FINGERPRINT_BYTES // 8
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """vectors: (n, d) float32 unit rows, in the order asked. fresh: how many texts had to be encoded."""
+    """vectors: n rows, in the order asked. fresh: how many texts had to be encoded."""
 
-    vectors: FloatArray
+    vectors: Halves
     fresh: int
 
 
 class VectorCache:
-    """Vectors of one embedding space under `folder / space.key`."""
+    """Vectors of one embedding space under `folder / space.key`, for one process at a time."""
 
     def __init__(self, folder: Path, space: EmbeddingSpace) -> None:
         self._folder = folder / space.key
         self._space = space
         self._folder.mkdir(parents=True, exist_ok=True)
         self._check_space()
-        self._shards = [np.load(path, mmap_mode="r") for path in self._paths("vectors")]
-        self._load_keys()
+        self._known = KeyTable()
+        self._known.add(self._whole_rows())
 
     def encode(self, texts: Sequence[str], encoder: Encoder, progress: Progress) -> Encoded:
         """Vectors of canonical texts; those not cached are encoded, shortest first, and kept."""
         self._space.require(encoder.space)
-        unknown = {texts[int(place)] for place in np.flatnonzero(self._find(texts) < 0)}
-        missing = sorted(unknown, key=lambda text: (len(text), text))
+        keys = text_keys(texts)
+        missing = self._missing(texts, keys)
         progress.stage(f"encode ({self._space.name})", len(missing))
-        for start in range(0, len(missing), SHARD_TEXTS):
-            shard = missing[start : start + SHARD_TEXTS]
-            self._append(shard, encoder.encode(shard))
-            progress.advance(len(shard))
+        for start in range(0, len(missing), BATCH_TEXTS):
+            rows = missing[start : start + BATCH_TEXTS]
+            self._append(keys[rows], encoder.encode(taken(texts, rows)))
+            progress.advance(len(rows))
         progress.done()
-        if missing:
-            self._load_keys()
-        return Encoded(self._gather(self._find(texts)), len(missing))
+        return Encoded(Halves(self._vectors(), self._known.find(keys)), len(missing))
 
-    def _gather(self, places: NDArray[np.int64]) -> FloatArray:
-        vectors = np.zeros((len(places), self._space.dimension), np.float32)
-        first = 0
-        for shard in self._shards:
-            mine = np.flatnonzero((places >= first) & (places < first + len(shard)))
-            vectors[mine] = shard[places[mine] - first]
-            first += len(shard)
-        return normalise(vectors)
+    def _missing(self, texts: Sequence[str], keys: KeyArray) -> NDArray[np.int64]:
+        """Places of the texts that are not there, each text once, the shortest first."""
+        unknown = np.flatnonzero(self._known.find(keys) == UNKNOWN)
+        _, first = np.unique(KeyTable().add(keys[unknown]), return_index=True)
+        places = unknown[first]
+        lengths = np.fromiter(map(len, taken(texts, places)), np.int64, len(places))
+        return places[np.lexsort((keys[places, 0], lengths))]
 
-    def _find(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Place of each text over all shards, -1 if it is not cached."""
-        if not len(self._keys):
-            return np.full(len(texts), -1, np.int64)
-        wanted = _keys(texts)
-        found = np.minimum(np.searchsorted(self._keys["high"], wanted["high"]), len(self._keys) - 1)
-        return np.where(self._keys[found] == wanted, self._places[found], -1)
+    def _vectors(self) -> HalfArray:
+        vectors: HalfArray = Folder(self._folder).array(_VECTORS, np.float16, self._space.dimension)
+        return vectors
 
-    def _append(self, texts: Sequence[str], vectors: FloatArray) -> None:
-        number = len(self._shards)
-        halves = vectors.astype(np.float16)
-        # Keys are renamed last: a shard counts from the moment its keys are there.
-        _write_array(self._path("vectors", number), halves)
-        _write_array(self._path("keys", number), _keys(texts))
-        self._shards.append(halves)
+    def _append(self, keys: KeyArray, vectors: FloatArray) -> None:
+        for name, rows in ((_VECTORS, vectors.astype(np.float16)), (_KEYS, keys)):
+            _append(self._folder / name, rows)
+        self._known.add(keys)
 
-    def _load_keys(self) -> None:
-        shards = [np.load(path) for path in self._paths("keys")]
-        keys = np.concatenate([np.zeros(0, _KEY), *shards])
-        order = np.argsort(keys["high"], kind="stable")
-        self._keys, self._places = keys[order], order.astype(np.int64)
+    def _whole_rows(self) -> KeyArray:
+        """Keys of the rows that both files have. What is beyond is cut off, as other texts' rows come there."""
+        sizes = ((_VECTORS, 2 * self._space.dimension), (_KEYS, FINGERPRINT_BYTES))
+        for name, _ in sizes:
+            (self._folder / name).touch()
+        count = min((self._folder / name).stat().st_size // size for name, size in sizes)
+        for name, size in sizes:
+            os.truncate(self._folder / name, count * size)
+        keys: KeyArray = Folder(self._folder).array(_KEYS, np.uint64, _KEY_NUMBERS)
+        return keys
 
     def _check_space(self) -> None:
         path = self._folder / "space.json"
@@ -99,27 +100,9 @@ class VectorCache:
         written.write_bytes(msgspec.json.encode(self._space))
         os.replace(written, path)
 
-    def _paths(self, kind: str) -> list[Path]:
-        """Files of one kind of the complete shards, in order."""
-        complete = sorted(self._folder.glob("*.keys.npy"))
-        for number, path in enumerate(complete):
-            if path.name != self._path("keys", number).name:
-                raise SpaceMismatch(f"{self._folder}: shard {number} is missing, but {path.name} is there")
-        return [self._path(kind, number) for number in range(len(complete))]
 
-    def _path(self, kind: str, number: int) -> Path:
-        return self._folder / f"{number:06d}.{kind}.npy"
-
-
-def _keys(texts: Sequence[str]) -> NDArray[np.void]:
-    keys: NDArray[np.void] = np.frombuffer(b"".join(fingerprint(text) for text in texts), _KEY)
-    return keys
-
-
-def _write_array(path: Path, array: NDArray[np.generic]) -> None:
-    aside = path.with_suffix(".tmp")
-    with aside.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+def _append(path: Path, rows: NDArray[Any]) -> None:
+    with path.open("ab") as file:
+        file.write(np.ascontiguousarray(rows).data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(aside, path)

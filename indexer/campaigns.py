@@ -59,7 +59,9 @@ def campaigns_of(
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = members_of(groups.of_prompt, len(groups))
-    names = descents([frozenset(corpus.fingerprints[row] for row in mine) for mine in rows], earlier.prompts)
+    names = descents(
+        [frozenset(row.tobytes() for row in corpus.fingerprints[mine]) for mine in rows], earlier.prompts
+    )
     formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
     strands = [
         strands_of(corpus, store, groups, mine, seen) for mine, seen in zip(events, groups.views, strict=True)

@@ -1,9 +1,11 @@
 """Cells: rows of vectors put together round centroids, about as many in each.
 
 Near rows lie in the same cell or in cells near to each other. The neighbour graph and the index that searches are
-built on the same ones.
+built on the same ones. Where there are many cells, they lie in regions in the same way, and a row looks for cells
+in the regions near to it: to compare every row with the middle of every cell would take as long as all the rest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Final
@@ -12,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.compiled import compiled
-from indexer.index import centroids
+from indexer.index import TRAINING_ROWS, centroids
 from indexer.lanes import in_lanes
+from indexer.spacing import spaced
 from indexer.threads import one_thread_a_product
-from indexer.vectors import FloatArray
+from indexer.vectors import FloatArray, UnitRows
+from indexer.workspace import Folder
 
 IntArray = NDArray[np.int64]
 RowArray = NDArray[np.int32]
@@ -23,12 +27,16 @@ RowArray = NDArray[np.int32]
 MISSING: Final = -1
 CELL_ROWS: Final = 400  # on average; a block of the product then fits into a core's cache
 _SPLIT: Final = 2  # times CELL_ROWS, from which a cell is given further centroids
+_REGION_CELLS: Final = 48  # on average
+_REGIONS: Final = 8  # that each row looks into
+_PART_ROWS: Final = 1 << 20  # whose cells are looked for at a time
+_BLOCK_ROWS: Final = 2_048  # in one product
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Of n rows. middles: (cells, d) unit rows, float32. near: (n, p) int32, the cells with the nearest middles to
-    each row, the nearest first, which is its own.
+    each row, the nearest first, which is its own; MISSING fills up.
     """
 
     middles: FloatArray
@@ -43,43 +51,110 @@ class Cells:
         return self.near[:, 0]
 
 
-def cells_of(vectors: FloatArray, probes: int) -> Cells:
-    """Cells of about CELL_ROWS rows each, of which each row knows the `probes` nearest.
+def cells_of(vectors: UnitRows, probes: int, region_cells: int = _REGION_CELLS) -> Cells:
+    """Cells of about CELL_ROWS rows each, of which each row knows the `probes` nearest, or as many as it finds.
 
-    Centroids are those of k-means, and of k-means once more in cells that are crowded. vectors: (n, d) unit rows.
+    Centroids are those of k-means in each region, and of k-means once more in cells that are crowded. vectors:
+    (n, d) unit rows.
     """
-    middles = centroids(vectors, max(1, len(vectors) // CELL_ROWS))
-    members = rows_by_cell(_nearest(vectors, middles, 1), len(middles))
-    crowded = [len(inside) >= _SPLIT * CELL_ROWS for inside in members]
-    parts = [centroids(vectors[inside], len(inside) // CELL_ROWS) for inside in compress(members, crowded)]
-    middles = np.concatenate([middles[~np.array(crowded)], *parts])
-    return Cells(middles, _nearest(vectors, middles, min(probes, len(middles))))
+    count = len(vectors)
+    regions = _trained(vectors, np.arange(count), max(1, count // (CELL_ROWS * region_cells)))
+    near_regions = _nearest(vectors, regions, min(_REGIONS, len(regions)), np.arange(count))
+    inside = rows_by_cell(near_regions[:, :1], len(regions))
+    middles = [_region_middles(vectors, rows) for rows in inside]
+    near = np.full((count, min(probes, sum(map(len, middles)))), MISSING, np.int32)
+    for start in range(0, count, _PART_ROWS):
+        _look_into_regions(vectors, start, near_regions[start : start + _PART_ROWS], middles, near)
+    return Cells(np.concatenate(middles), near)
+
+
+def write_cells(folder: Folder, cells: Cells) -> None:
+    """Puts cells into a folder, with the one that each row is in; the others near to it are not needed again."""
+    folder.write("middles", cells.middles)
+    folder.write("home", cells.home)
+
+
+def read_cells(folder: Folder, dimension: int) -> Cells:
+    """The cells that `write_cells` put there, of rows of this many numbers; each row knows its own."""
+    return Cells(folder.array("middles", np.float32, dimension), folder.array("home", np.int32, 1))
 
 
 def rows_by_cell(near: RowArray, cells: int) -> list[IntArray]:
-    """The rows of each cell, ascending. near: (n, p), the cells that each row belongs to."""
+    """The rows of each cell, ascending. near: (n, p), the cells that each row belongs to; MISSING is left out."""
     flat = near.ravel()
     order = np.argsort(flat, kind="stable")
-    borders = np.cumsum(np.bincount(flat, minlength=cells))[:-1]
-    return np.split(order // near.shape[1], borders)
+    ends = np.cumsum(np.bincount(flat + 1, minlength=cells + 1))
+    return np.split(order[ends[0] :] // near.shape[1], ends[1:-1] - ends[0])
 
 
-def _nearest(vectors: FloatArray, middles: FloatArray, probes: int) -> RowArray:
-    """The cells with the `probes` nearest middles of each row, the nearest first, (n, probes)."""
-    near = np.full((len(vectors), probes), MISSING, np.int32)
-    cosines = np.full((len(vectors), probes), -2.0, np.float32)
+def _trained(vectors: UnitRows, rows: IntArray, count: int) -> FloatArray:
+    """The middles of `count` clusters of these rows, (count, d)."""
+    return centroids(vectors[rows[spaced(len(rows), count * TRAINING_ROWS)]], count)
+
+
+def _region_middles(vectors: UnitRows, inside: IntArray) -> FloatArray:
+    """Middles of the cells of a region, given the rows inside, (cells, d). There may be none."""
+    if not len(inside):
+        return np.zeros((0, vectors.shape[1]), np.float32)
+    middles = _trained(vectors, inside, max(1, len(inside) // CELL_ROWS))
+    members = rows_by_cell(_nearest(vectors, middles, 1, inside), len(middles))
+    crowded = [len(rows) >= _SPLIT * CELL_ROWS for rows in members]
+    parts = [_trained(vectors, inside[rows], len(rows) // CELL_ROWS) for rows in compress(members, crowded)]
+    return np.concatenate([middles[~np.array(crowded)], *parts])
+
+
+def _nearest(vectors: UnitRows, middles: FloatArray, probes: int, rows: IntArray) -> RowArray:
+    """The cells with the `probes` nearest middles of each of these rows, the nearest first, (len(rows), probes)."""
+    near = np.full((len(rows), probes), MISSING, np.int32)
+    cosines = np.full((len(rows), probes), -2.0, np.float32)
     numbers = np.arange(len(middles))
 
     def lane(first: int, last: int) -> None:
         for start in range(first, last, CELL_ROWS):
             mine = np.arange(start, min(start + CELL_ROWS, last))
-            for block in range(0, len(middles), CELL_ROWS):
-                some = slice(block, block + CELL_ROWS)
-                keep_nearest(vectors[mine] @ middles[some].T, mine, numbers[some], near, cosines, False)
+            _keep_blocks(vectors[rows[mine]], middles, mine, numbers, near, cosines)
 
     with one_thread_a_product():
-        in_lanes(len(vectors), lane)
+        in_lanes(len(rows), lane)
     return near
+
+
+def _look_into_regions(
+    vectors: UnitRows, start: int, near_regions: RowArray, middles: Sequence[FloatArray], near: RowArray
+) -> None:
+    """Fills in the cells near to the rows from `start` on, as many as `near_regions` has, whose regions it tells.
+    middles: of the cells in each region.
+    """
+    count = len(near_regions)
+    visitors = rows_by_cell(near_regions, len(middles))
+    lists = near[start : start + count]
+    cosines = np.full(lists.shape, -2.0, np.float32)
+    ends = np.cumsum([len(each) for each in middles])
+
+    def lane(first: int, last: int) -> None:
+        for visiting, inside, end in zip(visitors, middles, ends, strict=True):
+            mine = visiting[np.searchsorted(visiting, first) : np.searchsorted(visiting, last)]
+            for at in range(0, len(mine), _BLOCK_ROWS):
+                block = mine[at : at + _BLOCK_ROWS]
+                numbers = np.arange(end - len(inside), end)
+                _keep_blocks(vectors[start + block], inside, block, numbers, lists, cosines)
+
+    with one_thread_a_product():
+        in_lanes(count, lane)
+
+
+def _keep_blocks(
+    vectors: FloatArray,
+    middles: FloatArray,
+    mine: IntArray,
+    numbers: IntArray,
+    near: RowArray,
+    cosines: FloatArray,
+) -> None:
+    """Puts the cells of these numbers into the lists of the rows `mine`, some of them at a time."""
+    for block in range(0, len(middles), CELL_ROWS):
+        some = slice(block, block + CELL_ROWS)
+        keep_nearest(vectors @ middles[some].T, mine, numbers[some], near, cosines, False)
 
 
 @compiled

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer.graph import DISTANCE_FLOOR, Forest, spanning_forest
 from indexer.hierarchy import select_clusters
 from indexer.neighbours import EXACT_LIMIT, PROBES
-from indexer.vectors import FloatArray
+from indexer.vectors import UnitRows
 
 IntArray = NDArray[np.int64]
 
@@ -22,7 +22,7 @@ LONGEST_CHORD: Final = 2.0
 
 
 def cluster(
-    vectors: FloatArray,
+    vectors: UnitRows,
     weights: IntArray,
     *,
     min_cluster_size: int,

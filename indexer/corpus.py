@@ -1,17 +1,24 @@
 """The distinct prompts of all events, and who sent each: what every view is built from."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.events import EventTable
+from indexer.events import EventTable, Names
 from indexer.grams import Senders, senders
-from models.text import canonical
+from indexer.key_table import UNKNOWN, KeyTable, text_keys
+from indexer.texts import Texts, taken
+from indexer.workspace import Folder
+from models.text import FINGERPRINT_BYTES, canonical
 
 IntArray = NDArray[np.int64]
+PrintArray = NDArray[np.uint8]
+
+_NAMES: Final = ("account_names", "unit_names", "model_names", "payment_names", "network_names")
+_COLUMNS: Final = tuple(each.name for each in fields(EventTable) if each.name not in _NAMES)
 
 
 class PromptRow(Protocol):
@@ -28,17 +35,27 @@ class PromptRow(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Distinct:
+    """The distinct non-empty texts of n prompts in one role, in the order in which the prompts have them.
+    text_of_prompt: (n,) int64, the index of each prompt's text, -1 for none.
+    """
+
+    texts: Sequence[str]
+    text_of_prompt: IntArray
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """n distinct prompts in the order of their fingerprints, so that nothing depends on the order of arrival.
 
-    prompt_ids: (n,) int64, the store's ids. fingerprints: n times 16 bytes, ascending. user, system: n
-    canonical texts. event_prompt: (events,) int64, the row of each event's prompt. events: the event table.
+    prompt_ids: (n,) int64, the store's ids. fingerprints: (n, 16) uint8, ascending. user, system: their canonical
+    texts. event_prompt: (events,) int64, the row of each event's prompt. events: the event table.
     """
 
     prompt_ids: IntArray
-    fingerprints: tuple[bytes, ...]
-    user: tuple[str, ...]
-    system: tuple[str, ...]
+    fingerprints: PrintArray
+    user: Distinct
+    system: Distinct
     event_prompt: IntArray
     events: EventTable
 
@@ -59,35 +76,70 @@ class Corpus:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """The distinct non-empty texts of a corpus in one role, ordered as strings; text_of_prompt: (n,) int64,
-    the index of each prompt's text, -1 for none."""
+def write_corpus(folder: Folder, events: EventTable, prompts: Iterable[Sequence[PromptRow]]) -> None:
+    """Puts the corpus of an event table and its prompts, which come in batches ordered by fingerprint, into a
+    folder, from where `read_corpus` has it.
+    """
+    user, system = KeyTable(), KeyTable()
+    with (
+        folder.writer("prompt_ids") as ids,
+        folder.writer("fingerprints") as fingerprints,
+        folder.texts_writer("user") as user_texts,
+        folder.writer("user_of_prompt") as user_of_prompt,
+        folder.texts_writer("system") as system_texts,
+        folder.writer("system_of_prompt") as system_of_prompt,
+    ):
+        for batch in prompts:
+            ids.append(np.array([prompt.prompt_id for prompt in batch], np.int64))
+            joined = b"".join(prompt.fingerprint for prompt in batch)
+            fingerprints.append(np.frombuffer(joined, np.uint8))
+            number, fresh = numbered([canonical(prompt.user) for prompt in batch], user)
+            user_of_prompt.append(number)
+            user_texts.append(fresh)
+            number, fresh = numbered([canonical(prompt.system) for prompt in batch], system)
+            system_of_prompt.append(number)
+            system_texts.append(fresh)
+    folder.write("event_prompt", _rows_of(folder.array("prompt_ids", np.int64), events.prompt))
+    for name in _COLUMNS:
+        folder.write(f"events.{name}", getattr(events, name))
+    folder.write_value("names", {name: getattr(events, name).values for name in _NAMES})
 
-    texts: tuple[str, ...]
-    text_of_prompt: IntArray
 
-
-def build_corpus(events: EventTable, prompts: Iterable[Sequence[PromptRow]]) -> Corpus:
-    """Corpus of an event table and its prompts, which come in batches ordered by fingerprint."""
-    ids: list[int] = []
-    fingerprints: list[bytes] = []
-    user: list[str] = []
-    system: list[str] = []
-    for batch in prompts:
-        for prompt in batch:
-            ids.append(prompt.prompt_id)
-            fingerprints.append(prompt.fingerprint)
-            user.append(canonical(prompt.user))
-            system.append(canonical(prompt.system))
-    prompt_ids = np.array(ids, np.int64)
-    order = np.argsort(prompt_ids)
-    rows = order[np.searchsorted(prompt_ids[order], events.prompt)] if ids else np.zeros(0, np.int64)
-    return Corpus(prompt_ids, tuple(fingerprints), tuple(user), tuple(system), rows, events)
+def read_corpus(folder: Folder) -> Corpus:
+    """The corpus that `write_corpus` put there, mapped into memory."""
+    names = folder.value("names", dict[str, tuple[str, ...]])
+    columns: dict[str, Any] = {name: folder.array(f"events.{name}", np.int64) for name in _COLUMNS}
+    columns |= {name: Names(values) for name, values in names.items()}
+    return Corpus(
+        folder.array("prompt_ids", np.int64),
+        folder.array("fingerprints", np.uint8, FINGERPRINT_BYTES),
+        Distinct(folder.texts("user"), folder.array("user_of_prompt", np.int64)),
+        Distinct(folder.texts("system"), folder.array("system_of_prompt", np.int64)),
+        folder.array("event_prompt", np.int64),
+        EventTable(**columns),
+    )
 
 
 def distinct(texts: Sequence[str]) -> Distinct:
     """Distinct non-empty texts, each once."""
-    ordered = tuple(sorted({text for text in texts if text}))
-    places = {text: place for place, text in enumerate(ordered)}
-    return Distinct(ordered, np.array([places.get(text, -1) for text in texts], np.int64))
+    text_of_prompt, fresh = numbered(texts, KeyTable())
+    return Distinct(Texts.of(fresh), text_of_prompt)
+
+
+def numbered(texts: Sequence[str], known: KeyTable) -> tuple[IntArray, list[str]]:
+    """Number of each text, (n,), -1 for an empty one, and the texts that `known` had not met, in the order of
+    their numbers; it now has them.
+    """
+    before = len(known)
+    present = np.flatnonzero(np.fromiter(map(len, texts), np.int64, len(texts)))
+    numbers = np.full(len(texts), UNKNOWN, np.int64)
+    numbers[present] = known.add(text_keys(taken(texts, present)))
+    _, first = np.unique(numbers, return_index=True)
+    return numbers, taken(texts, first[numbers[first] >= before])
+
+
+def _rows_of(prompt_ids: IntArray, wanted: IntArray) -> IntArray:
+    """The row of each wanted prompt."""
+    row = np.empty(int(prompt_ids.max(initial=0)) + 1, np.int64)
+    row[prompt_ids] = np.arange(len(prompt_ids))
+    return row[wanted]

@@ -5,7 +5,7 @@ Run as a program this is such a process, see `indexer.children`.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from indexer.children import Children, answer_all
 from indexer.encode import Encoder, load_encoder
-from indexer.grams import TokenTable, joined_tables, token_table
+from indexer.grams import TokenTable, token_table
 from indexer.recurring import cut_out
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray
@@ -81,8 +81,8 @@ class Encoders(Children):
     def __init__(self, count: int) -> None:
         super().__init__("indexer.encoders", count)
 
-    def token_table(self, texts: Sequence[str]) -> TokenTable:
-        """`indexer.grams.token_table` of the texts."""
+    def token_tables(self, texts: Sequence[str]) -> Iterator[TokenTable]:
+        """`indexer.grams.token_table` of the texts, one part after the other."""
 
         def read(answer: bytes) -> TokenTable:
             table = _TABLE.decode(answer)
@@ -93,7 +93,7 @@ class Encoders(Children):
             )
 
         parts = self.parts_of(texts)
-        return joined_tables(self.shared(parts, lambda part: _Question("tokens", part), read, token_table))
+        return self.answers(parts, lambda part: _Question("tokens", list(part)), read, token_table)
 
     def cut_out(self, texts: Sequence[str], table: TokenTable, kept: NDArray[np.bool_]) -> list[str]:
         """`indexer.recurring.cut_out` of the texts."""
@@ -103,10 +103,10 @@ class Encoders(Children):
             offsets = table.offsets[first : first + len(part) + 1]
             cases.append(_Case(part, np.diff(offsets), kept[offsets[0] : offsets[-1]]))
             first += len(part)
-        found = self.shared(
+        found = self.answers(
             cases,
             lambda case: _Question(
-                "recurring", case.texts, lengths=case.lengths.tobytes(), kept=case.kept.tobytes()
+                "recurring", list(case.texts), lengths=case.lengths.tobytes(), kept=case.kept.tobytes()
             ),
             _TEXTS.decode,
             lambda case: _left_of(case.texts, case.lengths, case.kept),
@@ -119,29 +119,28 @@ class Encoders(Children):
             return [texts]
         return [texts[start : start + _PART_TEXTS] for start in range(0, len(texts), _PART_TEXTS)] or [texts]
 
-    def shared(
+    def answers(
         self,
         parts: Sequence[Part],
         question: Callable[[Part], _Question],
         read: Callable[[bytes], Answer],
         here: Callable[[Part], Answer],
-    ) -> list[Answer]:
+    ) -> Iterator[Answer]:
         """Answers to the questions about the parts, in order. read: makes one of what a process says. here: gives
         the same in this process, which is asked if there is only one part.
         """
         if len(parts) == 1:
-            return [here(parts[0])]
+            yield here(parts[0])
+            return
         ahead = 2 * self.count  # some wait, but never all there are
         asked = deque(self.ask(msgspec.msgpack.encode(question(part))) for part in parts[:ahead])
-        found: list[Answer] = []
         for number, part in enumerate(parts):
             answer = asked.popleft()()
             if number + ahead < len(parts):
                 asked.append(self.ask(msgspec.msgpack.encode(question(parts[number + ahead]))))
             if answer is None:
                 _log.warning("an encoder has died part=%d", number)
-            found.append(here(part) if answer is None else read(answer))
-        return found
+            yield here(part) if answer is None else read(answer)
 
 
 class SharedEncoder:
@@ -162,9 +161,9 @@ class SharedEncoder:
 
     def cut(self, texts: Sequence[str]) -> list[list[str]]:
         parts = self._encoders.parts_of(texts)
-        cut = self._encoders.shared(
+        cut = self._encoders.answers(
             parts,
-            lambda part: _Question("cut", part, *self._asking),
+            lambda part: _Question("cut", list(part), *self._asking),
             _CUT.decode,
             lambda part: _several(self._encoder.cut(part)),
         )
@@ -176,13 +175,13 @@ class SharedEncoder:
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         width = self.space.dimension
-        parts = self._encoders.shared(
+        parts = self._encoders.answers(
             self._encoders.parts_of(texts),
-            lambda part: _Question("encode", part, *self._asking),
+            lambda part: _Question("encode", list(part), *self._asking),
             lambda answer: np.frombuffer(answer, np.float32).reshape(-1, width),
             self._encoder.encode,
         )
-        return np.concatenate(parts)
+        return np.concatenate(list(parts))
 
     def encode_windows(self, texts: Sequence[str]) -> list[FloatArray]:
         return self._encoder.encode_windows(texts)

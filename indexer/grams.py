@@ -7,7 +7,7 @@ are wide and shallow, a campaign's words are deep, however short its wrapper is.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from indexer.ranges import places_in
+from indexer.texts import offsets_of
 from models.text import is_unspaced, tokens
 
 HashArray = NDArray[np.uint64]
@@ -45,10 +47,10 @@ def gram_hashes(hashes: HashArray, length: int) -> HashArray:
     return combined ^ (combined >> np.uint64(32))
 
 
-def gram_at(hashes: HashArray, start: int) -> np.uint64:
-    """Hash of the gram that starts at a token; `gram_hashes` for one place, to be compiled."""
+def gram_at(hashes: HashArray, start: int, length: int = GRAM_TOKENS) -> np.uint64:
+    """Hash of the run of `length` tokens that starts at a token; `gram_hashes` for one place, to be compiled."""
     combined = np.uint64(0)
-    for offset in range(GRAM_TOKENS):
+    for offset in range(length):
         combined = combined * _MULTIPLIER + hashes[start + offset]
     combined ^= combined >> np.uint64(29)
     combined *= _MIX
@@ -70,12 +72,16 @@ class TokenTable:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def between(self, first: int, last: int) -> "TokenTable":
+        """Table of texts first to last, without a copy."""
+        begin, end = self.offsets[first], self.offsets[last]
+        return TokenTable(self.hashes[begin:end], self.unspaced[begin:end], self.offsets[first : last + 1] - begin)
+
     def select(self, texts: IntArray) -> "TokenTable":
         """Table of these texts, in their order."""
         lengths = np.diff(self.offsets)[texts]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[texts] - offsets[:-1], lengths)
-        return TokenTable(self.hashes[places], self.unspaced[places], offsets)
+        places = places_in(self.offsets[texts], lengths)
+        return TokenTable(self.hashes[places], self.unspaced[places], offsets_of(lengths))
 
     def keep(self, tokens: NDArray[np.bool_]) -> "TokenTable":
         """Table of the same texts with only these tokens; what stood apart is then side by side."""
@@ -139,16 +145,6 @@ def token_table(texts: Iterable[str]) -> TokenTable:
     )
 
 
-def joined_tables(tables: Sequence[TokenTable]) -> TokenTable:
-    """Table of the texts of all tables, one after the other."""
-    lengths = [np.diff(table.offsets) for table in tables]
-    return TokenTable(
-        np.concatenate([table.hashes for table in tables]),
-        np.concatenate([table.unspaced for table in tables]),
-        np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
-    )
-
-
 class _Hashes(dict[str, int]):
     """Hash of each word. Words come again and again, and to look one up is several times as quick as to hash
     it.
@@ -187,9 +183,10 @@ class Senders:
 
 def senders(text: IntArray, unit: IntArray, texts: int) -> Senders:
     """Senders of `texts` texts from one row an event: index of its text, code of its unit (both (events,))."""
-    pairs = np.unique(np.stack([text, unit], axis=1), axis=0) if len(text) else np.zeros((0, 2), np.int64)
-    counts = np.bincount(pairs[:, 0], minlength=texts)
-    return Senders(pairs[:, 1], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+    units = int(unit.max(initial=-1)) + 1
+    sender, code = np.divmod(np.unique(text * units + unit), max(1, units))
+    counts = np.bincount(sender, minlength=texts)
+    return Senders(code, offsets_of(counts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Distance is the chord between unit vectors, sqrt(2 - 2 cosine), in [0, 2]: Eucli
 holds, and monotone in cosine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from indexer.cells import MISSING, Cells, RowArray
 from indexer.compiled import compiled
 from indexer.neighbours import EXACT_LIMIT, PROBES, all_neighbours
+from indexer.spacing import spaced
 from indexer.union_find import root_of
-from indexer.vectors import FloatArray, normalise
+from indexer.vectors import FloatArray, UnitRows, normalise
+from indexer.workspace import Folder
 
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 DISTANCE_FLOOR: Final = 1e-4  # distances below are noise of float32
+_MEDOID_POINTS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,27 @@ class Forest:
     alone: BoolArray
 
 
+def write_forest(folder: Folder, forest: Forest) -> None:
+    """Puts a forest into a folder."""
+    for each in fields(Forest):
+        folder.write(each.name, getattr(forest, each.name))
+
+
+def read_forest(folder: Folder) -> Forest:
+    """The forest that `write_forest` put there, mapped into memory."""
+    sources, targets, component = (folder.array(name, np.int64) for name in ("sources", "targets", "component"))
+    return Forest(
+        sources, targets, folder.array("distances", np.float64), component, folder.array("alone", np.bool_)
+    )
+
+
 def chord(cosine: float) -> float:
     """Chord length of a cosine."""
     return float(np.sqrt(max(0.0, 2.0 - 2.0 * cosine)))
 
 
 def spanning_forest(
-    vectors: FloatArray,
+    vectors: UnitRows,
     weights: IntArray,
     neighbours: int,
     min_samples: int,
@@ -194,7 +211,7 @@ def _joining(count: int, sources: IntArray, targets: IntArray) -> tuple[NDArray[
 
 
 def _joined_across_components(
-    vectors: FloatArray, core: DoubleArray, forest: Forest, neighbours: int, ceiling: float, resolution: float
+    vectors: UnitRows, core: DoubleArray, forest: Forest, neighbours: int, ceiling: float, resolution: float
 ) -> Forest:
     """The forest with edges between components that the neighbour lists could not see.
 
@@ -220,14 +237,16 @@ def _joined_across_components(
     )
 
 
-def _medoids(vectors: FloatArray, component: IntArray, wanted: IntArray) -> IntArray:
-    """The point nearest to the mean direction of each wanted component, shape (len(wanted),)."""
+def _medoids(vectors: UnitRows, component: IntArray, wanted: IntArray) -> IntArray:
+    """The point nearest to the mean direction of each wanted component, shape (len(wanted),); of a large one only
+    some points are looked at.
+    """
     order = np.argsort(component, kind="stable")
     starts = np.searchsorted(component[order], wanted)
     ends = np.searchsorted(component[order], wanted, side="right")
     medoids = np.empty(len(wanted), np.int64)
     for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        members = order[start:end]
-        mean = normalise(vectors[members].mean(axis=0, keepdims=True))
-        medoids[place] = members[np.argmax(vectors[members] @ mean[0])]
+        members = order[start + spaced(end - start, _MEDOID_POINTS)]
+        rows = vectors[members]
+        medoids[place] = members[np.argmax(rows @ normalise(rows.mean(axis=0, keepdims=True))[0])]
     return medoids

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.vectors import FloatArray
+from indexer.vectors import FloatArray, UnitRows
 from models.errors import GenerationDamaged
 
 IntArray = NDArray[np.int64]
@@ -20,7 +20,7 @@ _PROBED_LISTS: Final = 24
 _ADDED_ROWS: Final = 65_536  # at a time
 _TRAINING_SEED: Final = 1234
 _TRAINING_ROUNDS: Final = 6
-_TRAINING_ROWS: Final = 64  # for each centroid
+TRAINING_ROWS: Final = 64  # for each centroid, at most
 _PART: Final = 4  # numbers that one code of 4 bits stands for
 _CODE_BITS: Final = 4
 LEAST_CODED: Final = 1 << _CODE_BITS  # rows, of which as many codes can be learned
@@ -33,17 +33,19 @@ class VectorIndex:
         self._index = index
 
     @classmethod
-    def build(cls, vectors: FloatArray, middles: FloatArray | None = None, home: RowArray | None = None) -> Self:
-        """Index of unit rows, shape (n, d), float32: exact, or with inverted lists if it is told the lists'
+    def build(cls, vectors: UnitRows, middles: FloatArray | None = None, home: RowArray | None = None) -> Self:
+        """Index of unit rows, shape (n, d): exact, or with inverted lists of float16 if it is told the lists'
         middles, (lists, d) unit rows, and in which list each row is, (n,).
         """
         count, dimension = vectors.shape
         flat: Any = faiss.IndexFlatIP(dimension)
         if middles is None or home is None:
-            flat.add(np.ascontiguousarray(vectors, np.float32))
+            flat.add(np.ascontiguousarray(vectors[:], np.float32))
             return cls(flat)
         flat.add(middles)
-        inverted: Any = faiss.IndexIVFFlat(flat, dimension, len(middles), faiss.METRIC_INNER_PRODUCT)
+        inverted: Any = faiss.IndexIVFScalarQuantizer(
+            flat, dimension, len(middles), faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False
+        )
         inverted.nprobe = min(_PROBED_LISTS, len(middles))
         inverted.train(middles)  # finds that nothing is left to learn
         for start in range(0, count, _ADDED_ROWS):
@@ -139,7 +141,7 @@ def centroids(vectors: FloatArray, count: int) -> FloatArray:
     clustering.spherical = True
     clustering.seed = _TRAINING_SEED
     clustering.min_points_per_centroid = 1  # else it prints a warning where there are few rows
-    clustering.max_points_per_centroid = _TRAINING_ROWS
+    clustering.max_points_per_centroid = TRAINING_ROWS
     clustering.train(np.ascontiguousarray(vectors, np.float32), faiss.IndexFlatIP(vectors.shape[1]))
     found: FloatArray = faiss.vector_to_array(clustering.centroids).reshape(count, vectors.shape[1])
     return found

@@ -21,6 +21,7 @@ from indexer.views import Words
 IntArray = NDArray[np.int64]
 
 SAME: Final = 0.2  # of the runs of the text that has fewer, that the other must have, to be about the same
+_BATCH_TOKENS: Final = 10_000_000  # of texts that are looked at at a time
 SAMPLED_RUNS: Final = 32  # of each text, those of least hash, so that texts which share many share sampled ones
 _MIX: Final = np.uint64(0xD6E8FEB86659FD93)
 
@@ -40,14 +41,35 @@ def items_of(table: TokenTable, group: IntArray) -> IntArray:
     """Item of each of n texts, (n,): -1 for a text of no group, and for one that is all template. group: (n,) of
     each text, negative for none; only texts of one group are compared.
     """
-    texts = np.flatnonzero(group >= 0)
-    own = _own_words(table.select(texts), group[texts])
-    hashes, owners = _sampled_runs(own, group[texts])
-    pairs, shared = _sharing(hashes, owners, len(texts))
-    linked = pairs[shared >= SAME * np.bincount(owners, minlength=len(texts))[pairs].min(axis=1)]
-    graph = coo_array((np.ones(len(linked), bool), tuple(linked.T)), shape=(len(texts), len(texts)))
     found = np.full(len(table), -1, np.int64)
-    found[texts] = np.where(np.diff(own.offsets) > 0, connected_components(graph, directed=False)[1], -1)
+    items = 0
+    for texts in _batches(table, group):
+        found[texts] = np.where((item := _items(table.select(texts), group[texts])) >= 0, item + items, -1)
+        items = int(found.max(initial=-1)) + 1
+    return found
+
+
+def _batches(table: TokenTable, group: IntArray) -> Iterator[IntArray]:
+    """The texts of some groups at a time, with about _BATCH_TOKENS of tokens or one group."""
+    order = np.argsort(group, kind="stable")
+    order = order[np.searchsorted(group[order], 0) :]
+    ends = np.flatnonzero(np.diff(group[order], append=-1)) + 1  # of groups
+    tokens = np.cumsum(np.diff(table.offsets)[order])[ends - 1]
+    last = 0
+    for batch in np.split(ends, np.flatnonzero(np.diff(tokens // _BATCH_TOKENS)) + 1):
+        if len(batch):
+            yield np.sort(order[last : batch[-1]])
+            last = int(batch[-1])
+
+
+def _items(table: TokenTable, group: IntArray) -> IntArray:
+    """`items_of` texts that all have a group."""
+    own = _own_words(table, group)
+    hashes, owners = _sampled_runs(own, group)
+    pairs, shared = _sharing(hashes, owners, len(table))
+    linked = pairs[shared >= SAME * np.bincount(owners, minlength=len(table))[pairs].min(axis=1)]
+    graph = coo_array((np.ones(len(linked), bool), tuple(linked.T)), shape=(len(table), len(table)))
+    found: IntArray = np.where(np.diff(own.offsets) > 0, connected_components(graph, directed=False)[1], -1)
     return found
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from indexer.compiled import compiled
 from indexer.grams import GRAM_TOKENS, HashArray, HotGrams, IntArray, TokenTable
-from indexer.hot_grams import gram_hash
 from indexer.lanes import in_lanes
+from indexer.occurrences import gram_hash
 from indexer.recurring import BRIDGED_TOKENS, MIN_DEEP_WORDS, MIN_RUN_WORDS, UNSPACED_WORDS
 
 BoolArray = NDArray[np.bool_]

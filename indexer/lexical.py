@@ -34,7 +34,7 @@ MIN_WORDED_GRAMS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class TextGrams:
-    """Which grams stand in which of n texts. hashes: (g,) uint64, ascending. held: (n, g) int64 of ones.
+    """Which grams stand in which of n texts. hashes: (g,) uint64, ascending. held: (n, g) int8 of ones.
     weights: (n,) int64, how many stand behind each text.
     """
 
@@ -60,9 +60,11 @@ def text_grams(table: TokenTable, weights: IntArray) -> TextGrams:
     """Grams of the texts of a table."""
     hashes, owners = distinct_in_texts(*table.occurrences(0, len(table), GRAM_TOKENS))
     known, gram = np.unique(hashes, return_inverse=True)
-    ones = np.ones(len(owners), np.int64)
-    held: csr_array = coo_array((ones, (owners, gram)), shape=(len(table), len(known))).tocsr()
-    return TextGrams(known, held, weights)
+    starts = np.searchsorted(owners, np.arange(len(table) + 1))
+    shape = (len(table), len(known))
+    return TextGrams(
+        known, csr_array((np.ones(len(gram), np.int8), gram.astype(np.int32), starts), shape), weights
+    )
 
 
 def join_templates(texts: ViewTexts, labels: IntArray) -> IntArray:

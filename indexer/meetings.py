@@ -17,9 +17,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import gammainc
 
 from indexer.corpus import Corpus, Distinct
-from indexer.distinct import bucket_counts, count_in, distinct_in_texts
-from indexer.grams import HashArray, Senders, TokenTable, bucket_shift
-from indexer.runs import MOST_TEXTS, held_together, runs_of
+from indexer.grams import HashArray, Senders, TokenTable
+from indexer.lanes import each_in_lanes
+from indexer.occurrences import TextArray, occurrences
+from indexer.runs import MOST_TEXTS, held_together, run_lengths
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -78,14 +79,12 @@ def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
     few units sent. A text that nobody sent does not count.
     """
     counts = np.diff(sent_by.offsets)
-    hashes, owners = _runs(table, (counts > 0) & (counts <= MOST_TEXTS))
+    lengths = np.where((counts > 0) & (counts <= MOST_TEXTS), run_lengths(table), 0)
     same = np.flatnonzero((counts > 1) & (counts <= MOST_TEXTS))
-    pairs = [np.stack([same, same], axis=1)]
-    for texts in held_together(hashes, owners, MOST_TEXTS):
-        sharing = np.unique(texts, axis=0)  # a passage that texts share is many runs
-        one, other = np.triu_indices(texts.shape[1], 1)
-        pairs.append(np.stack([sharing[:, one].ravel(), sharing[:, other].ravel()], axis=1))
-    return _between_units(np.unique(np.concatenate(pairs), axis=0), sent_by, counts)
+    shared = occurrences(table, lengths, least=2)
+    pairs = each_in_lanes(range(shared.parts), lambda part: _sharing(*shared.part(part), len(table)))
+    keys = np.unique(np.concatenate([same * len(table) + same, *pairs]))
+    return _between_units(np.stack(np.divmod(keys, max(1, len(table))), axis=1), sent_by, counts)
 
 
 def pools(met: Meetings, activity: IntArray) -> IntArray:
@@ -173,20 +172,17 @@ def acquaintances(known: IntArray, units: int) -> IntArray:
     return np.concatenate(found)
 
 
-def _runs(table: TokenTable, chosen: BoolArray) -> tuple[HashArray, IntArray]:
-    """Runs of tokens that several of the chosen texts may share, once a text: (hashes, text).
-
-    Most runs occur once: a counter for each hash bucket rules them out before they are collected.
+def _sharing(hashes: HashArray, owners: TextArray, texts: int) -> IntArray:
+    """Pairs of texts that share a run which at most MOST_TEXTS have, as first * texts + second, (m,). hashes,
+    owners: a row for each occurrence of a run, by hash, then by text.
     """
-    shift = bucket_shift(len(table.hashes))
-    counts = bucket_counts(shift)
-    for hashes, _ in runs_of(table, chosen):
-        count_in(counts, hashes, shift)
-    found = [(np.zeros(0, np.uint64), np.zeros(0, np.int64))]
-    for hashes, text in runs_of(table, chosen):
-        several = counts[(hashes >> shift).astype(np.int64)] > 1
-        found.append(distinct_in_texts(hashes[several], text[several]))
-    return np.concatenate([hashes for hashes, _ in found]), np.concatenate([text for _, text in found])
+    fresh = np.ones(len(hashes), np.bool_)
+    fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    pairs = [np.zeros(0, np.int64)]
+    for members in held_together(hashes[fresh], owners[fresh].astype(np.int64), MOST_TEXTS):
+        one, other = np.triu_indices(members.shape[1], 1)
+        pairs.append(np.unique(members[:, one] * texts + members[:, other]))
+    return np.unique(np.concatenate(pairs))
 
 
 def _between_units(texts: IntArray, sent_by: Senders, counts: IntArray) -> Meetings:

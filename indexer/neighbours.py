@@ -15,7 +15,7 @@ from indexer.cells import CELL_ROWS, MISSING, Cells, RowArray, cells_of, keep_ne
 from indexer.compiled import compiled_sums
 from indexer.lanes import in_lanes
 from indexer.threads import one_thread_a_product
-from indexer.vectors import FloatArray
+from indexer.vectors import FloatArray, UnitRows
 
 IntArray = NDArray[np.int64]
 
@@ -23,11 +23,12 @@ EXACT_LIMIT: Final = 20_000  # up to here all pairs are compared, in a second or
 PROBES: Final = 64  # finds 0.97 of the 16 nearest of 200,000 ordinary prompts, which hardly resemble one another
 _FIRST_PROBES: Final = 4
 _CROWDED: Final = 10  # times CELL_ROWS, from which a cell is compared in parts
-_BLOCK_ROWS: Final = 16_384
+_BLOCK_ROWS: Final = 4_096
+_MEASURED_ROWS: Final = 256  # at a time
 
 
 def all_neighbours(
-    vectors: FloatArray,
+    vectors: UnitRows,
     k: int,
     *,
     least_cosine: float = -1.0,
@@ -37,7 +38,7 @@ def all_neighbours(
 ) -> tuple[RowArray, FloatArray]:
     """The k nearest other rows of each row, the nearest first: row numbers and chord lengths, each (n, k).
 
-    vectors: (n, d) unit rows, float32. least_cosine: rows farther than this do not count. probes: how many cells
+    vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. probes: how many cells
     each row is compared with; all of them up to `exact_limit` rows. cells: of these rows, if they are known; then
     all cells that a row knows are looked at. Where fewer were found, MISSING and infinity
     fill up.
@@ -53,12 +54,11 @@ def all_neighbours(
                 _compare_all(vectors, rows, cosines)
             else:
                 _compare_in_cells(vectors, rows, cosines, cells)
-    lengths = np.full((count, k), np.inf, np.float32)
-    in_lanes(count, lambda first, last: _measure(vectors, rows, lengths, first, last))
-    return rows, lengths
+    in_lanes(count, lambda first, last: _measure_lists(vectors, rows, cosines, first, last))
+    return rows, cosines  # which are lengths now
 
 
-def _compare_all(vectors: FloatArray, rows: RowArray, cosines: FloatArray) -> None:
+def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None:
     """Every row with every other, a block of rows at a time."""
     everything = np.arange(len(vectors))
 
@@ -72,7 +72,7 @@ def _compare_all(vectors: FloatArray, rows: RowArray, cosines: FloatArray) -> No
     in_lanes(len(vectors), lane)
 
 
-def _compare_in_cells(vectors: FloatArray, rows: RowArray, cosines: FloatArray, cells: Cells) -> None:
+def _compare_in_cells(vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells) -> None:
     """Every row with those of the cells nearest to it. A row that has nothing near in the first few of them, as
     most of ordinary prompts have, is spared the others.
     """
@@ -91,7 +91,7 @@ def _compare_in_cells(vectors: FloatArray, rows: RowArray, cosines: FloatArray, 
 
 
 def _compare_cell(
-    vectors: FloatArray, inside: IntArray, visiting: IntArray, rows: RowArray, cosines: FloatArray
+    vectors: UnitRows, inside: IntArray, visiting: IntArray, rows: RowArray, cosines: FloatArray
 ) -> None:
     """Rows that visit a cell with those inside. In a crowded cell, as a template's copies make it, each visitor
     sees one part only: any of them is as near as any other, and whoever sends a million copies gains nothing.
@@ -107,19 +107,34 @@ def _compare_cell(
             keep_nearest(vectors[block] @ vectors[others].T, block, others, rows, cosines, True)
 
 
-@compiled_sums
-def _measure(vectors: FloatArray, rows: RowArray, lengths: FloatArray, first: int, last: int) -> None:
-    """Chord lengths of the lists of rows first to last, by the differences: sqrt(2 - 2 cosine) loses all digits
-    for near-duplicates. The lists are then sorted by them, equal ones by row number.
+def _measure_lists(vectors: UnitRows, rows: RowArray, lengths: FloatArray, first: int, last: int) -> None:
+    """Fills in the chord lengths of the lists of rows first to last, and sorts the lists by them, equal ones by
+    row number.
     """
-    for row in range(first, last):
+    for start in range(first, last, _MEASURED_ROWS):
+        block = slice(start, min(start + _MEASURED_ROWS, last))
+        there = rows[block] != MISSING
+        places = (np.cumsum(there) - 1).reshape(there.shape)
+        others = vectors[rows[block][there].astype(np.int64)]
+        _measure(vectors[block], others, places, rows[block], lengths[block])
+
+
+@compiled_sums
+def _measure(mine: FloatArray, others: FloatArray, places: IntArray, rows: RowArray, lengths: FloatArray) -> None:
+    """Chord lengths by the differences: sqrt(2 - 2 cosine) loses all digits for near-duplicates.
+
+    mine: (m, d). rows, lengths: their lists, (m, k). others: what the lists hold, end to end; places: (m, k),
+    where in it each of them stands.
+    """
+    for row in range(len(mine)):
         for place in range(rows.shape[1]):
             other = rows[row, place]
             if other == MISSING:
+                lengths[row, place:] = np.inf
                 break
             total = np.float32(0)
-            for axis in range(vectors.shape[1]):
-                difference = vectors[row, axis] - vectors[other, axis]
+            for axis in range(mine.shape[1]):
+                difference = mine[row, axis] - others[places[row, place], axis]
                 total += difference * difference
             length = np.sqrt(total)
             spot = place

@@ -1,28 +1,33 @@
 """Reindexing: all events in, a published generation out."""
 
 import logging
+import re
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.cache import VectorCache
 from indexer.campaigns import Earlier, campaigns_of
-from indexer.cells import cells_of
+from indexer.cells import cells_of, read_cells, write_cells
 from indexer.cluster import forest_clusters
-from indexer.corpus import Corpus, build_corpus
+from indexer.corpus import Corpus, Distinct, read_corpus, write_corpus
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HotGrams
-from indexer.graph import chord, spanning_forest
+from indexer.graph import chord, read_forest, spanning_forest, write_forest
 from indexer.groups import UNGROUPED, Clustered, Groups, combine, with_more
+from indexer.halves import Halves
 from indexer.index import VectorIndex
 from indexer.items import prompt_items
 from indexer.lexical import join_templates
@@ -40,13 +45,22 @@ from indexer.static import StaticEncoder
 from indexer.store import Store
 from indexer.thresholds import ViewVectors, background_margins, extended, group_exemplars
 from indexer.vectors import FloatArray
-from indexer.views import ViewTexts, Words, recurring_view, whole_view, words_of
+from indexer.views import (
+    ViewTexts,
+    Words,
+    read_hot_grams,
+    read_view,
+    read_words,
+    write_recurring_view,
+    write_whole_view,
+    write_words,
+)
+from indexer.workspace import Folder, Workspace
 from models.campaign import Campaign
 from models.errors import GenerationDamaged
 from models.generation import Manifest
 from models.report import ReindexReport
 from models.space import EmbeddingSpace
-from models.text import FINGERPRINT_BYTES
 from models.view import View
 
 log = logging.getLogger(__name__)
@@ -55,6 +69,8 @@ IntArray = NDArray[np.int64]
 
 LOCK_NAME: Final = "reindex.lock"
 _CEILING_TEXTS: Final = 3000
+_RECIPE: Final = 1  # raised whenever what a run leaves for the next one changes
+_RECIPE_DIGITS: Final = 16
 _NAME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -70,7 +86,9 @@ def reindex(
     """Builds and publishes a generation over all events stored so far.
 
     If nothing is new and no parameter changed, the current generation stays, unless `full`. Texts already
-    encoded are never encoded again. Raises Busy if another reindex runs on this data directory.
+    encoded are never encoded again. What a run that was killed has done is not done again, unless `full`: it is
+    gone on with over the events that there were then, and the next run takes up those that have come since. Raises
+    Busy if another reindex runs on this data directory.
     """
     with exclusive(settings.data / LOCK_NAME):
         stages = Stages(progress, stopwatch)
@@ -78,14 +96,40 @@ def reindex(
         current = _current(settings)
         if current is not None and not full and _unchanged(current.manifest, watermark, settings, encoder):
             return _report(current.manifest, published=False, encoded=0, groups=0, stages=stages)
+        work, watermark = _work(settings, store, encoder, watermark, full)
         writer = GenerationWriter(settings.generations)
         try:
             with without_collecting(), Encoders(usable_cores()) as helpers:
-                return _build(
-                    settings, store, encoder, helpers, clock, stages, watermark, _earlier(current), writer
+                report = _build(
+                    settings, store, encoder, helpers, clock, stages, work, watermark, _earlier(current), writer
                 )
         finally:
             writer.abandon()
+        work.remove()
+        return report
+
+
+def _work(settings: Settings, store: Store, encoder: Encoder, watermark: int, full: bool) -> tuple[Workspace, int]:
+    """Where to work, and up to which event: what a killed run left, if it was over the same store in the same way,
+    or a new place. Whatever else is there is removed.
+    """
+    spaces = {view: each.space.key for view, each in view_encoders(encoder).items()}
+    recipe = sha256(msgspec.json.encode((_RECIPE, spaces, _parameters(settings)))).hexdigest()[:_RECIPE_DIGITS]
+    mine = re.compile(f"([0-9]+)-([0-9a-f]+)-{recipe}")
+    settings.work.mkdir(parents=True, exist_ok=True)
+    found: tuple[Workspace, int] | None = None
+    for path in sorted(settings.work.iterdir()):
+        name = mine.fullmatch(path.name)
+        if name and not full and found is None and _event(store, int(name[1])) == name[2]:
+            found = Workspace(path), int(name[1])
+        else:
+            shutil.rmtree(path)
+    return found or (Workspace(settings.work / f"{watermark}-{_event(store, watermark)}-{recipe}"), watermark)
+
+
+def _event(store: Store, sequence: int) -> str:
+    """Tells the event of a sequence number from that of another store."""
+    return (store.digest_at(sequence) or b"\0").hex()
 
 
 def _build(
@@ -95,6 +139,7 @@ def _build(
     helpers: Encoders,
     clock: Callable[[], datetime],
     stages: Stages,
+    work: Workspace,
     watermark: int,
     earlier: Earlier,
     writer: GenerationWriter,
@@ -103,22 +148,29 @@ def _build(
     encoders = _shared(view_encoders(encoder), encoder, helpers, settings)
     caches = {each.space.key: VectorCache(settings.vectors, each.space) for each in encoders.values()}
     with stages.stage("read events and prompts"):
-        corpus = build_corpus(store.event_table(watermark), store.prompts(watermark))
+        corpus = read_corpus(
+            work.made(
+                "corpus",
+                lambda folder: write_corpus(folder, store.event_table(watermark), store.prompts(watermark)),
+            )
+        )
+    with stages.stage("take texts apart"):
+        words = _words(work, "user", corpus.user, helpers)
+        system_words = _words(work, "system", corpus.system, helpers)
     with stages.stage("find recurring text"):
-        words = words_of(corpus.user, helpers.token_table)
-        system_words = words_of(corpus.system, helpers.token_table)
-        recurring, hot = recurring_view(View.RECURRING, corpus, words, detection, helpers.cut_out)
-        system, hot_system = recurring_view(View.SYSTEM, corpus, system_words, detection, helpers.cut_out)
+        recurring = _recurring(work, View.RECURRING, corpus, words, detection, helpers)
+        system = _recurring(work, View.SYSTEM, corpus, system_words, detection, helpers)
     with stages.stage("cut long texts"):
-        whole = whole_view(corpus, encoders[View.WHOLE])
-    texts = (recurring, system, whole)
+        whole = work.made(View.WHOLE, lambda folder: write_whole_view(folder, corpus, encoders[View.WHOLE]))
+    folders = {View.RECURRING: recurring, View.SYSTEM: system, View.WHOLE: whole}
+    texts = [read_view(folder, view) for view, folder in folders.items()]
     vectors, encoded = _vectors_of(texts, encoders, caches, stages)
     with stages.stage("measure unrelated text"):
         ceilings = _ceilings(encoder, caches[encoder.space.key], detection)
     views: list[ViewVectors] = []
     for each in texts:
         with stages.stage(f"cluster {each.view} text"):
-            views.append(_clustered(each, vectors[each.view], ceilings[each.view], detection))
+            views.append(_clustered(work, each, vectors[each.view], ceilings[each.view], detection))
     with stages.stage("combine groups"):
         clustered = _combined(corpus, words, views, detection)
     with stages.stage("set thresholds"):
@@ -137,7 +189,7 @@ def _build(
             earlier,
             name,
             created_at,
-            lambda texts: whole_texts.encode(texts, encoder, SilentProgress()).vectors,
+            lambda texts: whole_texts.encode(texts, encoder, SilentProgress()).vectors[:],
             prompt_items(words, groups.of_prompt),
         )
         alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
@@ -153,7 +205,7 @@ def _build(
             exemplars,
             campaigns,
             reference,
-            {View.RECURRING: hot, View.SYSTEM: hot_system},
+            {view: read_hot_grams(folders[view]) for view in (View.RECURRING, View.SYSTEM)},
         )
         manifest = writer.publish(
             Manifest(
@@ -183,11 +235,26 @@ def _shared(
     return {view: SharedEncoder(each, helpers, name, weights) for view, each in encoders.items()}
 
 
+def _words(work: Workspace, name: str, role: Distinct, helpers: Encoders) -> Words:
+    """The words of all texts in one role."""
+    folder = work.made(f"{name} words", lambda folder: write_words(folder, role, helpers.token_tables))
+    return read_words(folder, role)
+
+
+def _recurring(
+    work: Workspace, view: View, corpus: Corpus, words: Words, detection: Detection, helpers: Encoders
+) -> Folder:
+    """Where the recurring text of one role is, see `write_recurring_view`."""
+    return work.made(
+        view, lambda folder: write_recurring_view(folder, view, corpus, words, detection, helpers.cut_out)
+    )
+
+
 def _vectors_of(
     views: Sequence[ViewTexts], encoders: Mapping[View, Encoder], caches: Mapping[str, VectorCache], stages: Stages
-) -> tuple[dict[View, FloatArray], int]:
+) -> tuple[dict[View, Halves], int]:
     """Vectors of the texts of each view, and how many texts had to be encoded for it."""
-    vectors: dict[View, FloatArray] = {}
+    vectors: dict[View, Halves] = {}
     fresh = 0
     for texts in views:
         with stages.stage(f"encode {texts.view} text"):
@@ -206,13 +273,24 @@ def _combined(corpus: Corpus, words: Words, views: Sequence[ViewVectors], detect
     return join_pools(corpus, with_more(corpus, grouped, meeting, View.MEETINGS, *least))
 
 
-def _clustered(texts: ViewTexts, vectors: FloatArray, ceiling: float, detection: Detection) -> ViewVectors:
+def _clustered(
+    work: Workspace, texts: ViewTexts, vectors: Halves, ceiling: float, detection: Detection
+) -> ViewVectors:
     """Clusters of one view; templates that share their words are one, except in whole texts."""
-    cells = cells_of(vectors, detection.probes) if len(vectors) > EXACT_LIMIT else None
     longest, shortest = chord(ceiling), chord(detection.same_text)
-    forest = spanning_forest(
-        vectors, texts.weights, detection.neighbours, detection.min_samples, longest, shortest, cells=cells
-    )
+
+    def link(folder: Folder) -> None:
+        cells = cells_of(vectors, detection.probes) if len(vectors) > EXACT_LIMIT else None
+        forest = spanning_forest(
+            vectors, texts.weights, detection.neighbours, detection.min_samples, longest, shortest, cells=cells
+        )
+        write_forest(folder, forest)
+        if cells is not None:
+            write_cells(folder, cells)
+
+    linked = work.made(f"{texts.view} forest", link)
+    forest = read_forest(linked)
+    cells = read_cells(linked, vectors.shape[1]) if len(vectors) > EXACT_LIMIT else None
     labels = forest_clusters(forest, texts.weights, detection.min_cluster_size, longest, shortest)
     if texts.view is not View.WHOLE:
         labels = join_templates(texts, labels)
@@ -224,7 +302,7 @@ def _ceilings(encoder: Encoder, cache: VectorCache, detection: Detection) -> dic
     MiniLM, 0.8 for a static one), so the whole-text one is measured on shipped text that is unrelated.
     """
     texts = sorted({each.text for each in load_texts().background})[:_CEILING_TEXTS]
-    vectors = cache.encode(texts, encoder, SilentProgress()).vectors
+    vectors = cache.encode(texts, encoder, SilentProgress()).vectors[:]
     cosines = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
     whole = float(np.quantile(cosines, 1 - detection.whole_ceiling_rate))
     return {
@@ -246,8 +324,7 @@ def _write(
 ) -> None:
     writer.value(layout.CAMPAIGNS, campaigns)
     writer.array(layout.PROMPT_IDS, corpus.prompt_ids)
-    fingerprints = np.frombuffer(b"".join(corpus.fingerprints), np.uint8)
-    writer.array(layout.FINGERPRINTS, fingerprints.reshape(len(corpus), FINGERPRINT_BYTES))
+    writer.array(layout.FINGERPRINTS, corpus.fingerprints)
     writer.array(layout.GROUP, groups.of_prompt)
     writer.array(layout.STRAND, groups.strand)
     writer.array(layout.BACKGROUND, reference)
@@ -258,13 +335,16 @@ def _write(
         writer.array(layout.exemplar_vectors_file(each.view), each.vectors)
         writer.array(layout.exemplar_owners_file(each.view), each.owners)
     whole = next(each for each in views if each.texts.view is View.WHOLE)
-    rows = whole.vectors[whole.texts.points]
-    if whole.cells is None:
-        index = VectorIndex.build(rows)
-    else:
-        index = VectorIndex.build(rows, whole.cells.middles, whole.cells.home[whole.texts.points])
-    writer.index(layout.WHOLE_INDEX, index)
+    writer.index(layout.WHOLE_INDEX, _search_index(whole))
     writer.array(layout.WHOLE_PROMPT, whole.texts.prompts)
+
+
+def _search_index(whole: ViewVectors) -> VectorIndex:
+    points = whole.texts.points
+    rows = whole.vectors.at(points)
+    if whole.cells is None:
+        return VectorIndex.build(rows)
+    return VectorIndex.build(rows, whole.cells.middles, whole.cells.home[points])
 
 
 def _counts(corpus: Corpus, campaigns: Sequence[Campaign]) -> dict[str, int]:

@@ -19,9 +19,12 @@ _UNSPACED: Final = 0.3  # share of a text's tokens from which it counts as such
 
 def run_lengths(table: TokenTable) -> IntArray:
     """How many tokens of each text make a run, (n,)."""
-    owners = np.repeat(np.arange(len(table)), np.diff(table.offsets))
-    unspaced = np.bincount(owners, table.unspaced, len(table)) > _UNSPACED * np.diff(table.offsets)
-    return np.where(unspaced, SHARED_CHARACTERS, SHARED_TOKENS)
+    unspaced = np.zeros(len(table), np.int64)
+    for first, last in table.chunks():
+        part = table.between(first, last)
+        owners = np.repeat(np.arange(len(part)), np.diff(part.offsets))
+        unspaced[first:last] = np.bincount(owners[part.unspaced], minlength=len(part))
+    return np.where(unspaced > _UNSPACED * np.diff(table.offsets), SHARED_CHARACTERS, SHARED_TOKENS)
 
 
 def runs_of(table: TokenTable, chosen: BoolArray) -> Iterator[tuple[HashArray, IntArray]]:

@@ -87,6 +87,10 @@ class Settings:
         return self.data / "vectors"
 
     @property
+    def work(self) -> Path:
+        return self.data / "work"
+
+    @property
     def jobs(self) -> Path:
         return self.data / "jobs"
 

@@ -127,6 +127,12 @@ class Store:
         with self._database.reading() as connection:
             return connection.execute(sa.select(sa.func.max(events.c.sequence))).scalar() or 0
 
+    def digest_at(self, sequence: int) -> bytes | None:
+        """What tells the event of this sequence number from any other, None if there is none."""
+        with self._database.reading() as connection:
+            found = connection.execute(sa.select(events.c.digest).where(events.c.sequence == sequence)).scalar()
+        return None if found is None else bytes(found)
+
     def counts(self) -> dict[str, int]:
         """Rows of "events", "prompts" and "accounts". Reads an index of each."""
         with self._database.reading() as connection:

@@ -20,11 +20,12 @@ from indexer.exemplars import (
     threshold,
 )
 from indexer.groups import UNGROUPED, Groups
+from indexer.halves import Halves
 from indexer.lanes import in_lanes
 from indexer.settings import Detection
 from indexer.spacing import spaced
 from indexer.threads import one_thread_a_product
-from indexer.vectors import FloatArray
+from indexer.vectors import FloatArray, UnitRows
 from indexer.views import ViewTexts
 from models.campaign import ViewThreshold
 from models.view import View
@@ -41,7 +42,7 @@ class ViewVectors:
     """
 
     texts: ViewTexts
-    vectors: FloatArray
+    vectors: Halves
     labels: IntArray
     alone: NDArray[np.bool_]
     cells: Cells | None = None
@@ -154,7 +155,7 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
 
 
 def best_margins(
-    vectors: FloatArray, points: IntArray, exemplars: ViewExemplars, campaigns: int
+    vectors: UnitRows, points: IntArray, exemplars: ViewExemplars, campaigns: int
 ) -> tuple[FloatArray, IntArray]:
     """Of each point, the greatest margin (cosine minus threshold) to any campaign in the view and the number of
     that campaign, the smallest of equals: both (len(points),). Every point is compared with every exemplar.

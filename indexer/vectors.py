@@ -1,9 +1,26 @@
 """Unit vectors: rows of length 1, so that an inner product is a cosine."""
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+class UnitRows(Protocol):
+    """n unit rows of float32, of which some are taken at a time: an array (n, d), or `indexer.halves.Halves`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, d)."""
+        ...
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: IntArray | slice, /) -> FloatArray:
+        """These rows."""
+        ...
 
 
 def normalise(vectors: FloatArray) -> FloatArray:
