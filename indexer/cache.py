@@ -1,8 +1,8 @@
 """Vectors kept on disk by text and embedding space, so that a text is encoded once.
 
-A space's folder holds two files that only grow: float16 vectors and their texts' keys, side by side. A batch's keys
-are written when its vectors are on disk, so a killed run loses the batch that it was at, and the next one cuts off
-what half of it is there.
+A space's folder holds two files that only grow: float16 vectors and their texts' keys, side by side. A batch's
+keys are written when its vectors are on disk, so a killed run loses the batch that it was at, and the next one
+cuts off what half of it is there.
 """
 
 import os
@@ -68,7 +68,7 @@ class VectorCache:
         unknown = np.flatnonzero(self._known.find(keys) == UNKNOWN)
         _, first = np.unique(KeyTable().add(keys[unknown]), return_index=True)
         places = unknown[first]
-        lengths = np.fromiter(map(len, taken(texts, places)), np.int64, len(places))
+        lengths = np.fromiter((len(texts[place]) for place in places.tolist()), np.int64, len(places))
         return places[np.lexsort((keys[places, 0], lengths))]
 
     def _vectors(self) -> HalfArray:

@@ -104,7 +104,7 @@ def _region_middles(vectors: UnitRows, inside: IntArray) -> FloatArray:
 
 
 def _nearest(vectors: UnitRows, middles: FloatArray, probes: int, rows: IntArray) -> RowArray:
-    """The cells with the `probes` nearest middles of each of these rows, the nearest first, (len(rows), probes)."""
+    """The cells with the `probes` nearest middles of each of these rows, the nearest first, (rows, probes)."""
     near = np.full((len(rows), probes), MISSING, np.int32)
     cosines = np.full((len(rows), probes), -2.0, np.float32)
     numbers = np.arange(len(middles))

@@ -5,6 +5,7 @@ by what is left of their slots, and HDBSCAN keeps only the densest of them. The 
 put the template together again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +15,9 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from indexer.cluster import NOISE
-from indexer.distinct import distinct_in_texts
-from indexer.grams import GRAM_TOKENS, HashArray, TokenTable, token_table
-from indexer.views import ViewTexts
+from indexer.grams import GRAM_TOKENS, HashArray, TokenTable
+from indexer.lanes import each_in_lanes
+from indexer.occurrences import Occurrences, occurrences
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -30,53 +31,126 @@ MIN_REPEATED: Final = 3.0  # ... and weight
 OWN_SHARE: Final = 0.25  # ... and of all weight that holds it, that must be in the cluster
 WORDED: Final = 0.5  # share of a text's own grams that must be wordings of a cluster for it to belong to it
 MIN_WORDED_GRAMS: Final = 6
+_BUDGET: Final = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class TextGrams:
-    """Which grams stand in which of n texts. hashes: (g,) uint64, ascending. held: (n, g) int8 of ones.
-    weights: (n,) int64, how many stand behind each text.
+    """The grams of n texts, a part of all grams at a time, and how many stand behind each text, (n,) int64. What
+    few grams a caller keeps is in memory, never all that there are.
     """
 
-    hashes: HashArray
-    held: csr_array
+    found: Occurrences
     weights: IntArray
+
+    def typical(self, labels: IntArray) -> "ClusterGrams":
+        """The grams that at least CORE_SHARE of a cluster's weight holds."""
+        totals = _totals(labels, self.weights)
+        return self._kept(labels, lambda each: each.weights >= CORE_SHARE * totals[each.clusters])
+
+    def own_wordings(self, labels: IntArray) -> "ClusterGrams":
+        """The grams that a cluster holds again and again and that are its own: at least OWN_SHARE of the weight
+        that holds them is in it. An everyday phrase that a few of its texts were given is not.
+        """
+        least = np.maximum(REPEATED_SHARE * _totals(labels, self.weights), MIN_REPEATED)
+        return self._kept(
+            labels,
+            lambda each: (each.weights >= least[each.clusters]) & (each.weights >= OWN_SHARE * each.everywhere),
+        )
+
+    def held(self, hashes: HashArray, chosen: BoolArray) -> csr_array:
+        """Which of the grams (g,), ascending, stand in which of the chosen (n,) texts: (n, g) of ones."""
+
+        def look(part: int) -> tuple[IntArray, IntArray]:
+            grams, texts = self._part(part)
+            place = np.minimum(np.searchsorted(hashes, grams), max(0, len(hashes) - 1))
+            there = np.flatnonzero(chosen[texts] & (hashes[place] == grams if len(hashes) else False))
+            return texts[there], place[there]
+
+        found = each_in_lanes(range(self.found.parts), look)
+        texts, places = (np.concatenate(each) for each in zip(*found, strict=True))
+        return _ones(texts, places, (len(self.weights), len(hashes)))
 
     def of_texts(self) -> IntArray:
         """Distinct grams of each text, (n,)."""
-        return np.diff(self.held.indptr).astype(np.int64)
+        counts = np.zeros(len(self.weights), np.int64)
+        for part in range(self.found.parts):
+            counts += np.bincount(self._part(part)[1], minlength=len(counts))
+        return counts
 
-    def by_cluster(self, labels: IntArray) -> csr_array:
-        """Weight of each cluster that holds each gram, (clusters, g)."""
-        found: csr_array = (_members(labels, self.weights) @ self.held).tocsr()
-        return found
+    def _part(self, number: int) -> tuple[HashArray, IntArray]:
+        """Distinct pairs of a gram and a text, by gram, of one part."""
+        hashes, texts = self.found.part(number)
+        fresh = np.ones(len(hashes), np.bool_)
+        fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
+        return hashes[fresh], texts[fresh].astype(np.int64)
 
-    def typical(self, labels: IntArray) -> csr_array:
-        """`by_cluster`, only of the grams that at least CORE_SHARE of the cluster's weight holds."""
-        return _at_least(self.by_cluster(labels), CORE_SHARE * _totals(labels, self.weights))
+    def _kept(self, labels: IntArray, keep: "Callable[[_Entries], BoolArray]") -> "ClusterGrams":
+        def look(part: int) -> tuple[HashArray, IntArray]:
+            entries = _entries(*self._part(part), labels, self.weights)
+            kept = keep(entries)
+            return entries.hashes[kept], entries.clusters[kept]
+
+        found = each_in_lanes(range(self.found.parts), look)
+        hashes, clusters = (np.concatenate(each) for each in zip(*found, strict=True))
+        known, place = np.unique(hashes, return_inverse=True)
+        shape = (int(labels.max(initial=NOISE)) + 1, len(known))
+        return ClusterGrams(known, _ones(clusters, place, shape))
 
 
-def text_grams(table: TokenTable, weights: IntArray) -> TextGrams:
-    """Grams of the texts of a table."""
-    hashes, owners = distinct_in_texts(*table.occurrences(0, len(table), GRAM_TOKENS))
+@dataclass(frozen=True, slots=True)
+class ClusterGrams:
+    """Grams of clusters. hashes: (g,) uint64, ascending. of_cluster: (clusters, g) of ones."""
+
+    hashes: HashArray
+    of_cluster: csr_array
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """m pairs of a gram and a cluster that holds it: the gram, the cluster, the weight of the cluster's texts that
+    hold it and that of all texts which do, each (m,).
+    """
+
+    hashes: HashArray
+    clusters: IntArray
+    weights: IntArray
+    everywhere: IntArray
+
+
+def _entries(hashes: HashArray, texts: IntArray, labels: IntArray, weights: IntArray) -> _Entries:
+    """Entries of the grams of a part, see `TextGrams._part`."""
     known, gram = np.unique(hashes, return_inverse=True)
-    starts = np.searchsorted(owners, np.arange(len(table) + 1))
-    shape = (len(table), len(known))
-    return TextGrams(
-        known, csr_array((np.ones(len(gram), np.int8), gram.astype(np.int32), starts), shape), weights
-    )
+    everywhere = np.bincount(gram, weights[texts], len(known)).astype(np.int64)
+    inside = labels[texts] != NOISE
+    clusters = int(labels.max(initial=NOISE)) + 1
+    entry, place = np.unique(gram[inside] * clusters + labels[texts][inside], return_inverse=True)
+    weight = np.bincount(place, weights[texts][inside], len(entry)).astype(np.int64)
+    gram, cluster = np.divmod(entry, max(1, clusters))
+    return _Entries(known[gram], cluster, weight, everywhere[gram])
 
 
-def join_templates(texts: ViewTexts, labels: IntArray) -> IntArray:
+def text_grams(table: TokenTable, weights: IntArray, budget: int = _BUDGET) -> TextGrams:
+    """Grams of the texts of a table; about `budget` of them are looked at at a time."""
+    return TextGrams(occurrences(table, np.full(len(table), GRAM_TOKENS), 1, budget), weights)
+
+
+def join_templates(table: TokenTable, weights: IntArray, labels: IntArray) -> IntArray:
     """Cluster numbers (p,) with clusters of one template made one, and with the texts that were noise put in
     the cluster whose typical grams they hold, or whose wordings they are made of, if any.
+
+    table: the tokens of the p texts. weights: (p,), how many stand behind each.
     """
     if not (labels != NOISE).any():
         return labels
-    grams = text_grams(token_table(texts.texts), texts.weights)
-    joined = _joined(labels, grams.typical(labels))
-    extended = _extended(grams, joined)
-    return _made_of(grams, extended, _own_wordings(grams, extended))
+    grams = text_grams(table, weights)
+    typical = grams.typical(labels)
+    # What is typical of several clusters together is so of one of them, so no other gram is needed from here.
+    held = grams.held(typical.hashes, np.ones(len(labels), np.bool_))
+    extended = _extended(held, weights, _joined(labels, typical.of_cluster))
+    wordings = grams.own_wordings(extended)
+    noise = extended == NOISE
+    return _made_of(grams.held(wordings.hashes, noise), grams.of_texts(), weights, extended, wordings.of_cluster)
 
 
 def _members(labels: IntArray, values: IntArray) -> csr_array:
@@ -100,8 +174,12 @@ def _rows(matrix: csr_array) -> IntArray:
 
 def _only(matrix: csr_array, kept: BoolArray) -> csr_array:
     """The matrix with only these of its stored entries, as ones."""
-    shape, rows = matrix.shape, _rows(matrix)[kept]
-    found: csr_array = coo_array((np.ones(len(rows), np.int64), (rows, matrix.indices[kept])), shape=shape).tocsr()
+    return _ones(_rows(matrix)[kept], matrix.indices[kept].astype(np.int64), matrix.shape)
+
+
+def _ones(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> csr_array:
+    """Ones at these places, and nothing elsewhere."""
+    found: csr_array = coo_array((np.ones(len(rows), np.int32), (rows, columns)), shape=shape).tocsr()
     return found
 
 
@@ -123,50 +201,45 @@ def _joined(labels: IntArray, typical: csr_array) -> IntArray:
     return found
 
 
-def _extended(grams: TextGrams, labels: IntArray) -> IntArray:
-    """Labels with each noise text in the cluster it shares most typical grams with, if it holds enough."""
-    typical = grams.typical(labels)
+def _extended(held_by: csr_array, weights: IntArray, labels: IntArray) -> IntArray:
+    """Labels with each noise text in the cluster it shares most typical grams with, if it holds enough. held_by:
+    (texts, grams), the grams that may be typical.
+    """
+    by_cluster = (_members(labels, weights) @ held_by).tocsr()
+    typical = _at_least(by_cluster, CORE_SHARE * _totals(labels, weights))
     sizes = np.diff(typical.indptr)
     large = _only(typical, (sizes >= MIN_CORE_GRAMS)[_rows(typical)])
-    text, cluster, held = _held_by_noise(grams, labels, large)
+    text, cluster, held = _held_by_noise(held_by, labels, large)
     enough = held >= CONTAINED * sizes[cluster]
     return _with_most(labels, text[enough], cluster[enough], held[enough])
 
 
-def _own_wordings(grams: TextGrams, labels: IntArray) -> csr_array:
-    """The grams that each cluster holds again and again and that are its own: at least OWN_SHARE of the weight
-    that holds them is in it. An everyday phrase that a few of its texts were given is not. (clusters, grams) of
-    ones.
-    """
-    by_cluster = grams.by_cluster(labels)
-    everywhere = grams.held.T @ grams.weights
-    repeated = by_cluster.data >= np.maximum(
-        REPEATED_SHARE * _totals(labels, grams.weights)[_rows(by_cluster)], MIN_REPEATED
-    )
-    return _only(by_cluster, repeated & (by_cluster.data >= OWN_SHARE * everywhere[by_cluster.indices]))
-
-
-def _made_of(grams: TextGrams, labels: IntArray, wordings: csr_array) -> IntArray:
+def _made_of(
+    held_by: csr_array, of_texts: IntArray, weights: IntArray, labels: IntArray, wordings: csr_array
+) -> IntArray:
     """Labels with each noise text in the cluster that most of its grams come from, if enough do: where each
     sentence of a template has several wordings, hardly any of them is typical, and no text is like another. A
     cluster that would more than double takes in none of them.
+
+    held_by: (texts, grams), the wordings in each text. of_texts: (texts,) distinct grams of each. wordings:
+    (clusters, grams).
     """
-    text, cluster, held = _held_by_noise(grams, labels, wordings)
-    enough = (held >= WORDED * grams.of_texts()[text]) & (held >= MIN_WORDED_GRAMS)
+    text, cluster, held = _held_by_noise(held_by, labels, wordings)
+    enough = (held >= WORDED * of_texts[text]) & (held >= MIN_WORDED_GRAMS)
     taken = _with_most(labels, text[enough], cluster[enough], held[enough])
-    doubled = _totals(taken, grams.weights) > 2 * _totals(labels, grams.weights)
+    doubled = _totals(taken, weights) > 2 * _totals(labels, weights)
     found: IntArray = np.where(doubled[taken], labels, taken)
     return found
 
 
 def _held_by_noise(
-    grams: TextGrams, labels: IntArray, of_cluster: csr_array
+    held_by: csr_array, labels: IntArray, of_cluster: csr_array
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Pairs of a noise text and a cluster that it shares grams with, and how many: text, cluster, count, each
     (m,).
     """
     noise = np.flatnonzero(labels == NOISE)
-    shared = (grams.held[noise] @ of_cluster.T).tocoo()
+    shared = (held_by[noise] @ of_cluster.T).tocoo()
     return noise[shared.row], shared.col.astype(np.int64), shared.data
 
 

@@ -19,12 +19,12 @@ from indexer.cache import VectorCache
 from indexer.campaigns import Earlier, campaigns_of
 from indexer.cells import cells_of, read_cells, write_cells
 from indexer.cluster import forest_clusters
-from indexer.corpus import Corpus, Distinct, read_corpus, write_corpus
+from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
-from indexer.grams import HotGrams
+from indexer.grams import HotGrams, TokenTable
 from indexer.graph import chord, read_forest, spanning_forest, write_forest
 from indexer.groups import UNGROUPED, Clustered, Groups, combine, with_more
 from indexer.halves import Halves
@@ -49,11 +49,11 @@ from indexer.views import (
     ViewTexts,
     Words,
     read_hot_grams,
+    read_table,
     read_view,
-    read_words,
     write_recurring_view,
+    write_table,
     write_whole_view,
-    write_words,
 )
 from indexer.workspace import Folder, Workspace
 from models.campaign import Campaign
@@ -155,8 +155,8 @@ def _build(
             )
         )
     with stages.stage("take texts apart"):
-        words = _words(work, "user", corpus.user, helpers)
-        system_words = _words(work, "system", corpus.system, helpers)
+        words = Words(corpus.user, _tokens(work, "user words", corpus.user.texts, helpers))
+        system_words = Words(corpus.system, _tokens(work, "system words", corpus.system.texts, helpers))
     with stages.stage("find recurring text"):
         recurring = _recurring(work, View.RECURRING, corpus, words, detection, helpers)
         system = _recurring(work, View.SYSTEM, corpus, system_words, detection, helpers)
@@ -170,7 +170,7 @@ def _build(
     views: list[ViewVectors] = []
     for each in texts:
         with stages.stage(f"cluster {each.view} text"):
-            views.append(_clustered(work, each, vectors[each.view], ceilings[each.view], detection))
+            views.append(_clustered(work, each, vectors[each.view], ceilings[each.view], detection, helpers))
     with stages.stage("combine groups"):
         clustered = _combined(corpus, words, views, detection)
     with stages.stage("set thresholds"):
@@ -235,10 +235,9 @@ def _shared(
     return {view: SharedEncoder(each, helpers, name, weights) for view, each in encoders.items()}
 
 
-def _words(work: Workspace, name: str, role: Distinct, helpers: Encoders) -> Words:
-    """The words of all texts in one role."""
-    folder = work.made(f"{name} words", lambda folder: write_words(folder, role, helpers.token_tables))
-    return read_words(folder, role)
+def _tokens(work: Workspace, name: str, texts: Sequence[str], helpers: Encoders) -> TokenTable:
+    """The token table of texts."""
+    return read_table(work.made(name, lambda folder: write_table(folder, texts, helpers.token_tables)))
 
 
 def _recurring(
@@ -274,7 +273,12 @@ def _combined(corpus: Corpus, words: Words, views: Sequence[ViewVectors], detect
 
 
 def _clustered(
-    work: Workspace, texts: ViewTexts, vectors: Halves, ceiling: float, detection: Detection
+    work: Workspace,
+    texts: ViewTexts,
+    vectors: Halves,
+    ceiling: float,
+    detection: Detection,
+    helpers: Encoders,
 ) -> ViewVectors:
     """Clusters of one view; templates that share their words are one, except in whole texts."""
     longest, shortest = chord(ceiling), chord(detection.same_text)
@@ -293,7 +297,8 @@ def _clustered(
     cells = read_cells(linked, vectors.shape[1]) if len(vectors) > EXACT_LIMIT else None
     labels = forest_clusters(forest, texts.weights, detection.min_cluster_size, longest, shortest)
     if texts.view is not View.WHOLE:
-        labels = join_templates(texts, labels)
+        table = _tokens(work, f"{texts.view} tokens", texts.texts, helpers)
+        labels = join_templates(table, texts.weights, labels)
     return ViewVectors(texts, vectors, labels, forest.alone, cells)
 
 

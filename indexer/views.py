@@ -51,24 +51,22 @@ class Words:
     table: TokenTable
 
 
-def write_words(folder: Folder, role: Distinct, tables: Tabulate) -> None:
-    """Puts the words of the texts of all prompts in one role into a folder. tables: gives the token tables of
-    texts, one after the other.
-    """
+def write_table(folder: Folder, texts: Sequence[str], tables: Tabulate) -> None:
+    """Puts the token table of texts into a folder. tables: gives it, part by part."""
     with folder.writer("hashes") as hashes, folder.writer("unspaced") as unspaced, folder.writer("offsets") as to:
         end = 0
         to.append(np.zeros(1, np.int64))
-        for table in tables(role.texts):
+        for table in tables(texts):
             hashes.append(table.hashes)
             unspaced.append(table.unspaced)
             to.append(end + table.offsets[1:])
             end += int(table.offsets[-1])
 
 
-def read_words(folder: Folder, role: Distinct) -> Words:
-    """The words that `write_words` put there, mapped into memory."""
+def read_table(folder: Folder) -> TokenTable:
+    """The token table that `write_table` put there, mapped into memory."""
     arrays = (("hashes", np.uint64), ("unspaced", np.bool_), ("offsets", np.int64))
-    return Words(role, TokenTable(*(folder.array(*each) for each in arrays)))
+    return TokenTable(*(folder.array(*each) for each in arrays))
 
 
 def write_whole_view(folder: Folder, corpus: Corpus, encoder: Encoder) -> None:

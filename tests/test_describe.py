@@ -25,6 +25,7 @@ from indexer.score import Background, is_wide_and_deep, judge
 from models.campaign import CampaignAccount, Evidence, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
+from tests.test_groups import corpus_with
 
 DAY = int(datetime(2026, 2, 3, tzinfo=UTC).timestamp())
 HOUR = 3600
@@ -89,8 +90,7 @@ def table(rows: tuple[Row, ...]) -> EventTable:
 def corpus_of(rows: tuple[Row, ...]) -> Corpus:
     events = table(rows)
     count = max((row.prompt for row in rows), default=-1) + 1
-    prints = tuple(number.to_bytes(16, "big") for number in range(count))
-    return Corpus(np.arange(count), prints, ("u",) * count, ("",) * count, events.prompt, events)
+    return corpus_with(count, events)
 
 
 def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import grams
-from indexer import hot_grams as compiled_grams
 from indexer.grams import (
     GRAM_TOKENS,
     HotGrams,
@@ -21,6 +20,7 @@ from indexer.grams import (
     token_table,
 )
 from indexer.hot_grams import hot_grams
+from indexer.occurrences import gram_hash as compiled_gram_hash
 from models.text import tokens
 
 Events = list[tuple[int, int]]  # index of the text, unit
@@ -184,4 +184,6 @@ def test_expected_units_equal_the_sum_over_units(activity: list[int], draws: int
 
 def test_a_gram_hashed_in_compiled_code_is_the_same() -> None:
     hashes = token_hashes("to be or not to be that is the question")
-    assert [compiled_grams.gram_hash(hashes, at) for at in range(7)] == gram_hashes(hashes, GRAM_TOKENS).tolist()
+    assert [compiled_gram_hash(hashes, at, GRAM_TOKENS) for at in range(7)] == gram_hashes(
+        hashes, GRAM_TOKENS
+    ).tolist()

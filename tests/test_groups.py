@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.cluster import NOISE
-from indexer.corpus import Corpus
+from indexer.corpus import Corpus, distinct
 from indexer.events import EventTable, Names
 from indexer.groups import UNGROUPED, Clustered, Groups, combine, group_size
 from indexer.views import ViewTexts
@@ -39,9 +39,15 @@ def corpus_of(prompts: int, sent: Sent) -> Corpus:
         payment_names=none,
         network_names=none,
     )
-    fingerprints = tuple(number.to_bytes(16, "big") for number in range(prompts))
-    texts = tuple(f"text {number}" for number in range(prompts))
-    return Corpus(np.arange(prompts), fingerprints, texts, ("",) * prompts, columns[:, 0], events)
+    return corpus_with(prompts, events)
+
+
+def corpus_with(prompts: int, events: EventTable) -> Corpus:
+    """A corpus of so many prompts, whose ids are their rows."""
+    fingerprints = np.zeros((prompts, 16), np.uint8)
+    fingerprints[:, 14], fingerprints[:, 15] = np.divmod(np.arange(prompts), 256)
+    user, system = (distinct(texts) for texts in ([f"text {number}" for number in range(prompts)], [""] * prompts))
+    return Corpus(np.arange(prompts), fingerprints, user, system, events.prompt, events)
 
 
 def spread(prompts: int) -> list[tuple[int, int]]:

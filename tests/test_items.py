@@ -6,16 +6,22 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.corpus import distinct
 from indexer.grams import token_table
 from indexer.items import SAME, items_of, prompt_items
 from indexer.runs import MOST_TEXTS
-from indexer.views import words_of
+from indexer.views import Words
 
 TEMPLATE = "answer the question below and think aloud about every single step before you do so"
 
 
 def words(rng: Random, count: int) -> str:
     return " ".join(f"w{rng.getrandbits(40):x}" for _ in range(count))
+
+
+def tokens_of(texts: list[str]) -> Words:
+    role = distinct(texts)
+    return Words(role, token_table(role.texts))
 
 
 def parts(texts: list[str], groups: list[int] | None = None) -> set[frozenset[int]]:
@@ -109,10 +115,10 @@ def test_prompts_have_the_item_of_their_text_and_none_without_text() -> None:
     rng = Random(6)
     item = words(rng, 20)
     texts = [f"{item} please", "", f"{item} thanks", f"{item} please", words(rng, 20), f"{item} please"]
-    found = prompt_items(words_of(texts), np.array([0, 0, 0, 0, 0, -1]))
+    found = prompt_items(tokens_of(texts), np.array([0, 0, 0, 0, 0, -1]))
     assert found[1] == found[5] == -1
     assert found[0] == found[2] == found[3] != found[4]
-    assert prompt_items(words_of(["", ""]), np.array([0, 0])).tolist() == [-1, -1]
+    assert prompt_items(tokens_of(["", ""]), np.array([0, 0])).tolist() == [-1, -1]
 
 
 @settings(deadline=None, max_examples=60)

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from indexer.cluster import NOISE
 from indexer.grams import GRAM_TOKENS, gram_hashes, token_hashes, token_table
 from indexer.lexical import CORE_SHARE, MIN_WORDED_GRAMS, join_templates, text_grams
-from indexer.views import ViewTexts
 from models.text import tokens
-from models.view import View
 
 REASON = "think about the task step by step and then give the final answer in one line"
 GRADE = "you are a strict examiner who grades the essay below on a scale from one to ten"
@@ -28,18 +26,15 @@ def wrapped(template: str, count: int, seed: int = 0) -> list[str]:
 
 def joined(texts: list[str], labels: list[int], weights: list[int] | None = None) -> list[int]:
     count = len(texts)
-    each = np.arange(count)
     heavy = np.ones(count, np.int64) if weights is None else np.array(weights)
-    view = ViewTexts(View.RECURRING, tuple(texts), each, each, heavy)
-    found: list[int] = join_templates(view, np.array(labels, np.int64)).tolist()
+    found: list[int] = join_templates(token_table(texts), heavy, np.array(labels, np.int64)).tolist()
     return found
 
 
-def typical_of(texts: list[str], weights: list[int], labels: list[int]) -> dict[int, list[int]]:
+def typical_of(texts: list[str], weights: list[int], labels: list[int], budget: int = 100) -> dict[int, list[int]]:
     """Typical grams of each cluster that has any."""
-    grams = text_grams(token_table(texts), np.array(weights))
-    typical = grams.typical(np.array(labels))
-    rows = np.split(grams.hashes[typical.indices], typical.indptr[1:-1])
+    typical = text_grams(token_table(texts), np.array(weights), budget).typical(np.array(labels))
+    rows = np.split(typical.hashes[typical.of_cluster.indices], typical.of_cluster.indptr[1:-1])
     return {label: sorted(row.tolist()) for label, row in enumerate(rows) if len(row)}
 
 
@@ -69,7 +64,8 @@ POINT = st.tuples(
 @given(st.lists(POINT, min_size=1, max_size=10))
 def test_typical_grams_equal_the_slow_twin(points: list[tuple[str, int, int]]) -> None:
     texts, weights, labels = ([point[column] for point in points] for column in range(3))
-    assert typical_of(texts, weights, labels) == cores_by_sets(texts, weights, labels)
+    for budget in (2, 100):  # in several parts, and in as few as there are
+        assert typical_of(texts, weights, labels, budget) == cores_by_sets(texts, weights, labels)
 
 
 @given(st.lists(POINT, min_size=1, max_size=10))

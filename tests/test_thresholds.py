@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from indexer.cluster import NOISE
 from indexer.exemplars import ViewExemplars
 from indexer.groups import UNGROUPED, Groups
+from indexer.halves import Halves
 from indexer.thresholds import ViewVectors, extended
 from indexer.vectors import FloatArray, normalise
 from indexer.views import ViewTexts
@@ -29,7 +30,8 @@ def view_of(rng: np.random.Generator, view: View, texts: int) -> ViewVectors:
     points = rng.integers(texts, size=PROMPTS)
     names = tuple(f"text {number}" for number in range(texts))
     shown = ViewTexts(view, names, prompts, points, np.ones(texts, np.int64))
-    return ViewVectors(shown, vectors_of(rng, texts), rng.integers(-1, 2, size=texts), rng.random(texts) < 0.2)
+    rows = Halves(vectors_of(rng, texts).astype(np.float16), np.arange(texts))
+    return ViewVectors(shown, rows, rng.integers(-1, 2, size=texts), rng.random(texts) < 0.2)
 
 
 def exemplars_of(rng: np.random.Generator, view: View, owners: list[int]) -> ViewExemplars:
@@ -53,7 +55,9 @@ def by_loops(views: list[ViewVectors], groups: Groups, exemplars: list[ViewExemp
                 if view.alone[point] and view.labels[point] == NOISE:
                     continue
                 for exemplar, owner in zip(each.vectors, each.owners.tolist(), strict=True):
-                    margin = float(view.vectors[point] @ exemplar) - each.thresholds[owner].threshold
+                    margin = (
+                        float(view.vectors[np.array([point])][0] @ exemplar) - each.thresholds[owner].threshold
+                    )
                     if (margin, -owner) > (best[0], -best[1]) and margin >= 0:
                         best = (margin, owner)
         found[prompt] = best[1]

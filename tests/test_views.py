@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from indexer.corpus import Corpus, build_corpus, distinct
+from indexer.corpus import Corpus, Distinct, distinct, read_corpus, write_corpus
 from indexer.events import EventTable, Names
+from indexer.grams import HotGrams, token_table
 from indexer.settings import Detection
-from indexer.views import ViewTexts, recurring_view, whole_view, words_of
+from indexer.views import ViewTexts, Words, read_hot_grams, read_view, write_recurring_view, write_whole_view
+from indexer.workspace import Folder
 from models.prompt import Prompt
 from models.view import View
 from tests.tiny_encoder import TinyEncoder
@@ -55,7 +59,29 @@ def world(events: Sequence[tuple[str, str, int]]) -> Corpus:
         payment_names=none,
         network_names=none,
     )
-    return build_corpus(table, [rows[:2], rows[2:]])
+    with TemporaryDirectory() as path:  # what is mapped stays readable
+        write_corpus(Folder(Path(path)), table, [rows[:2], rows[2:]])
+        return read_corpus(Folder(Path(path)))
+
+
+def text_of(role: Distinct, prompt: int) -> str:
+    """What a prompt says in a role."""
+    text = int(role.text_of_prompt[prompt])
+    return "" if text < 0 else role.texts[text]
+
+
+def whole_view(corpus: Corpus) -> ViewTexts:
+    with TemporaryDirectory() as path:
+        write_whole_view(Folder(Path(path)), corpus, TinyEncoder())
+        return read_view(Folder(Path(path)), View.WHOLE)
+
+
+def recurring_view(view: View, corpus: Corpus) -> tuple[ViewTexts, HotGrams]:
+    role = corpus.system if view is View.SYSTEM else corpus.user
+    words = Words(role, token_table(role.texts))
+    with TemporaryDirectory() as path:
+        write_recurring_view(Folder(Path(path)), view, corpus, words, DETECTION)
+        return read_view(Folder(Path(path)), view), read_hot_grams(Folder(Path(path)))
 
 
 def weights(view: ViewTexts) -> dict[str, int]:
@@ -65,21 +91,29 @@ def weights(view: ViewTexts) -> dict[str, int]:
 def shown(view: ViewTexts, corpus: Corpus) -> set[tuple[str, str]]:
     """Pairs of a prompt's user text and the text that the view shows of it."""
     pairs = zip(view.prompts.tolist(), view.points.tolist(), strict=True)
-    return {(corpus.user[prompt], view.texts[point]) for prompt, point in pairs}
+    return {(text_of(corpus.user, prompt), view.texts[point]) for prompt, point in pairs}
 
 
 def test_a_corpus_knows_each_events_prompt_in_canonical_form() -> None:
     corpus = world([("", "Hello  THERE", 0), ("Be kind", "bye", 1), ("", "Hello  THERE", 2)])
-    assert [corpus.user[row] for row in corpus.event_prompt] == ["hello there", "bye", "hello there"]
-    assert [corpus.system[row] for row in corpus.event_prompt] == ["", "be kind", ""]
-    assert list(corpus.fingerprints) == sorted(corpus.fingerprints)
+    assert [text_of(corpus.user, row) for row in corpus.event_prompt] == ["hello there", "bye", "hello there"]
+    assert [text_of(corpus.system, row) for row in corpus.event_prompt] == ["", "be kind", ""]
+    assert corpus.fingerprints.tolist() == sorted(corpus.fingerprints.tolist())
     assert len(corpus) == 2
 
 
-def test_distinct_texts_are_ordered_and_empty_ones_left_out() -> None:
+def test_distinct_texts_come_in_the_order_of_prompts_and_empty_ones_are_left_out() -> None:
     found = distinct(["b", "", "a", "b"])
-    assert found.texts == ("a", "b")
-    assert found.text_of_prompt.tolist() == [1, -1, 0, 1]
+    assert list(found.texts) == ["b", "a"]
+    assert found.text_of_prompt.tolist() == [0, -1, 1, 0]
+
+
+def test_a_prompt_is_in_its_order_and_its_texts_are_each_there_once() -> None:
+    corpus = world([("be kind", f"text {number % 5}", number) for number in range(7)] + [("", "text 1", 9)])
+    assert list(corpus.system.texts) == ["be kind"]
+    assert sorted(corpus.user.texts) == [f"text {number}" for number in range(5)]
+    assert len(corpus) == 6
+    assert sorted(corpus.fingerprints.tolist()) == corpus.fingerprints.tolist()
 
 
 def test_a_weight_counts_pairs_of_a_prompt_and_a_unit() -> None:
@@ -92,21 +126,21 @@ def test_a_weight_counts_pairs_of_a_prompt_and_a_unit() -> None:
             ("", "other text", 1),
         ]
     )
-    view = whole_view(corpus, TinyEncoder())
-    assert view.texts == ("one text", "other text")
+    view = whole_view(corpus)
+    assert sorted(view.texts) == ["one text", "other text"]
     assert weights(view) == {"one text": 3, "other text": 1}
     assert len(view.prompts) == 3
 
 
 def test_accounts_of_one_organisation_count_once() -> None:
     corpus = world([("", "our house prompt", 4)] * 30)
-    assert weights(whole_view(corpus, TinyEncoder())) == {"our house prompt": 1}
+    assert weights(whole_view(corpus)) == {"our house prompt": 1}
 
 
 def test_a_long_prompt_is_shown_in_windows() -> None:
     words = [f"w{number}" for number in range(20)]
     corpus = world([("", " ".join(words), 0), ("", " ".join(words[:16]), 1), ("only system", "", 2)])
-    view = whole_view(corpus, TinyEncoder())
+    view = whole_view(corpus)
     head, tail = " ".join(words[:16]), " ".join(words[16:])
     assert weights(view) == {head: 2, tail: 1}
     assert shown(view, corpus) == {(" ".join(words), head), (" ".join(words), tail), (head, head)}
@@ -118,7 +152,7 @@ def test_the_recurring_view_shows_the_wrapper_and_nothing_of_others() -> None:
     events = [("", f"{WRAPPER}: {item}", unit) for unit, item in enumerate(items)]
     events += [("", "tell me about the history of the bridge", 5), ("", f"{WRAPPER}: alpha beta", 7)]
     corpus = world(events)
-    view, hot = recurring_view(View.RECURRING, corpus, words_of(corpus.user), DETECTION)
+    view, hot = recurring_view(View.RECURRING, corpus)
     assert view.view is View.RECURRING
     assert weights(view) == {WRAPPER: 4}
     assert shown(view, corpus) == {(f"{WRAPPER}: {item}", WRAPPER) for item in items}
@@ -130,23 +164,23 @@ def test_too_few_texts_or_units_make_nothing_recur() -> None:
     one_unit = world([("", f"{WRAPPER}: {item}", 0) for item in items])
     two_texts = world([("", f"{WRAPPER}: {items[unit % 2]}", unit) for unit in range(6)])
     for corpus in (one_unit, two_texts):
-        view, hot = recurring_view(View.RECURRING, corpus, words_of(corpus.user), DETECTION)
-        assert (view.texts, len(hot.hashes)) == ((), 0)
+        view, hot = recurring_view(View.RECURRING, corpus)
+        assert (len(view.texts), len(hot.hashes)) == (0, 0)
 
 
 def test_the_system_view_is_apart_and_one_system_text_is_enough() -> None:
     system = "you solve puzzles and show all of your work"
     corpus = world([(system, f"puzzle {unit}", unit) for unit in range(3)] + [("", system, 5)])
-    view, _ = recurring_view(View.SYSTEM, corpus, words_of(corpus.system), DETECTION)
+    view, _ = recurring_view(View.SYSTEM, corpus)
     assert view.view is View.SYSTEM
     assert weights(view) == {system: 3}
     assert shown(view, corpus) == {(f"puzzle {unit}", system) for unit in range(3)}
-    assert recurring_view(View.RECURRING, corpus, words_of(corpus.user), DETECTION)[0].texts == ()
-    assert set(whole_view(corpus, TinyEncoder()).texts) == {"puzzle 0", "puzzle 1", "puzzle 2", system}
+    assert len(recurring_view(View.RECURRING, corpus)[0].texts) == 0
+    assert set(whole_view(corpus).texts) == {"puzzle 0", "puzzle 1", "puzzle 2", system}
 
 
 def test_an_empty_world_has_empty_views() -> None:
     corpus = world([])
-    assert whole_view(corpus, TinyEncoder()).texts == ()
+    assert len(whole_view(corpus).texts) == 0
     for view in (View.RECURRING, View.SYSTEM):
-        assert recurring_view(view, corpus, words_of(corpus.user), DETECTION)[0].points.tolist() == []
+        assert recurring_view(view, corpus)[0].points.tolist() == []
