@@ -85,14 +85,14 @@ def _drafts(clustered: Clustered) -> list[_Draft]:
     texts, labels = clustered.texts, clustered.labels
     labelled = labels[texts.points]
     member = labelled != NOISE
-    votes = np.stack([texts.prompts[member], labelled[member]], axis=1)
-    pairs, counts = np.unique(votes, axis=0, return_counts=True)
-    order = np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))
-    _, first = np.unique(pairs[order][:, 0], return_index=True)
-    members: dict[int, set[int]] = defaultdict(set)
-    for prompt, label in pairs[order][first]:
-        members[int(label)].add(int(prompt))
-    return [_Draft(members[label], {texts.view}) for label in sorted(members)]
+    clusters = int(labels.max(initial=NOISE)) + 1
+    votes, counts = np.unique(texts.prompts[member] * clusters + labelled[member], return_counts=True)
+    prompts, chosen = np.divmod(votes, max(1, clusters))
+    order = np.lexsort((chosen, -counts, prompts))
+    _, first = np.unique(prompts[order], return_index=True)
+    prompts, chosen = prompts[order][first], chosen[order][first]
+    members = members_of(chosen, clusters)
+    return [_Draft(set(prompts[mine].tolist()), {texts.view}) for mine in members if len(mine)]
 
 
 def _contest(corpus: Corpus, drafts: list[_Draft], fresh: Iterable[_Draft], events: IntArray) -> None:
@@ -224,5 +224,6 @@ def group_size(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> tuple[
     """Distinct units and events of each group, each (groups,) int64."""
     group = group_of_prompt[corpus.event_prompt]
     inside = group != UNGROUPED
-    pairs = np.unique(np.stack([group[inside], corpus.events.unit[inside]], axis=1), axis=0)
-    return np.bincount(pairs[:, 0], minlength=groups), np.bincount(group[inside], minlength=groups)
+    units = int(corpus.events.unit.max(initial=-1)) + 1
+    pairs = np.unique(group[inside] * units + corpus.events.unit[inside])
+    return np.bincount(pairs // max(1, units), minlength=groups), np.bincount(group[inside], minlength=groups)

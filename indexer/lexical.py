@@ -20,6 +20,7 @@ from indexer.lanes import each_in_lanes
 from indexer.occurrences import Occurrences, occurrences
 
 IntArray = NDArray[np.int64]
+RowArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 
 CORE_SHARE: Final = 0.5  # of a cluster's weight that must hold a gram for it to be typical
@@ -61,11 +62,11 @@ class TextGrams:
     def held(self, hashes: HashArray, chosen: BoolArray) -> csr_array:
         """Which of the grams (g,), ascending, stand in which of the chosen (n,) texts: (n, g) of ones."""
 
-        def look(part: int) -> tuple[IntArray, IntArray]:
+        def look(part: int) -> tuple[RowArray, RowArray]:
             grams, texts = self._part(part)
             place = np.minimum(np.searchsorted(hashes, grams), max(0, len(hashes) - 1))
             there = np.flatnonzero(chosen[texts] & (hashes[place] == grams if len(hashes) else False))
-            return texts[there], place[there]
+            return texts[there].astype(np.int32), place[there].astype(np.int32)
 
         found = each_in_lanes(range(self.found.parts), look)
         texts, places = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -174,10 +175,10 @@ def _rows(matrix: csr_array) -> IntArray:
 
 def _only(matrix: csr_array, kept: BoolArray) -> csr_array:
     """The matrix with only these of its stored entries, as ones."""
-    return _ones(_rows(matrix)[kept], matrix.indices[kept].astype(np.int64), matrix.shape)
+    return _ones(_rows(matrix)[kept], matrix.indices[kept], matrix.shape)
 
 
-def _ones(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> csr_array:
+def _ones(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> csr_array:
     """Ones at these places, and nothing elsewhere."""
     found: csr_array = coo_array((np.ones(len(rows), np.int32), (rows, columns)), shape=shape).tocsr()
     return found

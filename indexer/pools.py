@@ -24,6 +24,7 @@ OVERLAP: Final = 0.15  # Jaccard similarity of the two sets of units
 CONTAINED: Final = 0.5  # share of the smaller group's units that must be in the larger one ...
 LIFT: Final = 3.0  # ... if there are so many times as many common units as their activity explains
 PARTLY_CONTAINED: Final = 0.3  # the same two where chance is out of the question
+_GROUPS_AT_A_TIME: Final = 512  # whose overlaps with all are in memory
 GREAT_LIFT: Final = 10.0
 VARIED: Final = 0.5  # distinct prompts by events, of a group that may be part of a thin pool ...
 THIN_DEPTH: Final = 3.0  # ... if the median unit of all its groups together sent so many
@@ -43,10 +44,8 @@ def join_pools(corpus: Corpus, groups: Groups) -> Groups:
     units = np.diff(events.indptr)
     first, second, common, expected = common_units(events, np.bincount(corpus.events.unit))
     smaller = np.minimum(units[first], units[second])
-    either = units[first] + units[second] - common
     same = (common >= LIFT * expected) & (common >= CONTAINED * smaller)
-    same |= (common >= GREAT_LIFT * expected) & (common >= PARTLY_CONTAINED * smaller)
-    same &= common >= OVERLAP * either
+    same |= common >= GREAT_LIFT * expected
     first, second = first[same], second[same]
     deep = _depths(events) >= DEEP
     sure = deep[first] | deep[second]
@@ -91,7 +90,8 @@ def events_by_unit(corpus: Corpus, groups: Groups) -> csr_array:
 
 
 def common_units(events: csr_array, activity: IntArray) -> tuple[IntArray, IntArray, IntArray, DoubleArray]:
-    """Pairs of groups with units in common: (first, second, common units, how many chance would give).
+    """Pairs of groups that have many of their units in common, MIN_COMMON_UNITS, PARTLY_CONTAINED of the smaller
+    and OVERLAP of both together: (first, second, common units, how many chance would give).
 
     events: (groups, units). activity: (units,) events of each unit in the whole traffic. Chance draws as many
     units as the second group has, in proportion to their activity: a unit of the first is then in the second
@@ -99,10 +99,9 @@ def common_units(events: csr_array, activity: IntArray) -> tuple[IntArray, IntAr
     the larger expectation counts.
     """
     present = (events > 0).astype(np.int64)
-    meetings = (present @ present.T).tocoo()
-    upper = (meetings.row < meetings.col) & (meetings.data >= MIN_COMMON_UNITS)
-    first, second = meetings.row[upper].astype(np.int64), meetings.col[upper].astype(np.int64)
     sizes = np.diff(events.indptr)
+    blocks = (_overlapping(present, sizes, start) for start in range(0, len(sizes), _GROUPS_AT_A_TIME))
+    first, second, common = (np.concatenate(each) for each in zip(*blocks, strict=True))
     shares = activity / activity.sum()
     expected = np.array(
         [
@@ -111,7 +110,17 @@ def common_units(events: csr_array, activity: IntArray) -> tuple[IntArray, IntAr
         ],
         np.float64,
     )
-    return first, second, meetings.data[upper].astype(np.int64), expected
+    return first, second, common, expected
+
+
+def _overlapping(present: csr_array, sizes: IntArray, start: int) -> tuple[IntArray, IntArray, IntArray]:
+    """First, second and common units of the pairs of `common_units` whose first group is one from `start` on."""
+    shared = (present[start : start + _GROUPS_AT_A_TIME] @ present.T).tocoo()
+    first, second, common = (each.astype(np.int64) for each in (start + shared.row, shared.col, shared.data))
+    smaller, either = np.minimum(sizes[first], sizes[second]), sizes[first] + sizes[second] - common
+    kept = (first < second) & (common >= MIN_COMMON_UNITS)
+    kept &= (common >= PARTLY_CONTAINED * smaller) & (common >= OVERLAP * either)
+    return first[kept], second[kept], common[kept]
 
 
 def _expected(present: csr_array, group: int, draws: int, shares: DoubleArray) -> float:
