@@ -19,6 +19,8 @@ _OF_GATEWAYS: Final = frozenset(
     {"/v1/match", "/v1/match/batch", "/v1/events", "/v1/status", "/metrics", "/openapi.json"}
 )
 _OF_ADMINS: Final = frozenset({"/v1/reindex"})
+_JOBS: Final = "/v1/jobs/"
+_CANCEL: Final = "/cancel"
 _AUTHZ: Final = "/v1/authz/"
 _BEARER: Final = "bearer "
 _REFUSALS: Final = {
@@ -104,7 +106,8 @@ def role_needed(path: str) -> Role | None:
         return None
     if path in _OF_GATEWAYS or path.startswith(GATEWAY_PATHS):
         return Role.GATEWAY
-    return Role.ADMIN if path in _OF_ADMINS else Role.ANALYST
+    is_cancelling = path.startswith(_JOBS) and path.endswith(_CANCEL)
+    return Role.ADMIN if path in _OF_ADMINS or is_cancelling else Role.ANALYST
 
 
 def token_of(headers: Headers, path: str) -> str | None:

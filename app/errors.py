@@ -36,6 +36,7 @@ STATUS: Final[Mapping[type[errors.StillwatchError], int]] = MappingProxyType(
         errors.NotReady: 503,
         errors.Overloaded: 503,
         errors.Busy: 409,
+        errors.Collapsed: 500,
         errors.BadSettings: 500,
         errors.Refused: 500,
         errors.Unreachable: 500,

@@ -14,6 +14,8 @@ from models.status import Health
 
 router = APIRouter(tags=["operations"], responses=DOCUMENTED)
 
+JobId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$", examples=["job-0123456789ab"])]
+
 _NOT_READY_CODES = {Health.NOT_READY: "INDEX-NOT-LOADED", Health.STALE: "INDEX-STALE"}
 
 
@@ -29,12 +31,16 @@ async def reindex(
 
 
 @router.get("/v1/jobs/{job_id}", responses=NOT_FOUND)
-async def job(
-    job_id: Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$", examples=["job-0123456789ab"])],
-    use: Use,
-) -> JobAnswer:
+async def job(job_id: JobId, use: Use) -> JobAnswer:
     """How far a job is, or how it ended. The last 100 are kept."""
     return JobAnswer.model_validate(await use.look(use.jobs.get, job_id))
+
+
+@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=NOT_FOUND)
+async def cancel(job_id: JobId, request: Request, use: Use) -> JobAnswer:
+    """Stop a job; follow it to see it end. What it has done is kept, and the next reindex goes on there."""
+    note(request, job_id=job_id)
+    return JobAnswer.model_validate(await use.look(use.jobs.cancel, job_id))
 
 
 @router.get("/v1/status")

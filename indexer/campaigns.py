@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from indexer.aims import Encode, aims_of
 from indexer.calibration import load_calibration
-from indexer.corpus import Corpus
+from indexer.collapse import NOT_THERE
+from indexer.corpus import Corpus, PrintArray
 from indexer.describe import Portrait, background_of, events_by_group, observe, portray, totals_of
 from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups, members_of
+from indexer.key_table import UNKNOWN, KeyTable
 from indexer.lineage import Descent, descents, former_ids
 from indexer.score import judge
 from indexer.spacing import spaced
@@ -21,7 +23,7 @@ from indexer.store import Store, StoredPrompt
 from indexer.strands import fixed_text, handovers, shifts_of, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
 from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, ViewThreshold
-from models.text import clean
+from models.text import FINGERPRINT_BYTES, clean
 from models.view import View
 
 IntArray = NDArray[np.int64]
@@ -33,11 +35,25 @@ _GREW: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The generation before: its campaigns, and the fingerprints of each one's prompts."""
+    """The generation before: its campaigns, and the fingerprints of each one's prompts. fingerprints: (p, 16)
+    uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none.
+    """
 
     generation: str | None
     campaigns: Mapping[str, Campaign]
     prompts: Mapping[str, frozenset[bytes]]
+    fingerprints: PrintArray
+    group: IntArray
+
+    def group_of(self, fingerprints: PrintArray) -> IntArray:
+        """The campaign that each prompt had, (n,), given their fingerprints (n, 16); NOT_THERE if it is new."""
+        table = KeyTable()
+        table.add(self.fingerprints.view(np.uint64))
+        place = table.find(np.ascontiguousarray(fingerprints).view(np.uint64))
+        return np.where(place == UNKNOWN, NOT_THERE, np.append(self.group, NOT_THERE)[place])
+
+
+NO_EARLIER: Final = Earlier(None, {}, {}, np.zeros((0, FINGERPRINT_BYTES), np.uint8), np.zeros(0, np.int64))
 
 
 def campaigns_of(

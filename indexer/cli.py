@@ -26,6 +26,7 @@ from indexer.export import assignments, write_assignments
 from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import open_current
 from indexer.ingest import ingest as ingest_files
+from indexer.job_records import JobRecords
 from indexer.progress import BarProgress, JsonProgress, Progress
 from indexer.reindex import reindex as build_generation
 from indexer.sample import load_texts
@@ -85,15 +86,34 @@ def ingest(
 def reindex(
     data: Data = None,
     full: Annotated[bool, typer.Option("--full", help="Build anew even if nothing changed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish even if campaigns have run together or are gone.")
+    ] = False,
     encoder: EncoderName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Embed what is new, build the index, cluster, and publish a generation."""
+    """Embed what is new, build the index, cluster, and publish a generation. A run that was stopped is gone on
+    with, unless --full.
+    """
     settings = _settings(data, encoder)
     with _store(settings) as store:
         loaded = load_encoder(settings.encoder, settings.weights)
-        done = build_generation(settings, store, loaded, _now, _progress(as_json), full)
+        done = build_generation(settings, store, loaded, _now, _progress(as_json), full, force)
     _print(done, as_json, lambda: [report.reindex_table(done)])
+
+
+@app.command()
+def jobs(data: Data = None, as_json: AsJson = False) -> None:
+    """List what servers over this data directory have reindexed, or do, the last first."""
+    found = JobRecords(_settings(data).jobs).all()
+    _print(found, as_json, lambda: [report.jobs_table(found)])
+
+
+@app.command()
+def cancel(job_id: str, data: Data = None, as_json: AsJson = False) -> None:
+    """Have a server stop a job. What it has done is kept, and the next reindex goes on there."""
+    job = JobRecords(_settings(data).jobs).cancel(job_id)
+    _print(job, as_json, lambda: [report.jobs_table([job])])
 
 
 @app.command()

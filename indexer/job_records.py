@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from indexer.lock import exclusive, hold, is_held
-from models.errors import Busy
+from models.errors import Busy, UnknownJob
 from models.job import Job, JobState
 
 JOBS_KEPT: Final = 100
@@ -76,14 +76,34 @@ class JobRecords:
         """Where the child of a job writes what it has to say."""
         return self._folder / f"{job_id}.progress"
 
+    def cancel(self, job_id: str) -> Job:
+        """Leaves word for whoever follows a job that it is to be stopped, and gives it as last heard of; one that
+        has ended stays as it is. Raises UnknownJob.
+        """
+        job = self.find(job_id)
+        if job is None:
+            raise UnknownJob(f"no job {job_id!r}; the last {JOBS_KEPT} are kept")
+        if not job.state.is_final:
+            self.cancel_file(job_id).touch()
+        return job
+
+    def cancel_file(self, job_id: str) -> Path:
+        """What is there once a job is to be stopped."""
+        return self._folder / f"{job_id}.cancel"
+
     def find(self, job_id: str) -> Job | None:
         """The job of this id, None if there is none. It has failed if nobody follows it any more."""
         return self._read(self._folder / f"{job_id}.json")
 
     def running(self) -> list[Job]:
         """Jobs of any process that have not ended."""
+        return [each for each in self.all() if not each.state.is_final]
+
+    def all(self) -> list[Job]:
+        """Jobs of any process, the last one first."""
         jobs = [self._read(path) for path in self._folder.glob("job-*.json")]
-        return [each for each in jobs if each is not None and not each.state.is_final]
+        known = [each for each in jobs if each is not None]
+        return sorted(known, key=lambda each: (each.started_at, each.job_id), reverse=True)
 
     def _read(self, path: Path) -> Job | None:
         try:
@@ -110,7 +130,8 @@ class JobRecords:
                 ages[path] = path.stat().st_mtime
         for path in sorted(ages, key=lambda each: ages[each])[: max(0, len(ages) - JOBS_KEPT)]:
             path.unlink(missing_ok=True)
-            self.progress_file(path.stem).unlink(missing_ok=True)
+            for beside in (self.progress_file(path.stem), self.cancel_file(path.stem)):
+                beside.unlink(missing_ok=True)
         for path in self._folder.glob("*.owner"):
             if not is_held(path):
                 path.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from models.job import Job, JobState
 
 REPORT_BYTES: Final = 1 << 20  # of a child's standard output
 DETAIL_CHARACTERS: Final = 300
+CANCELLED: Final = "somebody cancelled it; the next reindex goes on where this one stopped"
 GRACE_S: Final = 10.0  # between asking a child to stop and killing it
 _LOOK_S: Final = 0.05
 
@@ -103,6 +104,12 @@ class Jobs:
             raise UnknownJob(f"no job {job_id!r}; the last {JOBS_KEPT} are kept")
         return job
 
+    def cancel(self, job_id: str) -> Job:
+        """Have a job stopped, whichever worker follows it, see `JobRecords.cancel`. What it has done so far is
+        kept: the next reindex goes on there.
+        """
+        return self._records.cancel(job_id)
+
     def close(self) -> None:
         """Stop the running child, if any, and wait until it is gone. No job starts afterwards."""
         with self._lock:
@@ -147,7 +154,7 @@ class Jobs:
         last_words = ""
         path = self._records.progress_file(job.job_id)
         with report, path.open(errors="replace") as said:
-            for line in _lines(said, child):
+            for line in _lines(said, child, _Stopper(child, self._records.cancel_file(job.job_id))):
                 progress = parse_progress(line)
                 if progress is None:
                     last_words = line.strip() or last_words
@@ -160,16 +167,20 @@ class Jobs:
         self._finish(job, child.wait(), result, last_words)
 
     def _finish(self, job: Job, exit_status: int, result: dict[str, Any] | None, last_words: str) -> None:
+        asked = self._records.cancel_file(job.job_id)
         with self._lock:
             if exit_status == 0 and result is not None:
                 job = replace(self._ended(job, JobState.SUCCEEDED, ""), result=result)
             elif self._closed:
                 job = self._ended(job, JobState.CANCELLED, "the server was stopped")
+            elif asked.exists():
+                job = self._ended(job, JobState.CANCELLED, CANCELLED)
             else:
                 reason = f"exit status {exit_status}: {last_words or 'no report'}"
                 job = self._ended(job, JobState.FAILED, reason[:DETAIL_CHARACTERS])
             self._remember(job)
             self._child = self._watcher = None
+        asked.unlink(missing_ok=True)
         fields = {"job_id": job.job_id, "state": job.state, "exit_status": exit_status}
         _log.info("job ended", extra={"fields": fields})
 
@@ -187,10 +198,28 @@ class Jobs:
         return job
 
 
-def _lines(said: TextIO, child: subprocess.Popen[bytes]) -> Iterator[str]:
+class _Stopper:
+    """Stops a child once a file is there: asks it to stop, and kills it if it has not after GRACE_S."""
+
+    def __init__(self, child: subprocess.Popen[bytes], asked: Path) -> None:
+        self._child = child
+        self._asked = asked
+        self._deadline_s: float | None = None
+
+    def look(self) -> None:
+        """Do what is to be done now."""
+        if self._deadline_s is None and self._asked.exists():
+            self._deadline_s = time.monotonic() + GRACE_S
+            _signal(self._child, signal.SIGTERM)
+        elif self._deadline_s is not None and time.monotonic() > self._deadline_s:
+            _signal(self._child, signal.SIGKILL)
+
+
+def _lines(said: TextIO, child: subprocess.Popen[bytes], stopper: _Stopper) -> Iterator[str]:
     """What the child says, line by line, until it has ended."""
     begun = ""
     while True:
+        stopper.look()
         has_ended = child.poll() is not None  # asked first: what it said last is then there to be read
         begun += said.readline()
         if begun.endswith("\n") or (begun and has_ended):

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.cache import VectorCache
-from indexer.campaigns import Earlier, campaigns_of
+from indexer.campaigns import NO_EARLIER, Earlier, campaigns_of
 from indexer.cells import cells_of, read_cells, write_cells
 from indexer.cluster import forest_clusters
+from indexer.collapse import collapse_of
 from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
@@ -57,7 +58,7 @@ from indexer.views import (
 )
 from indexer.workspace import Folder, Workspace
 from models.campaign import Campaign
-from models.errors import GenerationDamaged
+from models.errors import Collapsed, GenerationDamaged
 from models.generation import Manifest
 from models.report import ReindexReport
 from models.space import EmbeddingSpace
@@ -81,6 +82,7 @@ def reindex(
     clock: Callable[[], datetime],
     progress: Progress,
     full: bool = False,
+    force: bool = False,
     stopwatch: Callable[[], float] = time.perf_counter,
 ) -> ReindexReport:
     """Builds and publishes a generation over all events stored so far.
@@ -88,7 +90,8 @@ def reindex(
     If nothing is new and no parameter changed, the current generation stays, unless `full`. Texts already
     encoded are never encoded again. What a run that was killed has done is not done again, unless `full`: it is
     gone on with over the events that there were then, and the next run takes up those that have come since. Raises
-    Busy if another reindex runs on this data directory.
+    Busy if another reindex runs on this data directory, and, unless `force`, Collapsed if what the current
+    generation tells apart has run together, or is gone.
     """
     with exclusive(settings.data / LOCK_NAME):
         stages = Stages(progress, stopwatch)
@@ -101,7 +104,17 @@ def reindex(
         try:
             with without_collecting(), Encoders(usable_cores()) as helpers:
                 report = _build(
-                    settings, store, encoder, helpers, clock, stages, work, watermark, _earlier(current), writer
+                    settings,
+                    store,
+                    encoder,
+                    helpers,
+                    clock,
+                    stages,
+                    work,
+                    watermark,
+                    _earlier(current),
+                    writer,
+                    force,
                 )
         finally:
             writer.abandon()
@@ -143,6 +156,7 @@ def _build(
     watermark: int,
     earlier: Earlier,
     writer: GenerationWriter,
+    force: bool,
 ) -> ReindexReport:
     detection = settings.detection
     encoders = _shared(view_encoders(encoder), encoder, helpers, settings)
@@ -176,6 +190,9 @@ def _build(
     with stages.stage("set thresholds"):
         exemplars = group_exemplars(views, clustered, ceilings, detection)
         groups = extended(views, clustered, exemplars)
+    reason = collapse_of(groups.of_prompt, earlier.group_of(corpus.fingerprints))
+    if reason and not force:
+        raise Collapsed(f"not published: {reason}; `stillwatch reindex --force` publishes it nevertheless")
     with stages.stage("judge groups"):
         created_at = clock()
         name = _generation_name(created_at, settings)
@@ -375,7 +392,7 @@ def _current(settings: Settings) -> Generation | None:
 
 def _earlier(current: Generation | None) -> Earlier:
     if current is None:
-        return Earlier(None, {}, {})
+        return NO_EARLIER
     campaigns = current.value(layout.CAMPAIGNS, list[Campaign])
     group = np.asarray(current.array(layout.GROUP), np.int64)
     fingerprints = np.asarray(current.array(layout.FINGERPRINTS), np.uint8)
@@ -383,7 +400,8 @@ def _earlier(current: Generation | None) -> Earlier:
         campaign.campaign_id: frozenset(row.tobytes() for row in fingerprints[group == number])
         for number, campaign in enumerate(campaigns)
     }
-    return Earlier(current.manifest.generation, {each.campaign_id: each for each in campaigns}, prompts)
+    known = {each.campaign_id: each for each in campaigns}
+    return Earlier(current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group)
 
 
 def _unchanged(manifest: Manifest, watermark: int, settings: Settings, encoder: Encoder) -> bool:

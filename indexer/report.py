@@ -11,6 +11,7 @@ from rich.table import Table
 from models.allowance import Allowance
 from models.block import Block
 from models.campaign import Campaign, CampaignLabel
+from models.job import Job
 from models.key import ApiKey
 from models.match import Match
 from models.mode import CampaignMode
@@ -165,6 +166,16 @@ def blocks_table(found: Sequence[tuple[int, Block]]) -> Table:
 def key_row(key: ApiKey) -> dict[str, object]:
     """An API key without its digest."""
     return {name: getattr(key, name) for name in key.__dataclass_fields__ if name != "digest"}
+
+
+def jobs_table(jobs: Sequence[Job]) -> Table:
+    """A row a job."""
+    table = Table("job", "state", "started", "ended", "stage", "detail")
+    for each in jobs:
+        times = (f"{time:%Y-%m-%d %H:%M:%S}" if time else "-" for time in (each.started_at, each.finished_at))
+        stage = f"{each.stage} {each.done:,}/{each.total:,}" if each.total else each.stage
+        table.add_row(each.job_id, each.state, *times, stage, escape(each.detail))
+    return table
 
 
 def keys_table(keys: Sequence[ApiKey]) -> Table:

@@ -14,6 +14,7 @@ StillwatchError
 ├── NotReady                nothing is published yet: ask again later
 ├── Overloaded              more prompts wait than can be answered in time
 ├── Busy                    another job holds the data directory
+├── Collapsed               a reindex told nothing apart, so it was not published
 ├── BadSettings             an option or environment variable out of range
 ├── Refused                 a server we asked answered with an error
 ├── Unreachable             a server we asked did not answer in time
@@ -80,6 +81,10 @@ class Overloaded(StillwatchError):
 
 class Busy(StillwatchError):
     """Another process or job is already doing this to the same data directory."""
+
+
+class Collapsed(StillwatchError):
+    """A reindex put together what was apart, or found nothing of what was there; it was not published."""
 
 
 class BadSettings(StillwatchError):

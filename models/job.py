@@ -7,7 +7,7 @@ from typing import Any
 
 
 class JobState(StrEnum):
-    """QUEUED and RUNNING are passing; the others are final. CANCELLED: the server was stopped meanwhile."""
+    """QUEUED and RUNNING are passing; the others are final. CANCELLED: somebody stopped it, or the server."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -44,7 +44,7 @@ def test_every_path_says_what_it_needs() -> None:
     for path in paths:
         needed.setdefault(role_needed(path), set()).add(path)
     assert needed[None] == {"/livez", "/readyz"}
-    assert needed[Role.ADMIN] == {"/v1/reindex"}
+    assert needed[Role.ADMIN] == {"/v1/reindex", "/v1/jobs/{job_id}/cancel"}
     assert needed[Role.GATEWAY] == {
         "/beta/litellm_basic_guardrail_api",
         "/metrics",

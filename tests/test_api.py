@@ -394,6 +394,23 @@ async def test_a_reindex_is_started_and_can_be_followed(api: httpx.AsyncClient, 
     }
 
 
+async def test_a_job_is_cancelled() -> None:
+    jobs = Jobs(records_aside(), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
+    async with client_of(make_app(MemoryEngine(), jobs)) as api:
+        where = (await api.post("/v1/reindex")).headers["location"]
+        asked = await api.post(f"{where}/cancel")
+        assert (asked.status_code, asked.json()["state"]) == (202, "running")
+        for _ in range(500):
+            seen = (await api.get(where)).json()
+            if seen["state"] != "running":
+                break
+            await anyio.sleep(0.01)
+        assert (seen["state"], seen["detail"][:20]) == ("cancelled", "somebody cancelled i")
+        assert (await api.post("/v1/jobs/job-none/cancel")).status_code == 404
+        assert (await api.post("/v1/reindex")).status_code == 202
+    jobs.close()
+
+
 async def test_a_second_reindex_is_409_while_one_runs() -> None:
     jobs = Jobs(records_aside(), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
     async with client_of(make_app(MemoryEngine(), jobs)) as api:

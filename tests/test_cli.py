@@ -1,14 +1,18 @@
 """The command line: clear words for what goes wrong, and one JSON document for programs."""
 
 import json
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from traffic import background_rows, campaign_rows, row, run_reindex, settings_of, store_rows
+from api_double import child
+from traffic import NOW, background_rows, campaign_rows, row, run_reindex, settings_of, store_rows
 from typer.testing import CliRunner
 
 from indexer import cli
+from indexer.job_records import JobRecords
+from indexer.jobs import Jobs
 
 ROOT = Path(__file__).parents[1]
 
@@ -152,3 +156,21 @@ def test_every_endpoint_stands_in_the_readme() -> None:
         "/openapi.json",
     ):
         assert path in readme
+
+
+def test_jobs_of_a_server_are_listed_and_cancelled_from_outside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(tmp_path, "jobs", "--json")[:2] == (0, "[]\n")
+    jobs = Jobs(JobRecords(tmp_path / "jobs"), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
+    job = jobs.start(full=False)
+    status, out, _ = run(tmp_path, "cancel", job.job_id, "--json")
+    assert (status, json.loads(out)["state"]) == (0, "running")
+    while not jobs.get(job.job_id).state.is_final:
+        time.sleep(0.01)
+    (listed,) = json.loads(run(tmp_path, "jobs", "--json")[1])
+    assert (listed["job_id"], listed["state"]) == (job.job_id, "cancelled")
+    assert "cancelled" in run(tmp_path, "jobs")[1]
+    assert (
+        failing(tmp_path, capsys, monkeypatch, "cancel", "job-none")[:29] == "1 stillwatch: no job 'job-none'"[:29]
+    )

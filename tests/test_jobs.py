@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,8 @@ from models.job import Job, JobState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SLEEP = "import time; time.sleep(60)"
+TALKING = 'import sys, time; sys.stderr.write(\'{"stage": "here"}\\n\'); sys.stderr.flush(); time.sleep(60)'
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
 ROOT = Path(__file__).parents[1]
 
 
@@ -168,6 +170,36 @@ def test_a_child_that_ignores_the_polite_signal_is_killed(monkeypatch: pytest.Mo
     assert jobs.get(job.job_id).state is JobState.CANCELLED
 
 
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_job_is_cancelled_by_whoever_asks(deaf: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "GRACE_S", 0.2)
+    jobs = Jobs(JobRecords(tmp_path), lambda full: child((DEAF if deaf else "") + TALKING), lambda: NOW)
+    job = jobs.start(full=False)
+    eventually(jobs, job, lambda seen: seen.stage == "here")
+    another = JobRecords(tmp_path)
+    assert another.cancel(job.job_id).state is JobState.RUNNING
+    done = finished(jobs, job)
+    assert (done.state, done.detail, done.result) == (JobState.CANCELLED, jobs_module.CANCELLED, None)
+    assert [each.state for each in another.all()] == [JobState.CANCELLED]
+    assert another.cancel(job.job_id).state is JobState.CANCELLED  # which changes nothing
+    assert list(tmp_path.glob("*.cancel")) == []
+
+
+def test_one_that_is_not_there_cannot_be_cancelled(tmp_path: Path) -> None:
+    with pytest.raises(UnknownJob, match="job-none"):
+        Jobs(JobRecords(tmp_path), lambda full: child(SLEEP), lambda: NOW).cancel("job-none")
+    assert JobRecords(tmp_path / "nowhere").all() == []
+
+
+def test_jobs_are_listed_the_last_first(tmp_path: Path) -> None:
+    times = iter(range(100))
+    jobs = Jobs(
+        JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW + timedelta(seconds=next(times))
+    )
+    started = [finished(jobs, jobs.start(full=False)).job_id for _ in range(3)]
+    assert [each.job_id for each in JobRecords(tmp_path).all()] == started[::-1]
+
+
 def test_close_without_a_job_and_twice_is_harmless() -> None:
     jobs = jobs_running("print('{}')")
     jobs.close()
@@ -294,7 +326,7 @@ def started(jobs: Jobs) -> bool:
 
 WORKER = '''
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from indexer.job_records import JobRecords
 from indexer.jobs import Jobs

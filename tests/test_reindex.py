@@ -28,7 +28,7 @@ from indexer.reindex import LOCK_NAME
 from indexer.settings import Detection, Settings
 from indexer.store import Store
 from models.campaign import Campaign, Level
-from models.errors import Busy
+from models.errors import Busy, Collapsed
 from models.view import View
 
 
@@ -56,6 +56,19 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, traffic: list[dict[str, An
     store_rows(settings, traffic)
     run_reindex(settings)
     return settings
+
+
+def test_a_run_that_told_nothing_apart_is_not_published_unless_it_must_be(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    store_rows(settings, [*campaign_rows(0, accounts=30, each=40), *background_rows(5000, 300)])
+    assert run_reindex(settings).published
+    before, _ = published(settings)
+    blind = replace(settings, detection=replace(settings.detection, min_units=1000))
+    with pytest.raises(Collapsed, match="of 1200 prompts that were in a group, 0 still are"):
+        run_reindex(blind)
+    assert published(settings)[0].manifest == before.manifest
+    assert run_reindex(blind, force=True).published
+    assert published(settings)[1] == []
 
 
 def test_planted_campaigns_are_found_whole_and_apart(indexed: Settings, traffic: list[dict[str, Any]]) -> None:

@@ -64,11 +64,20 @@ def store_rows(settings: Settings, rows: Iterable[Mapping[str, Any]]) -> None:
         store.add_events([parse_event(each, NOW) for each in rows])
 
 
-def run_reindex(settings: Settings, encoder: Encoder | None = None, full: bool = False) -> ReindexReport:
+def run_reindex(
+    settings: Settings, encoder: Encoder | None = None, full: bool = False, force: bool = False
+) -> ReindexReport:
     """Reindexes with the tiny encoder unless another is given; each call happens a second later."""
     with Store.open(settings.database) as store:
         ticks = iter(range(1, 1000))
         moment = NOW + timedelta(seconds=len(list(settings.generations.glob("*Z"))))
         return reindex(
-            settings, store, encoder or TinyEncoder(), lambda: moment, SilentProgress(), full, lambda: next(ticks)
+            settings,
+            store,
+            encoder or TinyEncoder(),
+            lambda: moment,
+            SilentProgress(),
+            full,
+            force,
+            lambda: next(ticks),
         )
