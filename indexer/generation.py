@@ -45,6 +45,10 @@ class Generation:
     folder: Path
     manifest: Manifest
 
+    def holds(self, name: str) -> bool:
+        """Whether it has a file of this name; a generation of an earlier version may lack some."""
+        return any(each.name == name for each in self.manifest.files)
+
     def array(self, name: str) -> NDArray[np.generic]:
         """The array of a .npy file, mapped into memory. Pickled objects are refused."""
         try:

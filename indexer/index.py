@@ -3,6 +3,7 @@
 Vectors are unit rows, float32, so FAISS's inner product is the cosine: in [-1, 1], higher is closer.
 """
 
+from math import ceil
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -16,7 +17,11 @@ from models.errors import GenerationDamaged
 IntArray = NDArray[np.int64]
 RowArray = NDArray[np.int32]
 
+# FAISS gives these classes their arguments at run time, where no type checker sees them.
+_PARAMETERS: Final[Any] = faiss.SearchParameters
+_PARAMETERS_OF_LISTS: Final[Any] = faiss.SearchParametersIVF
 _PROBED_LISTS: Final = 24
+_SPARE: Final = 4  # times as many rows as are wanted, that the probed lists hold
 _ADDED_ROWS: Final = 65_536  # at a time
 _TRAINING_SEED: Final = 1234
 _TRAINING_ROUNDS: Final = 6
@@ -29,8 +34,10 @@ LEAST_CODED: Final = 1 << _CODE_BITS  # rows, of which as many codes can be lear
 class VectorIndex:
     """Rows of vectors that can be searched. Row numbers are the caller's: the order of `build`."""
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, lengths: FloatArray | None = None) -> None:
+        """lengths: (n,) of the rows as the index keeps them, for which it has float16; None where they are 1."""
         self._index = index
+        self._lengths = lengths
 
     @classmethod
     def build(cls, vectors: UnitRows, middles: FloatArray | None = None, home: RowArray | None = None) -> Self:
@@ -48,13 +55,15 @@ class VectorIndex:
         )
         inverted.nprobe = min(_PROBED_LISTS, len(middles))
         inverted.train(middles)  # finds that nothing is left to learn
+        lengths = np.empty(count, np.float32)
         for start in range(0, count, _ADDED_ROWS):
             rows = np.ascontiguousarray(vectors[start : start + _ADDED_ROWS], np.float32)
             numbers = np.arange(start, start + len(rows))
             lists = home[start : start + len(rows)].astype(np.int64)
+            lengths[numbers] = np.linalg.norm(rows.astype(np.float16).astype(np.float32), axis=1)
             pointers = [faiss.swig_ptr(each) for each in (rows, numbers, lists)]
             inverted.add_core(len(rows), *pointers)
-        return cls(inverted)
+        return cls(inverted, lengths)
 
     @classmethod
     def read(cls, path: Path) -> "VectorIndex":
@@ -63,13 +72,17 @@ class VectorIndex:
         Raises GenerationDamaged if FAISS cannot read it.
         """
         try:
-            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise GenerationDamaged(f"{path.name} is not a readable FAISS index") from error
+        lengths = _lengths_of(path)
+        return cls(index, np.load(lengths, mmap_mode="r") if lengths.exists() else None)
 
     def write(self, path: Path) -> None:
-        """Writes the index to `path` in FAISS's own format."""
+        """Writes the index to `path` in FAISS's own format, and the lengths beside it, if there are any."""
         faiss.write_index(self._index, str(path))
+        if self._lengths is not None:
+            np.save(_lengths_of(path), self._lengths)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -78,18 +91,47 @@ class VectorIndex:
     def dimension(self) -> int:
         return int(self._index.d)
 
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
-        """Cosines and row numbers of the k nearest rows, nearest first, each (len(queries), min(k, n)).
+    def search(
+        self, queries: FloatArray, k: int, only: NDArray[np.bool_] | None = None
+    ) -> tuple[FloatArray, IntArray]:
+        """Cosines and row numbers of the k nearest rows, nearest first, each (len(queries), min(k, n)). only: (n,)
+        which rows count; the fewer these are, the more of the others are passed over to find them.
 
         Where fewer rows were found, the row number is -1 and the cosine -1.
         """
         k = min(k, len(self))
         if not k or not len(queries):
             return np.zeros((len(queries), k), np.float32), np.zeros((len(queries), k), np.int64)
-        cosines, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k)
-        cosines = np.clip(cosines, -1.0, 1.0)
+        bits = None if only is None else np.packbits(only, bitorder="little")
+        selected = None if bits is None else faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(bits))
+        if isinstance(self._index, faiss.IndexIVF):
+            count = len(self) if only is None else int(np.count_nonzero(only))
+            probes = _lists_to_probe(self._index.nlist, count, k, len(self))
+            params = _PARAMETERS_OF_LISTS(sel=selected, nprobe=probes)
+        else:
+            params = _PARAMETERS(sel=selected)
+        cosines, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k, params=params)
         cosines[rows < 0] = -1.0
-        return cosines, rows
+        if self._lengths is not None:
+            cosines = np.where(rows < 0, -1.0, cosines / self._lengths[rows]).astype(np.float32)
+            order = np.lexsort((-cosines, rows < 0), axis=1)
+            cosines, rows = np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)
+        return np.clip(cosines, -1.0, 1.0), rows
+
+
+def _lengths_of(path: Path) -> Path:
+    return path.with_suffix(".lengths.npy")
+
+
+def _lists_to_probe(lists: int, count: int, k: int, rows: int) -> int:
+    """How many of the inverted lists to look into for k of `count` rows that are anywhere among all: all of them
+    where as many are wanted as there are, else so many that they hold several times as many, at least
+    _PROBED_LISTS times as many as if all rows counted.
+    """
+    if k >= count:
+        return lists
+    share = count / rows
+    return min(lists, ceil(max(_PROBED_LISTS, _SPARE * k * lists / rows) / share))
 
 
 class CodeIndex:

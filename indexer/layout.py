@@ -19,6 +19,20 @@ WHOLE_PROMPT: Final = "whole.prompt.npy"  # (windows,) int64
 BACKGROUND: Final = "background.npy"  # (b,) float32, greatest margin of each background prompt, ascending
 
 
+EVENT_PROMPT: Final = "events.prompt.npy"  # (events,) int32, row of the prompt
+EVENT_SECOND: Final = "events.second.npy"  # (events,) int64, since 1970 UTC
+
+
+def event_codes_file(column: str) -> str:
+    """(events,) int32, place of the event's name of this kind among those of the column, or -1."""
+    return f"events.{column}.npy"
+
+
+def event_names_files(column: str) -> tuple[str, str]:
+    """The column's names, ascending: (bytes,) uint8 of UTF-8, and (names + 1,) int64, where each begins."""
+    return f"names.{column}.npy", f"names.{column}.offsets.npy"
+
+
 def hot_grams_file(view: View) -> str:
     """(g,) uint64, ascending: the grams that recur in a view."""
     return f"grams.{view}.npy"

@@ -23,6 +23,7 @@ from indexer.collapse import collapse_of
 from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
+from indexer.event_columns import write_event_columns
 from indexer.exemplars import ViewExemplars
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
 from indexer.grams import HotGrams, TokenTable
@@ -359,6 +360,7 @@ def _write(
     whole = next(each for each in views if each.texts.view is View.WHOLE)
     writer.index(layout.WHOLE_INDEX, _search_index(whole))
     writer.array(layout.WHOLE_PROMPT, whole.texts.prompts)
+    write_event_columns(writer, corpus.events, corpus.event_prompt)
 
 
 def _search_index(whole: ViewVectors) -> VectorIndex:

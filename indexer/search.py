@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.encode import Encoder
+from indexer.event_columns import EventColumns
 from indexer.generation import Generation
 from indexer.store import PromptEvents, Store
 from models.campaign import Campaign
@@ -17,6 +18,9 @@ from models.text import canonical
 from models.view import View
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+NO_CAMPAIGN: Final = -2  # no prompt has it; -1 is that of prompts in none
 
 _FIRST_REACH: Final = 256
 _WIDEN: Final = 4
@@ -34,26 +38,40 @@ class Searcher:
         self._prompt_of_window = np.asarray(generation.array(layout.WHOLE_PROMPT), np.int64)
         self._prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
+        self._columns = EventColumns(generation) if generation.holds(layout.EVENT_PROMPT) else None
         self._names = tuple(each.campaign_id for each in generation.value(layout.CAMPAIGNS, list[Campaign]))
 
     def search(self, query: SearchQuery, store: Store) -> SearchPage:
-        """Page of the prompts nearest to the query. The reach is widened until the page is full or every
-        prompt was looked at, so a narrow filter still finds what there is.
+        """Page of the prompts nearest to the query. Only those that may pass its filters are looked at, and the
+        reach is widened until the page is full or all of them were, so a narrow filter still finds what there is.
         """
         text = canonical(query.text)
         if not text:
             raise BadPrompt("the query has no text")
         vectors = self._encoder.encode(self._encoder.windows(text)[:1])
         wanted = query.offset + query.limit
-        reach = _FIRST_REACH
+        only = self._windows(query)
+        reach, most = _FIRST_REACH, len(self._index) if only is None else int(np.count_nonzero(only))
         while True:
-            cosines, windows = self._index.search(vectors, reach)
-            ranked = self._ranked(cosines[0], windows[0], query)
+            cosines, windows = self._index.search(vectors, min(reach, most), only)
+            ranked = self._ranked(cosines[0], windows[0])
             found = self._filtered(ranked, query, store)
-            if len(found) > wanted or reach >= len(self._index):
+            if len(found) > wanted or reach >= most:
                 break
             reach *= _WIDEN
         return self._page(found, ranked, query, store)
+
+    def _windows(self, query: SearchQuery) -> BoolArray | None:
+        """Which windows are of prompts that may pass the query's filters, (windows,); None for all of them."""
+        passing = None if self._columns is None else self._columns.passing(query, len(self._group))
+        if query.campaign_id is not None:
+            inside = self._group == self._number_of(query.campaign_id)
+            passing = inside if passing is None else passing & inside
+        return None if passing is None else passing[self._prompt_of_window]
+
+    def _number_of(self, campaign_id: str) -> int:
+        """Number of a campaign, NO_CAMPAIGN for one that is not there."""
+        return self._names.index(campaign_id) if campaign_id in self._names else NO_CAMPAIGN
 
     def members(self, campaign_id: str, limit: int, offset: int, store: Store) -> tuple[list[SearchHit], bool]:
         """Prompts of one campaign in the order of their fingerprints, and whether these are the last. Their
@@ -67,17 +85,14 @@ class Searcher:
         row_of_id = {int(self._prompt_ids[row]): int(row) for row in chosen}
         return self._hits(found, similarity, row_of_id, store), offset + limit >= len(rows)
 
-    def _ranked(
-        self, cosines: NDArray[np.float32], windows: IntArray, query: SearchQuery
-    ) -> dict[int, tuple[float, int]]:
+    def _ranked(self, cosines: NDArray[np.float32], windows: IntArray) -> dict[int, tuple[float, int]]:
         """(cosine, row) by prompt id, nearest first; a prompt counts with its nearest window."""
         best: dict[int, tuple[float, int]] = {}
         for cosine, window in zip(cosines.tolist(), windows.tolist(), strict=True):
             if window < 0:
                 continue
             row = int(self._prompt_of_window[window])
-            if query.campaign_id is None or self._campaign(row) == query.campaign_id:
-                best.setdefault(int(self._prompt_ids[row]), (cosine, row))
+            best.setdefault(int(self._prompt_ids[row]), (cosine, row))
         return best
 
     def _filtered(

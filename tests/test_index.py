@@ -70,7 +70,7 @@ def test_inverted_lists_find_nine_in_ten_of_the_true_neighbours() -> None:
     assert sum(shared) / (10 * len(rows)) >= 0.9
     known = found >= 0
     exact = np.einsum("ij,ikj->ik", rows, rows[found])
-    np.testing.assert_allclose(cosines[known], exact[known], atol=1e-5)
+    np.testing.assert_allclose(cosines[known], exact[known], atol=1e-4)  # rows are kept as float16
     assert (cosines[~known] == -1.0).all()
 
 
@@ -168,3 +168,26 @@ def test_codes_of_a_few_rows_are_all_found() -> None:
     rows = unit_rows(13, LEAST_CODED + 1)
     found = CodeIndex.build(rows).nearest(rows[:3], 100)
     assert [sorted(each) for each in found.tolist()] == [list(range(LEAST_CODED + 1))] * 3
+
+
+@pytest.mark.parametrize("build", [VectorIndex.build, in_lists])
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.1, 0.9])
+def test_only_the_rows_that_count_are_found_and_the_few_there_are_are_found_all(
+    build: Callable[[FloatArray], VectorIndex], share: float
+) -> None:
+    rows, queries = clustered_rows(12, centres=100, per_centre=40, spread=0.3), unit_rows(13, 20)
+    only = np.random.default_rng(1).random(len(rows)) < share
+    _, found = build(rows).search(queries, 10, only)
+    assert only[found[found >= 0]].all()
+    table = np.where(only, queries @ rows.T, -np.inf)
+    true = np.argsort(-table, axis=1)[:, : min(10, int(only.sum()))]
+    shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True)]
+    assert sum(shared) >= (0.9 if share > 0.01 else 1.0) * true.size
+    _, every = build(rows).search(queries, len(rows), only)
+    assert [sorted(each[each >= 0].tolist()) for each in every] == [np.flatnonzero(only).tolist()] * 20
+
+
+def test_lists_give_all_rows_to_whoever_wants_all() -> None:
+    rows = clustered_rows(14, centres=50, per_centre=40, spread=0.3)
+    _, found = in_lists(rows).search(rows[:3], len(rows))
+    assert [sorted(each.tolist()) for each in found] == [list(range(len(rows)))] * 3
