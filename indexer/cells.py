@@ -173,11 +173,30 @@ def keep_nearest(
         for place in range(len(others)):
             cosine = products[at, place]
             if cosine > least and not (same_kind and others[place] == row):
-                spot = last
-                while spot > 0 and cosines[row, spot - 1] < cosine:
-                    cosines[row, spot] = cosines[row, spot - 1]
-                    rows[row, spot] = rows[row, spot - 1]
-                    spot -= 1
-                cosines[row, spot] = cosine
-                rows[row, spot] = others[place]
+                _put(rows, cosines, row, others[place], cosine)
                 least = cosines[row, last]
+
+
+@compiled
+def join_lists(mine: IntArray, found: RowArray, near: FloatArray, rows: RowArray, cosines: FloatArray) -> None:
+    """Puts lists that were found elsewhere, (m, k) each, into those of the rows `mine`, as `keep_nearest` would
+    have.
+    """
+    last = rows.shape[1] - 1
+    for at in range(len(mine)):
+        for place in range(found.shape[1]):
+            if found[at, place] == MISSING or near[at, place] <= cosines[mine[at], last]:
+                break
+            _put(rows, cosines, mine[at], found[at, place], near[at, place])
+
+
+@compiled
+def _put(rows: RowArray, cosines: FloatArray, row: int, other: int, cosine: float) -> None:
+    """Puts one more into the list of a row, behind those that are as near, and drops the last."""
+    spot = rows.shape[1] - 1
+    while spot > 0 and cosines[row, spot - 1] < cosine:
+        cosines[row, spot] = cosines[row, spot - 1]
+        rows[row, spot] = rows[row, spot - 1]
+        spot -= 1
+    cosines[row, spot] = cosine
+    rows[row, spot] = other

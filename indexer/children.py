@@ -44,6 +44,11 @@ class Children:
         for child in self._children:
             child.communicate()  # closes its pipes and waits until it is gone
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the processes are there already, so that little work is worth sharing too."""
+        return bool(self._children)
+
     def ask(self, question: bytes) -> Callable[[], bytes | None]:
         """Hand a question in, and get what waits for the answer: None if the child that had it has died, of the
         question or by somebody's hand.

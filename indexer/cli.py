@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +20,7 @@ from rich.table import Table
 
 from indexer import layout, report
 from indexer.client import Client, Patience
+from indexer.crew import local_crew, ray_crew
 from indexer.encode import load_encoder
 from indexer.engine import Engine, places_of, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
@@ -27,6 +30,7 @@ from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import open_current
 from indexer.ingest import ingest as ingest_files
 from indexer.job_records import JobRecords
+from indexer.process import usable_cores
 from indexer.progress import BarProgress, JsonProgress, Progress
 from indexer.reindex import reindex as build_generation
 from indexer.sample import load_texts
@@ -54,6 +58,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead 
 EncoderName = Annotated[
     str | None, typer.Option(help="static, minilm, minilm-int8, or a SentenceTransformer folder.")
 ]
+
+
+class ReindexEngine(StrEnum):
+    """Processes and threads of this machine, or a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 app = typer.Typer(
     name="stillwatch",
@@ -89,6 +101,10 @@ def reindex(
     force: Annotated[
         bool, typer.Option("--force", help="Publish even if campaigns have run together or are gone.")
     ] = False,
+    engine: Annotated[ReindexEngine, typer.Option(help="Who does the heavy work.")] = ReindexEngine.LOCAL,
+    address: Annotated[
+        str, typer.Option(help="Of the Ray cluster: auto for the one that runs here, HOST:PORT, ray://HOST:PORT.")
+    ] = "auto",
     encoder: EncoderName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,9 +112,10 @@ def reindex(
     with, unless --full.
     """
     settings = _settings(data, encoder)
+    engage = partial(ray_crew, address) if engine is ReindexEngine.RAY else partial(local_crew, usable_cores())
     with _store(settings) as store:
         loaded = load_encoder(settings.encoder, settings.weights)
-        done = build_generation(settings, store, loaded, _now, _progress(as_json), full, force)
+        done = build_generation(settings, store, loaded, _now, _progress(as_json), full, force, engage)
     _print(done, as_json, lambda: [report.reindex_table(done)])
 
 

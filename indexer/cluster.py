@@ -61,7 +61,7 @@ def forest_clusters(
     it, and so can be a cluster, even if it is the only one; a ceiling that cuts nothing leaves plain HDBSCAN.
     """
     copies = np.minimum(weights, min_cluster_size)
-    heavy_trees = int((np.bincount(forest.component, copies) >= min_cluster_size).sum())
+    roots_count = do_roots_count(forest, copies, min_cluster_size, ceiling)
     found = select_clusters(
         forest.sources,
         forest.targets,
@@ -70,12 +70,18 @@ def forest_clusters(
         min_cluster_size,
         ceiling,
         resolution,
-        roots_count=ceiling < LONGEST_CHORD or heavy_trees > 1,
+        roots_count,
     )
-    return _renumbered(found)
+    return renumbered(found)
 
 
-def _renumbered(labels: IntArray) -> IntArray:
+def do_roots_count(forest: Forest, copies: IntArray, min_cluster_size: int, ceiling: float) -> bool:
+    """Whether a whole tree can be a cluster: not if one is all there is, and nothing was cut off."""
+    heavy_trees = int((np.bincount(forest.component, copies) >= min_cluster_size).sum())
+    return ceiling < LONGEST_CHORD or heavy_trees > 1
+
+
+def renumbered(labels: IntArray) -> IntArray:
     """The same clusters numbered by their first member."""
     clusters, first = np.unique(labels[labels != NOISE], return_index=True)
     rank = np.empty(len(clusters), np.int64)

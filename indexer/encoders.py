@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from indexer.children import Children, answer_all
 from indexer.encode import Encoder, load_encoder
 from indexer.grams import TokenTable, token_table
+from indexer.ray_cluster import RayTasks
 from indexer.recurring import cut_out
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray
@@ -73,13 +74,12 @@ _TEXTS: Final = msgspec.msgpack.Decoder(list[str])
 _TABLE: Final = msgspec.msgpack.Decoder(_Table)
 
 
-class Encoders(Children):
-    """`count` processes, started when there is enough to do; a context manager that leaves none behind. What a
-    process that died had to do is done here.
-    """
+class Encoders:
+    """Others who work on texts, if there are enough of these. What could not be done elsewhere is done here."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__("indexer.encoders", count)
+    def __init__(self, crew: Children | RayTasks) -> None:
+        """crew: they answer by `answer` of this module."""
+        self._crew = crew
 
     def token_tables(self, texts: Sequence[str]) -> Iterator[TokenTable]:
         """`indexer.grams.token_table` of the texts, one part after the other."""
@@ -115,7 +115,7 @@ class Encoders(Children):
 
     def parts_of(self, texts: Sequence[str]) -> list[Sequence[str]]:
         """The texts in parts, of one question each; in one part if they are too few to be shared."""
-        if len(texts) < LEAST_TEXTS and not self._children:
+        if len(texts) < LEAST_TEXTS and not self._crew.is_at_work:
             return [texts]
         return [texts[start : start + _PART_TEXTS] for start in range(0, len(texts), _PART_TEXTS)] or [texts]
 
@@ -132,12 +132,12 @@ class Encoders(Children):
         if len(parts) == 1:
             yield here(parts[0])
             return
-        ahead = 2 * self.count  # some wait, but never all there are
-        asked = deque(self.ask(msgspec.msgpack.encode(question(part))) for part in parts[:ahead])
+        ahead = 2 * self._crew.count  # some wait, but never all there are
+        asked = deque(self._crew.ask(msgspec.msgpack.encode(question(part))) for part in parts[:ahead])
         for number, part in enumerate(parts):
             answer = asked.popleft()()
             if number + ahead < len(parts):
-                asked.append(self.ask(msgspec.msgpack.encode(question(parts[number + ahead]))))
+                asked.append(self._crew.ask(msgspec.msgpack.encode(question(parts[number + ahead]))))
             if answer is None:
                 _log.warning("an encoder has died part=%d", number)
             yield here(part) if answer is None else read(answer)
@@ -205,7 +205,8 @@ def _encoder(name: str, weights: str, sketched: bool) -> Encoder:
     return SketchedEncoder(encoder) if sketched else encoder
 
 
-def _answer(question: bytes) -> bytes:
+def answer(question: bytes) -> bytes:
+    """What one of the others does."""
     asked = _QUESTIONS.decode(question)
     if asked.task == "tokens":
         table = token_table(asked.texts)
@@ -221,4 +222,4 @@ def _answer(question: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    answer_all(_answer)
+    answer_all(answer)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from indexer.cells import MISSING, Cells, RowArray
 from indexer.compiled import compiled
-from indexer.neighbours import EXACT_LIMIT, PROBES, all_neighbours
+from indexer.neighbours import EXACT_LIMIT, PROBES, Compare, all_neighbours
 from indexer.spacing import spaced
 from indexer.union_find import root_of
 from indexer.vectors import FloatArray, UnitRows, normalise
@@ -69,20 +69,28 @@ def spanning_forest(
     probes: int = PROBES,
     exact_limit: int = EXACT_LIMIT,
     cells: Cells | None = None,
+    compare: Compare | None = None,
 ) -> Forest:
     """Forest over the mutual-reachability distances (Campello et al., 2013) of weighted points.
 
     vectors: (n, d) unit rows, float32, distinct. weights: (n,) >= 1, how many equal points each stands for.
-    neighbours: list length of the neighbour graph. probes, exact_limit, cells: see `all_neighbours`. min_samples:
-    the core distance of a point is that to its min_samples-th other point, equal ones included (the convention of
-    the `hdbscan` package). ceiling: edges longer than this are left out, so unrelated points stay apart.
+    neighbours: list length of the neighbour graph. probes, exact_limit, cells, compare: see `all_neighbours`.
+    min_samples: the core distance of a point is that to its min_samples-th other point, equal ones included (the
+    convention of the `hdbscan` package). ceiling: edges longer than this are left out, so unrelated points stay
+    apart.
     resolution: shorter distances count as this one, equal points included.
 
     Every edge carries a true distance and no edge is shorter than in the complete graph, so a missing
     neighbour can only split a group, never join two.
     """
     rows, lengths = all_neighbours(
-        vectors, neighbours, least_cosine=1 - ceiling**2 / 2, probes=probes, exact_limit=exact_limit, cells=cells
+        vectors,
+        neighbours,
+        least_cosine=1 - ceiling**2 / 2,
+        probes=probes,
+        exact_limit=exact_limit,
+        cells=cells,
+        compare=compare,
     )
     core = core_distances(rows, lengths, weights, min_samples, resolution)
     sources, targets, distances = _lightest_edges(rows, lengths, core, ceiling, resolution)

@@ -5,6 +5,8 @@ product of matrices a cell. So the work is n * probes * CELL_ROWS products inste
 runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
 """
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -27,6 +29,17 @@ _BLOCK_ROWS: Final = 4_096
 _MEASURED_ROWS: Final = 256  # at a time
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Rows of a cell, and those that are compared with them, both ascending."""
+
+    inside: IntArray
+    visiting: IntArray
+
+
+Compare = Callable[[UnitRows, Iterable[Visit], RowArray, FloatArray], None]
+
+
 def all_neighbours(
     vectors: UnitRows,
     k: int,
@@ -35,13 +48,14 @@ def all_neighbours(
     probes: int = PROBES,
     exact_limit: int = EXACT_LIMIT,
     cells: Cells | None = None,
+    compare: Compare | None = None,
 ) -> tuple[RowArray, FloatArray]:
     """The k nearest other rows of each row, the nearest first: row numbers and chord lengths, each (n, k).
 
     vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. probes: how many cells
     each row is compared with; all of them up to `exact_limit` rows. cells: of these rows, if they are known; then
-    all cells that a row knows are looked at. Where fewer were found, MISSING and infinity
-    fill up.
+    all cells that a row knows are looked at. compare: compares the rows of cells, here if it is None. Where fewer
+    were found, MISSING and infinity fill up.
     """
     count = len(vectors)
     rows = np.full((count, k), MISSING, np.int32)
@@ -53,7 +67,7 @@ def all_neighbours(
             if cells is None:
                 _compare_all(vectors, rows, cosines)
             else:
-                _compare_in_cells(vectors, rows, cosines, cells)
+                _compare_in_cells(vectors, rows, cosines, cells, compare or compare_here)
     in_lanes(count, lambda first, last: _measure_lists(vectors, rows, cosines, first, last))
     return rows, cosines  # which are lengths now
 
@@ -72,22 +86,31 @@ def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None
     in_lanes(len(vectors), lane)
 
 
-def _compare_in_cells(vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells) -> None:
+def _compare_in_cells(
+    vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells, compare: Compare
+) -> None:
     """Every row with those of the cells nearest to it. A row that has nothing near in the first few of them, as
     most of ordinary prompts have, is spared the others.
     """
     members = rows_by_cell(cells.near[:, :1], len(cells))
 
-    def compare(visitors: list[IntArray], first: int, last: int) -> None:
-        for inside, visiting in zip(members, visitors, strict=True):
-            mine = visiting[np.searchsorted(visiting, first) : np.searchsorted(visiting, last)]
-            if len(inside) and len(mine):
-                _compare_cell(vectors, inside, mine, rows, cosines)
+    def lane(visitors: list[IntArray], first: int, last: int) -> None:
+        mine = (each[np.searchsorted(each, first) : np.searchsorted(each, last)] for each in visitors)
+        visits = (Visit(inside, visiting) for inside, visiting in zip(members, mine, strict=True))
+        compare(vectors, (visit for visit in visits if len(visit.inside) and len(visit.visiting)), rows, cosines)
 
-    in_lanes(len(vectors), partial(compare, rows_by_cell(cells.near[:, :_FIRST_PROBES], len(cells))))
+    in_lanes(len(vectors), partial(lane, rows_by_cell(cells.near[:, :_FIRST_PROBES], len(cells))))
     found = np.flatnonzero(rows[:, 0] != MISSING)
     visitors = [found[each] for each in rows_by_cell(cells.near[found, _FIRST_PROBES:], len(cells))]
-    in_lanes(len(vectors), partial(compare, visitors))
+    in_lanes(len(vectors), partial(lane, visitors))
+
+
+def compare_here(vectors: UnitRows, visits: Iterable[Visit], rows: RowArray, cosines: FloatArray) -> None:
+    """Puts what is near into the lists of those who visit cells, (n, k), one visit after the other. Lists of row
+    numbers have cosines beside them, the greatest first; only a greater one than the last takes its place.
+    """
+    for visit in visits:
+        _compare_cell(vectors, visit.inside, visit.visiting, rows, cosines)
 
 
 def _compare_cell(

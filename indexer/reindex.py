@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -21,6 +22,7 @@ from indexer.cells import cells_of, read_cells, write_cells
 from indexer.cluster import forest_clusters
 from indexer.collapse import collapse_of
 from indexer.corpus import Corpus, read_corpus, write_corpus
+from indexer.crew import Crew, Engage, local_crew
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.event_columns import write_event_columns
@@ -84,6 +86,7 @@ def reindex(
     progress: Progress,
     full: bool = False,
     force: bool = False,
+    engage: Engage | None = None,
     stopwatch: Callable[[], float] = time.perf_counter,
 ) -> ReindexReport:
     """Builds and publishes a generation over all events stored so far.
@@ -92,7 +95,8 @@ def reindex(
     encoded are never encoded again. What a run that was killed has done is not done again, unless `full`: it is
     gone on with over the events that there were then, and the next run takes up those that have come since. Raises
     Busy if another reindex runs on this data directory, and, unless `force`, Collapsed if what the current
-    generation tells apart has run together, or is gone.
+    generation tells apart has run together, or is gone. engage: gives who does the heavy work; all cores of this
+    machine if it is None.
     """
     with exclusive(settings.data / LOCK_NAME):
         stages = Stages(progress, stopwatch)
@@ -103,12 +107,12 @@ def reindex(
         work, watermark = _work(settings, store, encoder, watermark, full)
         writer = GenerationWriter(settings.generations)
         try:
-            with without_collecting(), Encoders(usable_cores()) as helpers:
+            with without_collecting(), (engage or partial(local_crew, usable_cores()))() as crew:
                 report = _build(
                     settings,
                     store,
                     encoder,
-                    helpers,
+                    crew,
                     clock,
                     stages,
                     work,
@@ -150,7 +154,7 @@ def _build(
     settings: Settings,
     store: Store,
     encoder: Encoder,
-    helpers: Encoders,
+    crew: Crew,
     clock: Callable[[], datetime],
     stages: Stages,
     work: Workspace,
@@ -159,7 +163,7 @@ def _build(
     writer: GenerationWriter,
     force: bool,
 ) -> ReindexReport:
-    detection = settings.detection
+    detection, helpers = settings.detection, crew.encoders
     encoders = _shared(view_encoders(encoder), encoder, helpers, settings)
     caches = {each.space.key: VectorCache(settings.vectors, each.space) for each in encoders.values()}
     with stages.stage("read events and prompts"):
@@ -185,7 +189,7 @@ def _build(
     views: list[ViewVectors] = []
     for each in texts:
         with stages.stage(f"cluster {each.view} text"):
-            views.append(_clustered(work, each, vectors[each.view], ceilings[each.view], detection, helpers))
+            views.append(_clustered(work, each, vectors[each.view], ceilings[each.view], detection, crew))
     with stages.stage("combine groups"):
         clustered = _combined(corpus, words, views, detection)
     with stages.stage("set thresholds"):
@@ -296,7 +300,7 @@ def _clustered(
     vectors: Halves,
     ceiling: float,
     detection: Detection,
-    helpers: Encoders,
+    crew: Crew,
 ) -> ViewVectors:
     """Clusters of one view; templates that share their words are one, except in whole texts."""
     longest, shortest = chord(ceiling), chord(detection.same_text)
@@ -304,7 +308,14 @@ def _clustered(
     def link(folder: Folder) -> None:
         cells = cells_of(vectors, detection.probes) if len(vectors) > EXACT_LIMIT else None
         forest = spanning_forest(
-            vectors, texts.weights, detection.neighbours, detection.min_samples, longest, shortest, cells=cells
+            vectors,
+            texts.weights,
+            detection.neighbours,
+            detection.min_samples,
+            longest,
+            shortest,
+            cells=cells,
+            compare=crew.graph.compare if crew.graph else None,
         )
         write_forest(folder, forest)
         if cells is not None:
@@ -313,9 +324,10 @@ def _clustered(
     linked = work.made(f"{texts.view} forest", link)
     forest = read_forest(linked)
     cells = read_cells(linked, vectors.shape[1]) if len(vectors) > EXACT_LIMIT else None
-    labels = forest_clusters(forest, texts.weights, detection.min_cluster_size, longest, shortest)
+    cluster = crew.graph.clusters if crew.graph else forest_clusters
+    labels = cluster(forest, texts.weights, detection.min_cluster_size, longest, shortest)
     if texts.view is not View.WHOLE:
-        table = _tokens(work, f"{texts.view} tokens", texts.texts, helpers)
+        table = _tokens(work, f"{texts.view} tokens", texts.texts, crew.encoders)
         labels = join_templates(table, texts.weights, labels)
     return ViewVectors(texts, vectors, labels, forest.alone, cells)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from indexer import encoders
+from indexer.children import Children
 from indexer.encode import Encoder, load_encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.grams import token_table
@@ -28,8 +29,8 @@ by_view = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def helpers() -> Iterator[Encoders]:
-    with Encoders(2) as started:
-        yield started
+    with Children("indexer.encoders", 2) as children:
+        yield Encoders(children)
 
 
 @pytest.fixture(autouse=True)
@@ -71,10 +72,11 @@ def test_what_is_cut_out_is_the_same(helpers: Encoders) -> None:
 
 
 def test_what_a_process_that_died_had_to_do_is_done_here(caplog: pytest.LogCaptureFixture) -> None:
-    with Encoders(2) as helpers:
+    with Children("indexer.encoders", 2) as children:
+        helpers = Encoders(children)
         shared = SharedEncoder(STATIC, helpers, "static", WEIGHTS)
         shared.encode(TEXTS[:200])
-        for child in helpers._children:
+        for child in children._children:
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
         np.testing.assert_array_equal(shared.encode(TEXTS), STATIC.encode(TEXTS))
@@ -85,9 +87,10 @@ def test_what_a_process_that_died_had_to_do_is_done_here(caplog: pytest.LogCaptu
 
 def test_few_texts_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "LEAST_TEXTS", len(TEXTS) + 1)
-    with Encoders(2) as helpers:
-        assert helpers._children == []
+    with Children("indexer.encoders", 2) as children:
+        helpers = Encoders(children)
+        assert children._children == []
         np.testing.assert_array_equal(
             SharedEncoder(STATIC, helpers, "static", WEIGHTS).encode(TEXTS), STATIC.encode(TEXTS)
         )
-        assert helpers._children == []
+        assert children._children == []

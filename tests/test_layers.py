@@ -27,6 +27,7 @@ DOORS = {
     "psycopg": {"indexer.postgres"},
     "pyarrow": {"indexer.readers", "indexer.export"},
     "pydantic": {"app"},
+    "ray": {"indexer.ray_cluster"},
     "rich": {"indexer.cli", "indexer.report"},
     "safetensors": {"indexer.static"},
     "scipy": {

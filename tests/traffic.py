@@ -79,5 +79,5 @@ def run_reindex(
             SilentProgress(),
             full,
             force,
-            lambda: next(ticks),
+            stopwatch=lambda: next(ticks),
         )
