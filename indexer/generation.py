@@ -4,14 +4,15 @@
     generations/CURRENT                    the id of the one that serves
 
 A reader trusts only files whose size and sha256 stand in the manifest, and a manifest whose own sha256 stands
-in manifest.sha256. If the current generation is damaged or half written, the newest one that verifies is used
-instead.
+in manifest.sha256. A file that was read through once is not read again for as long as nobody touches it. If the
+current generation is damaged or half written, the newest one that verifies is used instead.
 """
 
 import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,9 +34,27 @@ NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch rein
 _CURRENT: Final = "CURRENT"
 _MANIFEST: Final = "manifest.json"
 _SEAL: Final = "manifest.sha256"
+_GOOD: Final = "verified.json"  # not among the files that the manifest lists
 _ASIDE: Final = ".writing-"
 
 T = TypeVar("T")
+
+
+class _Seen(msgspec.Struct, frozen=True, array_like=True):
+    """A file as it was when it was found to have a digest: whoever writes to it leaves another time, whoever puts
+    another in its place leaves another number.
+    """
+
+    sha256: str
+    size: int
+    changed_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path, digest: str) -> "_Seen":
+        """The file now."""
+        found = path.stat()
+        return cls(digest, found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +180,38 @@ def _verified(folder: Path) -> Generation:
         raise GenerationDamaged(f"{folder.name} has layout {manifest.format}; this version reads {FORMAT}")
     if manifest.generation != folder.name:
         raise GenerationDamaged(f"{folder.name} holds the manifest of generation {manifest.generation}")
-    for expected in manifest.files:
-        path = folder / expected.name
-        if not path.is_file():
-            raise GenerationDamaged(f"{folder.name}/{expected.name} is missing")
-        if _stored(path) != expected:
-            raise GenerationDamaged(f"{folder.name}/{expected.name} is not what the manifest says")
+    known = _known_good(folder)
+    looked_at = {each.name: _look(folder, each, known.get(each.name)) for each in manifest.files}
+    if looked_at != known:
+        _remember_good(folder, looked_at)
     return Generation(folder, manifest)
+
+
+def _look(folder: Path, expected: StoredFile, before: _Seen | None) -> _Seen:
+    """A file as it is now. It is read through unless it is the one that was found good before."""
+    path = folder / expected.name
+    if not path.is_file():
+        raise GenerationDamaged(f"{folder.name}/{expected.name} is missing")
+    now = _Seen.of(path, expected.sha256)
+    if now != before and _stored(path) != expected:
+        raise GenerationDamaged(f"{folder.name}/{expected.name} is not what the manifest says")
+    return now
+
+
+def _known_good(folder: Path) -> dict[str, _Seen]:
+    """What was found good here before; nothing if that cannot be read."""
+    try:
+        return msgspec.json.decode((folder / _GOOD).read_bytes(), type=dict[str, _Seen])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _remember_good(folder: Path, found: dict[str, _Seen]) -> None:
+    """Spares the next reader the reading of gigabytes. Where nothing may be written, everybody reads."""
+    aside = folder / f"{_GOOD}.{os.getpid()}"
+    with suppress(OSError):
+        aside.write_bytes(msgspec.json.encode(found))
+        os.replace(aside, folder / _GOOD)
 
 
 def open_current(root: Path) -> Generation:

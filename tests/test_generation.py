@@ -150,6 +150,35 @@ def test_a_file_cut_short(root: Path, name: str) -> None:
             verify(root / NEW)
 
 
+def test_what_was_found_good_is_read_again_only_if_somebody_touched_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    stored = generation._stored
+    monkeypatch.setattr(generation, "_stored", lambda path: read.append(path.name) or stored(path))
+    verify(root / NEW)
+    assert read == []  # it was read when it was published
+    path = root / NEW / "group.npy"
+    os.utime(path, ns=(0, 0))
+    verify(root / NEW)
+    verify(root / NEW)
+    assert read == ["group.npy"]
+    path.with_suffix(".copy").write_bytes(path.read_bytes())
+    os.utime(path.with_suffix(".copy"), ns=(0, 0))
+    path.with_suffix(".copy").rename(path)  # of the same size and age, but another file
+    verify(root / NEW)
+    assert read == ["group.npy"] * 2
+
+
+@pytest.mark.parametrize("written", [b"", b"{", b"[]", b'{"group.npy": ["0", 1, 2, 3]}'])
+def test_a_damaged_note_of_what_was_good_costs_time_only(root: Path, written: bytes) -> None:
+    (root / NEW / "verified.json").write_bytes(written)
+    assert verify(root / NEW).manifest.generation == NEW
+    flip(root / NEW / "group.npy", -1)
+    with pytest.raises(GenerationDamaged, match="not what the manifest says"):
+        verify(root / NEW)
+
+
 def test_an_unknown_layout(root: Path) -> None:
     rewrite_manifest(root / NEW, lambda manifest: replace(manifest, format=FORMAT + 1))
     with pytest.raises(GenerationDamaged, match=f"{NEW} has layout {FORMAT + 1}; this version reads {FORMAT}"):
