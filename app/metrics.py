@@ -93,6 +93,13 @@ class Metrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        self.disk = Gauge(
+            "stillwatch_disk_bytes",
+            "Bytes that each part of the data directory takes, and those that are free.",
+            ("part",),
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self.alarms = Gauge(
             "stillwatch_alarms",
             "Campaigns of level likely and up.",
@@ -129,6 +136,8 @@ class Metrics:
         self.campaigns.set(status.campaigns)
         self.alarms.set(status.alarms)
         self.events_waiting.set(status.events_stored - status.events_indexed)
+        for part, size in status.disk.items():
+            self.disk.labels(part).set(size)
         if self._together is None:
             return generate_latest(self._registry)
         everybodys = CollectorRegistry()

@@ -358,6 +358,7 @@ class StatusAnswer(Answer):
     encoder: str | None
     health: Health
     detail: str
+    disk: dict[str, int]
 
 
 class Alive(Answer):

@@ -21,6 +21,7 @@ from rich.table import Table
 from indexer import layout, report
 from indexer.client import Client, Patience
 from indexer.crew import local_crew, ray_crew
+from indexer.disk import disk_use
 from indexer.encode import load_encoder
 from indexer.engine import Engine, places_of, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
@@ -409,14 +410,14 @@ def evaluate(truth: Path, data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def status(data: Data = None, as_json: AsJson = False) -> None:
-    """Show generation, age, counts, encoder and health."""
+    """Show generation, age, counts, encoder, health, and what the disk is used for."""
     settings = _settings(data)
     with _store(settings) as store:
         try:
             manifest, trouble = open_current(settings.generations).manifest, ""
         except (NotReady, GenerationDamaged) as error:
             manifest, trouble = None, str(error)
-        found = status_of(store.counts(), manifest, _now(), trouble)
+        found = status_of(store.counts(), manifest, _now(), trouble, disk_use(settings.data))
     _print(found, as_json, lambda: [report.status_table(found)])
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from indexer.answers import Answers
+from indexer.disk import disk_use
 from indexer.encode import Encoder, load_encoder
 from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
 from indexer.generation import NOTHING_PUBLISHED, Generation, current_id, first_good, load_current
@@ -64,14 +65,28 @@ def urgent_first(campaigns: Iterable[Campaign]) -> tuple[Campaign, ...]:
     )
 
 
-def status_of(stored: Mapping[str, int], manifest: Manifest | None, now: datetime, trouble: str) -> Status:
+def status_of(
+    stored: Mapping[str, int], manifest: Manifest | None, now: datetime, trouble: str, disk: Mapping[str, int]
+) -> Status:
     """Status of a store, by its counts, and the generation that serves it, None if there is none. trouble: what is
-    wrong with the newest generation or the store, "" if nothing.
+    wrong with the newest generation or the store, "" if nothing. disk: see `indexer.disk`.
     """
     if manifest is None:
         detail = trouble or NOTHING_PUBLISHED
         return Status(
-            None, None, None, None, stored["events"], 0, stored["prompts"], 0, 0, None, Health.NOT_READY, detail
+            None,
+            None,
+            None,
+            None,
+            stored["events"],
+            0,
+            stored["prompts"],
+            0,
+            0,
+            None,
+            Health.NOT_READY,
+            detail,
+            disk,
         )
     age_s = (now - manifest.created_at).total_seconds()
     waiting = stored["events"] - manifest.counts["events"]
@@ -93,6 +108,7 @@ def status_of(stored: Mapping[str, int], manifest: Manifest | None, now: datetim
         encoder=manifest.spaces[View.WHOLE].key,
         health=health,
         detail=detail,
+        disk=disk,
     )
 
 
@@ -338,7 +354,7 @@ class Engine:
         except StorageUnusable as error:
             trouble = trouble or str(error)
         stored = self._stored or (manifest.counts if manifest else {"events": 0, "prompts": 0})
-        return status_of(stored, manifest, self._clock(), trouble)
+        return status_of(stored, manifest, self._clock(), trouble, disk_use(self._settings.data))
 
     def _load(self, generation: Generation) -> _Loaded:
         encoder = self._encoder_of(generation)

@@ -29,7 +29,6 @@ from models.generation import Manifest, StoredFile
 log = logging.getLogger(__name__)
 
 FORMAT: Final = 3
-KEPT: Final = 5
 NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch reindex`"
 _CURRENT: Final = "CURRENT"
 _MANIFEST: Final = "manifest.json"
@@ -114,8 +113,9 @@ class GenerationWriter:
         """Adds a value as JSON."""
         (self._folder / name).write_bytes(msgspec.json.encode(value))
 
-    def publish(self, manifest: Manifest) -> Manifest:
-        """Lists the files in the manifest, makes all of it durable, reads it back, and switches to it.
+    def publish(self, manifest: Manifest, keep: int) -> Manifest:
+        """Lists the files in the manifest, makes all of it durable, reads it back, switches to it, and removes all
+        but the newest `keep` generations.
 
         Gives the manifest as written. Nothing changes for readers until the very last step.
         """
@@ -132,7 +132,7 @@ class GenerationWriter:
         _sync(self._root)
         verify(target)
         switch(self._root, complete.generation)
-        prune(self._root, KEPT)
+        prune(self._root, keep)
         return complete
 
     def abandon(self) -> None:

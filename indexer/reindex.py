@@ -240,7 +240,8 @@ def _build(
                 parameters=_parameters(settings),
                 counts=_counts(corpus, campaigns),
                 files=(),
-            )
+            ),
+            settings.kept_generations,
         )
     return _report(manifest, published=True, encoded=encoded, groups=len(groups), stages=stages)
 

@@ -268,7 +268,12 @@ def status_table(status: Status) -> Table:
     table.add_row("prompts", f"{status.prompts:,}")
     table.add_row("campaigns", f"{status.campaigns:,}, of which {status.alarms:,} alarms")
     table.add_row("encoder", status.encoder or "-")
+    table.add_row("disk", ", ".join(f"{part} {_megabytes(size)}" for part, size in status.disk.items()))
     return table
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 def show(*tables: Table) -> None:

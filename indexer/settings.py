@@ -58,12 +58,15 @@ class Detection:
             raise BadSettings(f"recurring_ceiling is {self.recurring_ceiling}; a cosine below 1 is needed")
 
 
+KEPT_GENERATIONS: Final = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """data: folder of everything stored. database: SQLAlchemy URL. encoder: "static", "minilm", "minilm-int8" or a
     folder. weights: where what `prepare` makes lies. max_prompt_chars: longest prompt a match call takes.
     max_body_bytes: longest HTTP request. mode: for match calls that name none. remember: whether the server stores
-    prompts that it is asked about as events.
+    prompts that it is asked about as events. kept_generations: how many stay on disk.
     """
 
     data: Path
@@ -76,6 +79,7 @@ class Settings:
     max_body_bytes: int = 8 * MIB
     mode: Mode = Mode.AUDIT
     remember: bool = False
+    kept_generations: int = KEPT_GENERATIONS
     detection: Detection = field(default_factory=Detection)
 
     @property
@@ -102,8 +106,9 @@ class Settings:
 def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | None = None) -> Settings:
     """Settings from the command line first, then the environment, then the defaults.
 
-    Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, _REMEMBER, and
-    each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming the variable.
+    Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, _REMEMBER,
+    _KEPT_GENERATIONS, and each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming
+    the variable.
     """
     folder = (data or Path(environ.get("STILLWATCH_DATA") or DEFAULT_DATA)).absolute()
     settings = Settings(
@@ -114,10 +119,13 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
         port=_number(environ, "STILLWATCH_PORT", 8765, int),
         mode=_mode(environ),
         remember=_flag(environ, "STILLWATCH_REMEMBER"),
+        kept_generations=_number(environ, "STILLWATCH_KEPT_GENERATIONS", KEPT_GENERATIONS, int),
         detection=_detection(environ),
     )
     if not 0 <= settings.port <= _HIGHEST_PORT:
         raise BadSettings(f"STILLWATCH_PORT is {settings.port}, not a port from 0 to {_HIGHEST_PORT}")
+    if settings.kept_generations < 1:
+        raise BadSettings(f"STILLWATCH_KEPT_GENERATIONS is {settings.kept_generations}, and one must be kept")
     weights = environ.get("STILLWATCH_WEIGHTS")
     return replace(settings, weights=Path(weights)) if weights else settings
 

@@ -1,5 +1,6 @@
 """What state the engine is in: the answer to "is it up to date, and can it be trusted?"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +26,7 @@ class Status:
     watermark: the highest event sequence number the generation covers.
     events_stored: events in the store; events_indexed: those of them that the generation covers.
     detail: one sentence on the health, "" if there is nothing to say.
+    disk: bytes that each part of the data directory takes, and those that are free.
     """
 
     generation: str | None
@@ -39,3 +41,4 @@ class Status:
     encoder: str | None
     health: Health
     detail: str
+    disk: Mapping[str, int]

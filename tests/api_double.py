@@ -276,9 +276,11 @@ class MemoryEngine:
 
     def status(self) -> Status:
         if not self.published:
-            return Status(None, None, None, None, 7, 0, 0, 0, 0, None, Health.NOT_READY, "nothing is published")
+            return Status(
+                None, None, None, None, 7, 0, 0, 0, 0, None, Health.NOT_READY, "nothing is published", {}
+            )
         made = NOW - timedelta(minutes=5)
-        return Status(self.generation, made, 300.0, 100, 107, 100, 80, 2, 1, ENCODER, self.health, "")
+        return Status(self.generation, made, 300.0, 100, 107, 100, 80, 2, 1, ENCODER, self.health, "", {"free": 5})
 
     def _require_ready(self) -> None:
         if not self.published:

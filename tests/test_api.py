@@ -440,6 +440,7 @@ async def test_status(api: httpx.AsyncClient, unready: httpx.AsyncClient) -> Non
         "encoder": ENCODER,
         "health": "ok",
         "detail": "",
+        "disk": {"free": 5},
     }
     before = (await unready.get("/v1/status")).json()
     assert (before["generation"], before["health"], before["events_stored"]) == (None, "not_ready", 7)

@@ -60,7 +60,7 @@ def fill(writer: GenerationWriter) -> None:
 def publish(root: Path, name: str) -> Manifest:
     writer = GenerationWriter(root)
     fill(writer)
-    return writer.publish(manifest_of(name))
+    return writer.publish(manifest_of(name), keep=5)
 
 
 def rewrite_manifest(folder: Path, change: Callable[[Manifest], Manifest]) -> None:
