@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from indexer.answers import Answers
+from indexer.depot import Depot
 from indexer.disk import disk_use
 from indexer.encode import Encoder, load_encoder
 from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
@@ -27,6 +28,7 @@ from models.errors import (
     StillwatchError,
     StorageUnusable,
     UnknownCampaign,
+    Unreachable,
 )
 from models.generation import Manifest
 from models.key import Keyring
@@ -132,6 +134,8 @@ class Engine:
         self._tried: str | None = None
         self._again = _NEVER
         self._trouble = ""
+        self._depot = Depot(settings.depot) if settings.depot else None
+        self._astray = ""  # what is wrong with the depot
         self._stored: Mapping[str, int] = {}  # as last counted
         self._labels: dict[str, CampaignLabel] = store.verdicts.labels()
         self._modes: dict[str, CampaignMode] = store.verdicts.modes()
@@ -162,7 +166,10 @@ class Engine:
         """
         self.heed()
         with self._refreshing:
-            return self._refreshed()
+            trouble = self._fetched()
+            is_new = self._refreshed()
+            self._astray = trouble
+            return is_new
 
     def heed(self) -> None:
         """Takes over labels, modes, allow-list and keys that another process stored; no generation is loaded."""
@@ -174,6 +181,16 @@ class Engine:
             if modes != self._modes:
                 self._modes = modes
             self._apply_rules(self._loaded)
+
+    def _fetched(self) -> str:
+        """Fetches what another machine left at the depot; what was wrong with that, "" if nothing."""
+        try:
+            if self._depot is not None:
+                self._depot.fetch(self._settings.generations, self._settings.kept_generations)
+        except (Unreachable, GenerationDamaged) as error:
+            log.error("depot_refused reason=%s", error)
+            return str(error)
+        return ""
 
     def _refreshed(self) -> bool:
         name = current_id(self._settings.generations)
@@ -348,7 +365,7 @@ class Engine:
         degraded and as large as it was, since matching goes on without it.
         """
         manifest = self._loaded.matcher.manifest if self._loaded else None
-        trouble = self._trouble
+        trouble = self._trouble or self._astray
         try:
             self._stored = self._store.counts()
         except StorageUnusable as error:

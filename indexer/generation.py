@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 FORMAT: Final = 3
 NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch reindex`"
-_CURRENT: Final = "CURRENT"
-_MANIFEST: Final = "manifest.json"
-_SEAL: Final = "manifest.sha256"
+CURRENT: Final = "CURRENT"
+MANIFEST: Final = "manifest.json"
+SEAL: Final = "manifest.sha256"
 _GOOD: Final = "verified.json"  # not among the files that the manifest lists
 _ASIDE: Final = ".writing-"
 
@@ -122,8 +122,8 @@ class GenerationWriter:
         files = tuple(_stored(path) for path in sorted(self._folder.iterdir()))
         complete = replace(manifest, files=files)
         written = msgspec.json.format(msgspec.json.encode(complete))
-        (self._folder / _MANIFEST).write_bytes(written)
-        (self._folder / _SEAL).write_text(sha256(written).hexdigest())
+        (self._folder / MANIFEST).write_bytes(written)
+        (self._folder / SEAL).write_text(sha256(written).hexdigest())
         for path in self._folder.iterdir():
             _sync(path)
         _sync(self._folder)
@@ -142,17 +142,17 @@ class GenerationWriter:
 
 def switch(root: Path, generation: str) -> None:
     """Makes a generation the current one, atomically."""
-    aside = root / f"{_CURRENT}.tmp"
+    aside = root / f"{CURRENT}.tmp"
     aside.write_text(generation)
     _sync(aside)
-    os.replace(aside, root / _CURRENT)
+    os.replace(aside, root / CURRENT)
     _sync(root)
 
 
 def current_id(root: Path) -> str | None:
     """Id that CURRENT names, None if nothing was ever published. Cheap: for polling."""
     try:
-        return (root / _CURRENT).read_text(errors="replace").strip() or None
+        return (root / CURRENT).read_text(errors="replace").strip() or None
     except FileNotFoundError:
         return None
 
@@ -167,9 +167,9 @@ def verify(folder: Path) -> Generation:
 
 def _verified(folder: Path) -> Generation:
     try:
-        written, seal = (folder / _MANIFEST).read_bytes(), (folder / _SEAL).read_bytes()
+        written, seal = (folder / MANIFEST).read_bytes(), (folder / SEAL).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise GenerationDamaged(f"{folder.name} has no {_MANIFEST} or no {_SEAL}") from error
+        raise GenerationDamaged(f"{folder.name} has no {MANIFEST} or no {SEAL}") from error
     if sha256(written).hexdigest().encode() != seal:
         raise GenerationDamaged(f"the manifest of {folder.name} was altered")
     try:

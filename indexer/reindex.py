@@ -23,6 +23,7 @@ from indexer.cluster import forest_clusters
 from indexer.collapse import collapse_of
 from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.crew import Crew, Engage, local_crew
+from indexer.depot import Depot
 from indexer.encode import Encoder
 from indexer.encoders import Encoders, SharedEncoder
 from indexer.event_columns import write_event_columns
@@ -95,7 +96,8 @@ def reindex(
     encoded are never encoded again. What a run that was killed has done is not done again, unless `full`: it is
     gone on with over the events that there were then, and the next run takes up those that have come since. Raises
     Busy if another reindex runs on this data directory, and, unless `force`, Collapsed if what the current
-    generation tells apart has run together, or is gone. engage: gives who does the heavy work; all cores of this
+    generation tells apart has run together, or is gone; Unreachable if it was published, but not left at the depot
+    (the next call tries again). engage: gives who does the heavy work; all cores of this
     machine if it is None.
     """
     with exclusive(settings.data / LOCK_NAME):
@@ -103,6 +105,7 @@ def reindex(
         watermark = store.watermark()
         current = _current(settings)
         if current is not None and not full and _unchanged(current.manifest, watermark, settings, encoder):
+            _push(settings, current)
             return _report(current.manifest, published=False, encoded=0, groups=0, stages=stages)
         work, watermark = _work(settings, store, encoder, watermark, full)
         writer = GenerationWriter(settings.generations)
@@ -124,7 +127,14 @@ def reindex(
         finally:
             writer.abandon()
         work.remove()
+        _push(settings, open_current(settings.generations))
         return report
+
+
+def _push(settings: Settings, generation: Generation) -> None:
+    """Leaves a generation for other machines, if there is a place for it; it is published here in any case."""
+    if settings.depot:
+        Depot(settings.depot).push(generation, settings.kept_generations)
 
 
 def _work(settings: Settings, store: Store, encoder: Encoder, watermark: int, full: bool) -> tuple[Workspace, int]:

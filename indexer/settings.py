@@ -66,7 +66,8 @@ class Settings:
     """data: folder of everything stored. database: SQLAlchemy URL. encoder: "static", "minilm", "minilm-int8" or a
     folder. weights: where what `prepare` makes lies. max_prompt_chars: longest prompt a match call takes.
     max_body_bytes: longest HTTP request. mode: for match calls that name none. remember: whether the server stores
-    prompts that it is asked about as events. kept_generations: how many stay on disk.
+    prompts that it is asked about as events. kept_generations: how many stay on disk. depot: URL of the
+    place where generations are left for other machines, "" for none.
     """
 
     data: Path
@@ -80,6 +81,7 @@ class Settings:
     mode: Mode = Mode.AUDIT
     remember: bool = False
     kept_generations: int = KEPT_GENERATIONS
+    depot: str = ""
     detection: Detection = field(default_factory=Detection)
 
     @property
@@ -107,8 +109,8 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
     """Settings from the command line first, then the environment, then the defaults.
 
     Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, _REMEMBER,
-    _KEPT_GENERATIONS, and each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings naming
-    the variable.
+    _KEPT_GENERATIONS, _DEPOT, and each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings
+    naming the variable.
     """
     folder = (data or Path(environ.get("STILLWATCH_DATA") or DEFAULT_DATA)).absolute()
     settings = Settings(
@@ -120,6 +122,7 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
         mode=_mode(environ),
         remember=_flag(environ, "STILLWATCH_REMEMBER"),
         kept_generations=_number(environ, "STILLWATCH_KEPT_GENERATIONS", KEPT_GENERATIONS, int),
+        depot=environ.get("STILLWATCH_DEPOT") or "",
         detection=_detection(environ),
     )
     if not 0 <= settings.port <= _HIGHEST_PORT:

@@ -8,6 +8,7 @@ import httpx
 import hypothesis
 import postgres_house
 import pytest
+import s3_house
 from api_double import MemoryEngine, client_of, make_app
 
 # How long an example takes says more about the machine than about the code, and the first call may compile.
@@ -57,3 +58,17 @@ def fresh_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[
 def database(fresh_database: Callable[[], str]) -> str:
     """URL of a new database."""
     return fresh_database()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[s3_house.Server]:
+    with s3_house.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_store: s3_house.Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty bucket, with all that s3fs reads from the environment."""
+    for name, value in object_store.environment().items():
+        monkeypatch.setenv(name, value)
+    return object_store.fresh()

@@ -16,6 +16,7 @@ DOORS = {
     "confusable_homoglyphs": {"models.letters"},
     "faiss": {"indexer.index"},
     "fastapi": {"app"},
+    "fsspec": {"indexer.depot"},
     "hdbscan": set(),  # the tests' oracle
     "httpx": {"indexer.client"},
     "model2vec": {"indexer.weights"},
