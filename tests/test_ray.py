@@ -12,7 +12,7 @@ from test_killed import published
 from traffic import NOW, settings_of, store_rows
 
 from indexer import encoders
-from indexer import reindex as module
+from indexer import finding as module
 from indexer.crew import local_crew, ray_crew
 from indexer.encode import load_encoder
 from indexer.reindex import reindex

@@ -1,0 +1,92 @@
+"""A generation written, named and published."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from indexer import layout
+from indexer.corpus import Corpus
+from indexer.event_columns import write_event_columns
+from indexer.finding import Found
+from indexer.generation import GenerationWriter
+from indexer.index import VectorIndex
+from indexer.thresholds import ViewVectors
+from indexer.vectors import FloatArray
+from models.campaign import Campaign
+from models.generation import Manifest
+from models.view import View
+
+_NAME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
+
+
+def publish(
+    writer: GenerationWriter,
+    found: Found,
+    campaigns: Sequence[Campaign],
+    reference: FloatArray,
+    about: Manifest,
+    keep: int,
+) -> Manifest:
+    """Writes what was found and judged as a generation and switches to it; gives its manifest as written.
+
+    reference: greatest margin of each background prompt, ascending. about: the manifest but for counts and files.
+    """
+    _write(writer, found, campaigns, reference)
+    return writer.publish(replace(about, counts=_counts(found.corpus, campaigns)), keep)
+
+
+def generation_name(at: datetime, generations: Path) -> str:
+    """Name of a generation made at a time, beside those in a folder: UTC time, so that names sort by age. A clock
+    that was set back must not bring an old generation to the front, so a name that would not sort behind all there
+    are is the microsecond after the newest of them.
+    """
+    newest = max((path.name for path in generations.glob("*Z")), default="")
+    name = at.astimezone(UTC).strftime(_NAME_FORMAT)
+    if name > newest:
+        return name
+    return (datetime.strptime(newest, _NAME_FORMAT) + timedelta(microseconds=1)).strftime(_NAME_FORMAT)
+
+
+def _write(
+    writer: GenerationWriter,
+    found: Found,
+    campaigns: Sequence[Campaign],
+    reference: FloatArray,
+) -> None:
+    corpus, groups = found.corpus, found.groups
+    writer.value(layout.CAMPAIGNS, campaigns)
+    writer.array(layout.PROMPT_IDS, corpus.prompt_ids)
+    writer.array(layout.FINGERPRINTS, corpus.fingerprints)
+    writer.array(layout.GROUP, groups.of_prompt)
+    writer.array(layout.STRAND, groups.strand)
+    writer.array(layout.BACKGROUND, reference)
+    for view, grams in found.hot.items():
+        writer.array(layout.hot_grams_file(view), grams.hashes)
+        writer.array(layout.deep_grams_file(view), grams.deep)
+    for each in found.exemplars:
+        writer.array(layout.exemplar_vectors_file(each.view), each.vectors)
+        writer.array(layout.exemplar_owners_file(each.view), each.owners)
+    whole = next(each for each in found.views if each.texts.view is View.WHOLE)
+    writer.index(layout.WHOLE_INDEX, _search_index(whole))
+    writer.array(layout.WHOLE_PROMPT, whole.texts.prompts)
+    write_event_columns(writer, corpus.events, corpus.event_prompt)
+
+
+def _search_index(whole: ViewVectors) -> VectorIndex:
+    points = whole.texts.points
+    rows = whole.vectors.at(points)
+    if whole.cells is None:
+        return VectorIndex.build(rows)
+    return VectorIndex.build(rows, whole.cells.middles, whole.cells.home[points])
+
+
+def _counts(corpus: Corpus, campaigns: Sequence[Campaign]) -> dict[str, int]:
+    return {
+        "events": len(corpus.events),
+        "prompts": len(corpus),
+        "accounts": len(corpus.events.account_names.values),
+        "campaigns": len(campaigns),
+        "alarms": sum(campaign.level.is_alarm for campaign in campaigns),
+    }
