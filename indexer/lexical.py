@@ -33,6 +33,7 @@ OWN_SHARE: Final = 0.25  # ... and of all weight that holds it, that must be in 
 WORDED: Final = 0.5  # share of a text's own grams that must be wordings of a cluster for it to belong to it
 MIN_WORDED_GRAMS: Final = 6
 _BUDGET: Final = 20_000_000
+_TEXTS_AT_A_TIME: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +211,7 @@ def _extended(held_by: csr_array, weights: IntArray, labels: IntArray) -> IntArr
     typical = _at_least(by_cluster, CORE_SHARE * _totals(labels, weights))
     sizes = np.diff(typical.indptr)
     large = _only(typical, (sizes >= MIN_CORE_GRAMS)[_rows(typical)])
-    text, cluster, held = _held_by_noise(held_by, labels, large)
-    enough = held >= CONTAINED * sizes[cluster]
-    return _with_most(labels, text[enough], cluster[enough], held[enough])
+    return _with_most(held_by, labels, large, lambda text, cluster, held: held >= CONTAINED * sizes[cluster])
 
 
 def _made_of(
@@ -225,29 +224,37 @@ def _made_of(
     held_by: (texts, grams), the wordings in each text. of_texts: (texts,) distinct grams of each. wordings:
     (clusters, grams).
     """
-    text, cluster, held = _held_by_noise(held_by, labels, wordings)
-    enough = (held >= WORDED * of_texts[text]) & (held >= MIN_WORDED_GRAMS)
-    taken = _with_most(labels, text[enough], cluster[enough], held[enough])
+    taken = _with_most(
+        held_by,
+        labels,
+        wordings,
+        lambda text, cluster, held: (held >= WORDED * of_texts[text]) & (held >= MIN_WORDED_GRAMS),
+    )
     doubled = _totals(taken, weights) > 2 * _totals(labels, weights)
     found: IntArray = np.where(doubled[taken], labels, taken)
     return found
 
 
-def _held_by_noise(
-    held_by: csr_array, labels: IntArray, of_cluster: csr_array
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Pairs of a noise text and a cluster that it shares grams with, and how many: text, cluster, count, each
-    (m,).
+def _with_most(
+    held_by: csr_array, labels: IntArray, of_cluster: csr_array, enough: Callable[..., BoolArray]
+) -> IntArray:
+    """Labels with each noise text in the cluster that it shares most grams with, if it shares enough with any;
+    ties go to the smaller number.
+
+    enough: whether it does, given text, cluster and number of grams of several pairs, each (m,). Phrases that
+    everybody uses are typical of hundreds of clusters, so pairs are many: of some texts at a time they are in
+    memory.
     """
-    noise = np.flatnonzero(labels == NOISE)
-    shared = (held_by[noise] @ of_cluster.T).tocoo()
-    return noise[shared.row], shared.col.astype(np.int64), shared.data
-
-
-def _with_most(labels: IntArray, text: IntArray, cluster: IntArray, held: IntArray) -> IntArray:
-    """Labels with the text of each pair in the cluster it holds most of; ties go to the smaller number."""
-    best = np.lexsort((cluster, -held, text))
-    found, first = np.unique(text[best], return_index=True)
     extended = labels.copy()
-    extended[found] = cluster[best][first]
+    noise = np.flatnonzero(labels == NOISE)
+    across = of_cluster.T.tocsr()
+    for start in range(0, len(noise), _TEXTS_AT_A_TIME):
+        texts = noise[start : start + _TEXTS_AT_A_TIME]
+        shared = (held_by[texts] @ across).tocoo()
+        text, cluster, held = texts[shared.row], shared.col.astype(np.int64), shared.data
+        kept = enough(text, cluster, held)
+        text, cluster, held = text[kept], cluster[kept], held[kept]
+        best = np.lexsort((cluster, -held, text))
+        found, first = np.unique(text[best], return_index=True)
+        extended[found] = cluster[best][first]
     return extended
