@@ -59,7 +59,7 @@ def cells_of(vectors: UnitRows, probes: int, region_cells: int = _REGION_CELLS) 
     """
     count = len(vectors)
     regions = _trained(vectors, np.arange(count), max(1, count // (CELL_ROWS * region_cells)))
-    near_regions = _nearest(vectors, regions, min(_REGIONS, len(regions)), np.arange(count))
+    near_regions = nearest_cells(vectors, regions, min(_REGIONS, len(regions)))
     inside = rows_by_cell(near_regions[:, :1], len(regions))
     middles = [_region_middles(vectors, rows) for rows in inside]
     near = np.full((count, min(probes, sum(map(len, middles)))), MISSING, np.int32)
@@ -97,14 +97,17 @@ def _region_middles(vectors: UnitRows, inside: IntArray) -> FloatArray:
     if not len(inside):
         return np.zeros((0, vectors.shape[1]), np.float32)
     middles = _trained(vectors, inside, max(1, len(inside) // CELL_ROWS))
-    members = rows_by_cell(_nearest(vectors, middles, 1, inside), len(middles))
+    members = rows_by_cell(nearest_cells(vectors, middles, 1, inside), len(middles))
     crowded = [len(rows) >= _SPLIT * CELL_ROWS for rows in members]
     parts = [_trained(vectors, inside[rows], len(rows) // CELL_ROWS) for rows in compress(members, crowded)]
     return np.concatenate([middles[~np.array(crowded)], *parts])
 
 
-def _nearest(vectors: UnitRows, middles: FloatArray, probes: int, rows: IntArray) -> RowArray:
-    """The cells with the `probes` nearest middles of each of these rows, the nearest first, (rows, probes)."""
+def nearest_cells(vectors: UnitRows, middles: FloatArray, probes: int, rows: IntArray | None = None) -> RowArray:
+    """The cells with the `probes` nearest middles of each row, or of these ones, the nearest first, (n,
+    probes).
+    """
+    rows = np.arange(len(vectors)) if rows is None else rows
     near = np.full((len(rows), probes), MISSING, np.int32)
     cosines = np.full((len(rows), probes), -2.0, np.float32)
     numbers = np.arange(len(middles))

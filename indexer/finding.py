@@ -196,11 +196,16 @@ def _clustered(
     linked = work.made(f"{texts.view} forest", link)
     forest = read_forest(linked)
     cells = read_cells(linked, vectors.shape[1]) if len(vectors) > EXACT_LIMIT else None
-    cluster = crew.graph.clusters if crew.graph else forest_clusters
-    labels = cluster(forest, texts.weights, detection.min_cluster_size, longest, shortest)
-    if texts.view is not View.WHOLE:
-        table = _tokens(work, f"{texts.view} tokens", texts.texts, crew)
-        labels = join_templates(table, texts.weights, labels)
+
+    def label(folder: Folder) -> None:
+        cluster = crew.graph.clusters if crew.graph else forest_clusters
+        labels = cluster(forest, texts.weights, detection.min_cluster_size, longest, shortest)
+        if texts.view is not View.WHOLE:
+            table = _tokens(work, f"{texts.view} tokens", texts.texts, crew)
+            labels = join_templates(table, texts.weights, labels)
+        folder.write("labels", labels)
+
+    labels = work.made(f"{texts.view} labels", label).array("labels", np.int64)
     return ViewVectors(texts, vectors, labels, forest.alone, cells)
 
 

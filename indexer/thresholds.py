@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cells import Cells
+from indexer.cells import Cells, nearest_cells, rows_by_cell
 from indexer.cluster import NOISE
 from indexer.compiled import compiled
 from indexer.exemplars import (
@@ -32,8 +32,7 @@ from models.view import View
 
 IntArray = NDArray[np.int64]
 
-_LEADING_AXES: Final = 192  # with a static encoder's 768, every 200th pair is left; with half as many, every tenth
-_ROUNDING: Final = np.float32(1e-4)  # more than the sums of float32 can be off
+_VISITED: Final = 64  # cells that an exemplar's points may lie in
 _BLOCK_ROWS: Final = 256  # of which the products with all exemplars fit into a cache of a few MiB
 
 
@@ -142,7 +141,7 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
         strange = view.alone & (view.labels == NOISE)
         rows = np.flatnonzero(free[texts.prompts] & ~strange[texts.points])
         points, place = np.unique(texts.points[rows], return_inverse=True)
-        best, group = best_margins(view.vectors, points, each, len(groups))
+        best, group = best_margins(view.vectors, points, each, len(groups), view.cells)
         order = np.lexsort((group[place], -best[place], texts.prompts[rows]))
         prompts, first = np.unique(texts.prompts[rows][order], return_index=True)
         best, group = best[place][order][first], group[place][order][first]
@@ -157,84 +156,59 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
 
 
 def best_margins(
-    vectors: UnitRows, points: IntArray, exemplars: ViewExemplars, campaigns: int
+    vectors: UnitRows, points: IntArray, exemplars: ViewExemplars, campaigns: int, cells: Cells | None = None
 ) -> tuple[FloatArray, IntArray]:
     """Of each point, the greatest margin (cosine minus threshold) to any campaign in the view and the number of
-    that campaign, the smallest of equals: both (len(points),); minus infinity and UNGROUPED where no margin
-    reaches 0.
+    that campaign, the smallest of equals: both (len(points),); minus infinity and UNGROUPED where it was compared
+    with none.
 
-    Every point is compared with every exemplar, at first along the axes on which the exemplars differ most. What
-    is left of two unit rows adds at most the product of its lengths, which rules out nearly all pairs.
+    Every point is compared with every exemplar. With the cells of all rows of the view, it is compared with those
+    exemplars that have its cell among the _VISITED nearest: hardly one that a point reaches is missed, and a
+    hundred thousand exemplars are not held against each of a million points.
     """
     needed = least_cosines(exemplars, campaigns)[exemplars.owners]
-    axes = _leading_axes(exemplars.vectors)
-    across = np.ascontiguousarray((exemplars.vectors @ axes).T)
-    beyond = _beyond(across.T)
     best = np.full(len(points), -np.inf, np.float32)
     group = np.full(len(points), UNGROUPED, np.int64)
+    if cells is None:
+        pairs = [(np.arange(len(points)), np.arange(len(needed)))]
+    else:
+        near = nearest_cells(exemplars.vectors, cells.middles, min(_VISITED, len(cells)))
+        inside = rows_by_cell(cells.home[points][:, None], len(cells))
+        pairs = list(zip(inside, rows_by_cell(near, len(cells)), strict=True))
+
+    def compare(mine: IntArray, others: IntArray) -> None:
+        across = np.ascontiguousarray(exemplars.vectors[others].T)
+        for start in range(0, len(mine), _BLOCK_ROWS):
+            block = mine[start : start + _BLOCK_ROWS]
+            products = vectors[points[block]] @ across
+            _keep_best(products, block, needed[others], exemplars.owners[others], best, group)
 
     def lane(first: int, last: int) -> None:
-        for start in range(first, last, _BLOCK_ROWS):
-            block = slice(start, min(start + _BLOCK_ROWS, last))
-            rows = vectors[points[block]]
-            along = rows @ axes
-            _keep_best(
-                along @ across,
-                _beyond(along),
-                beyond,
-                rows,
-                exemplars.vectors,
-                needed,
-                exemplars.owners,
-                best[block],
-                group[block],
-            )
+        for mine, others in pairs:
+            here = mine[np.searchsorted(mine, first) : np.searchsorted(mine, last)]
+            if len(here) and len(others):
+                compare(here, others)
 
     with one_thread_a_product():
         in_lanes(len(points), lane)
     return best, group
 
 
-def _leading_axes(rows: FloatArray) -> FloatArray:
-    """The _LEADING_AXES orthogonal directions along which rows (n, d) are longest, (d, a); all there are if they
-    have no more. Eigenvectors come in the order of their eigenvalues, the greatest last.
-    """
-    axes: FloatArray = np.linalg.eigh((rows.T @ rows).astype(np.float64))[1][:, -_LEADING_AXES:].astype(np.float32)
-    return np.ascontiguousarray(axes)
-
-
-def _beyond(along: FloatArray) -> FloatArray:
-    """How long the rest of each unit row is, (n,), of which `along` (n, a) is the part along the leading axes."""
-    lengths: FloatArray = np.sqrt(np.maximum(0, 1 - np.einsum("ij,ij->i", along, along))).astype(np.float32)
-    return lengths
-
-
 @compiled
 def _keep_best(
-    along: FloatArray,
-    beyond: FloatArray,
-    beyond_exemplars: FloatArray,
-    rows: FloatArray,
-    exemplars: FloatArray,
+    products: FloatArray,
+    mine: IntArray,
     needed: FloatArray,
     owners: IntArray,
     best: FloatArray,
     group: IntArray,
 ) -> None:
-    """Greatest cosine of each row minus what is `needed`, if it is 0 or more, and the owner of that exemplar;
-    owners ascend. along: (rows, exemplars) products along the leading axes. beyond, beyond_exemplars: see
-    `_beyond`.
-    """
-    for row in range(len(rows)):
+    """Greatest product minus `needed` of the rows `mine`, and its owner. owners ascend."""
+    for at in range(len(mine)):
+        row = mine[at]
         for place in range(len(needed)):
-            most = along[row, place] + beyond[row] * beyond_exemplars[place] + _ROUNDING
-            if most < needed[place] or most - needed[place] <= best[row]:
-                continue
-            cosine = np.float32(0)
-            for axis in range(rows.shape[1]):
-                cosine += rows[row, axis] * exemplars[place, axis]
-            margin = min(cosine, np.float32(1)) - needed[place]
-            if margin >= 0 and margin > best[row]:
+            margin = min(products[at, place], np.float32(1)) - needed[place]
+            if margin > best[row] or (margin == best[row] and owners[place] < group[row]):
                 best[row] = margin
                 group[row] = owners[place]
 

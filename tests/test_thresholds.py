@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from indexer.cells import cells_of
 from indexer.cluster import NOISE
 from indexer.exemplars import ViewExemplars
 from indexer.groups import UNGROUPED, Groups
 from indexer.halves import Halves
-from indexer.thresholds import ViewVectors, extended
+from indexer.thresholds import ViewVectors, best_margins, extended
 from indexer.vectors import FloatArray, normalise
 from indexer.views import ViewTexts
 from models.campaign import ViewThreshold
@@ -89,3 +90,25 @@ def test_without_campaigns_nothing_is_taken_in() -> None:
     none = Groups(np.full(PROMPTS, UNGROUPED), (), np.full(PROMPTS, UNGROUPED))
     found = extended(views, none, [exemplars_of(rng, View.RECURRING, [])])
     assert (found.of_prompt == UNGROUPED).all()
+
+
+def test_in_cells_what_is_reached_is_found_and_nothing_else() -> None:
+    """Where there are many texts, an exemplar looks for points in the cells near to it."""
+    rng = np.random.default_rng(5)
+    middles = normalise(rng.normal(size=(60, 32)).astype(np.float32))
+    vectors = normalise(
+        middles[rng.integers(60, size=9000)] + 0.08 * rng.normal(size=(9000, 32)).astype(np.float32)
+    )
+    rows = Halves(vectors.astype(np.float16), np.arange(9000))
+    owners = np.repeat(np.arange(40), 5)
+    needed = {owner: ViewThreshold(View.RECURRING, 0.75, 0.0, 10, 0.9, ()) for owner in range(40)}
+    chosen = normalise(middles[owners] + 0.05 * rng.normal(size=(200, 32)).astype(np.float32))
+    exemplars = ViewExemplars(View.RECURRING, chosen, owners, np.arange(200), needed)
+    points = np.sort(rng.choice(9000, 5000, replace=False))
+    exact, group = best_margins(rows, points, exemplars, 40)
+    near, group_near = best_margins(rows, points, exemplars, 40, cells_of(rows, 4))
+    reached = exact >= 0
+    assert 2000 < np.count_nonzero(reached) < 4500
+    assert np.mean(group[reached] == group_near[reached]) > 0.999
+    np.testing.assert_allclose(near[near >= 0], exact[near >= 0], atol=1e-6)
+    assert not (near[~reached] >= 0).any()
