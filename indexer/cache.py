@@ -47,6 +47,8 @@ class VectorCache:
         self._space = space
         self._folder.mkdir(parents=True, exist_ok=True)
         self._check_space()
+        for shard in self._folder.glob("[0-9]*.npy"):  # of a version that kept them so
+            shard.unlink()
         self._known = KeyTable()
         self._known.add(self._whole_rows())
 

@@ -23,7 +23,7 @@ from indexer.client import Client, Patience
 from indexer.crew import local_crew, ray_crew
 from indexer.disk import disk_use
 from indexer.encode import load_encoder
-from indexer.engine import Engine, places_of, status_of, urgent_first
+from indexer.engine import Engine, status_of, urgent_first
 from indexer.evaluate import evaluate as evaluate_alarms
 from indexer.evaluate import read_truth
 from indexer.export import assignments, write_assignments
@@ -35,6 +35,7 @@ from indexer.process import usable_cores
 from indexer.progress import BarProgress, JsonProgress, Progress
 from indexer.reindex import reindex as build_generation
 from indexer.sample import load_texts
+from indexer.search import places_of
 from indexer.settings import Settings, load_settings
 from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store

@@ -14,6 +14,7 @@ IntArray = NDArray[np.int64]
 NOT_THERE: Final = -2  # a prompt that the generation before did not have
 LEAST_PROMPTS: Final = 1_000  # that must be looked at, or too little can be said
 GIANT: Final = 0.5  # share of all prompts in one group from which it is looked at
+KNOWN: Final = 0.25  # share of its prompts that were there before, from which that says where it came from
 FROM_ONE: Final = (
     0.5  # share of them that one earlier group has from which a group has grown, and not run together
 )
@@ -38,7 +39,10 @@ def collapse_of(now: IntArray, before: IntArray) -> str:
         return ""
     inside = before[(now == giant) & known]
     largest = np.bincount(inside[inside >= 0], minlength=1).max()
-    if share >= GIANT and np.count_nonzero(known & (now == giant)) and largest < FROM_ONE * len(inside):
+    tells = len(inside) >= max(
+        LEAST_PROMPTS, KNOWN * sizes.max()
+    )  # a flood may well take in a few that it began with
+    if share >= GIANT and tells and largest < FROM_ONE * len(inside):
         return (
             f"one group holds {share:.0%} of {len(now)} prompts, and of those that were there before, "
             f"{largest} of {len(inside)} were in one group"

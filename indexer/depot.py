@@ -16,12 +16,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import fsspec
-import msgspec
 
-from indexer.generation import CURRENT, MANIFEST, SEAL, Generation, current_id, prune, switch, verify
+from indexer.generation import (
+    CURRENT,
+    MANIFEST,
+    SEAL,
+    Generation,
+    current_id,
+    is_name,
+    manifest_of,
+    prune,
+    switch,
+    verify,
+)
 from indexer.lock import exclusive
+from indexer.workspace import sync
 from models.errors import BadSettings, Busy, GenerationDamaged, Unreachable
-from models.generation import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +54,8 @@ class Depot:
             self._files, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise BadSettings(f"STILLWATCH_DEPOT cannot be used: {error}") from error
+        if not self._root.strip("/"):
+            raise BadSettings("STILLWATCH_DEPOT cannot be used: it names no folder")
 
     def current(self) -> str | None:
         """Id of the generation to serve, None if there is none yet. Raises Unreachable."""
@@ -56,10 +68,10 @@ class Depot:
 
     def push(self, generation: Generation, keep: int) -> None:
         """Copies a generation there, makes it the current one, and removes all but the newest `keep`; nothing is
-        done if it is the current one already. Raises Unreachable.
+        done if there is this one already, or a newer one. Raises Unreachable.
         """
         name = generation.manifest.generation
-        if self.current() == name:
+        if (self.current() or "") >= name:
             return
         with self._reaching():
             self._files.makedirs(self._at(name), exist_ok=True)
@@ -67,54 +79,60 @@ class Depot:
                 self._files.put_file(str(generation.folder / file), self._at(name, file))
             self._files.pipe_file(self._at(CURRENT), name.encode())
             for old in sorted(self._names(), reverse=True)[keep:]:
-                self._files.rm(self._at(old), recursive=True)
+                if old != name:
+                    self._files.rm(self._at(old), recursive=True)
         log.info("generation_pushed generation=%s", name)
 
     def fetch(self, root: Path, keep: int) -> bool:
         """Copies the current generation into a folder of generations and switches to it there, if it is newer than
-        the one that is current there. Gives whether it was. Raises Unreachable, and GenerationDamaged if it did
-        not arrive whole; then nothing has changed.
+        the one that is current there. Gives whether it was. Raises Unreachable, and GenerationDamaged if it is not
+        one that this version reads, or did not arrive whole; then nothing has changed.
         """
         name = self.current()
         root.mkdir(parents=True, exist_ok=True)
         if name is None or name <= (current_id(root) or ""):
             return False
-        if PurePosixPath(name).name != name or not name.endswith("Z"):
+        if not is_name(name):
             raise GenerationDamaged(f"the depot's {CURRENT} names {name[:64]!r}, which is no generation")
         with suppress(Busy), exclusive(root / _LOCK):  # of several servers one fetches it for all
-            if not (root / name).exists():
+            if not _is_whole(root / name):
                 self._fetch(name, root)
-            verify(root / name)
             switch(root, name)
             prune(root, keep)
             log.info("generation_fetched generation=%s", name)
         return current_id(root) == name
 
     def _fetch(self, name: str, root: Path) -> None:
+        """What is small comes first, and tells whether the rest is worth the while."""
         for leftover in root.glob(f"{_FETCHING}*"):  # of a process that was killed; the lock is ours
             shutil.rmtree(leftover)
-        aside = root / f"{_FETCHING}{os.getpid()}"
-        aside.mkdir()
+        place = root / f"{_FETCHING}{os.getpid()}"
+        aside = place / name
+        aside.mkdir(parents=True)
         try:
-            with self._reaching():
-                for file in (MANIFEST, SEAL):
-                    self._files.get_file(self._at(name, file), str(aside / file))
-                for file in _listed(aside / MANIFEST):
-                    self._files.get_file(self._at(name, file), str(aside / file))
+            for file in (MANIFEST, SEAL):
+                self._get(name, file, aside)
+            for stored in manifest_of(aside).files:
+                if PurePosixPath(stored.name).name != stored.name:
+                    raise GenerationDamaged(f"the manifest lists {stored.name[:64]!r}, which lies elsewhere")
+                self._get(name, stored.name, aside)
+            verify(aside)
+            sync(aside)
+            shutil.rmtree(root / name, ignore_errors=True)  # what a run left that lost its power
             os.rename(aside, root / name)
-            try:
-                verify(root / name)
-            except GenerationDamaged:
-                shutil.rmtree(root / name)
-                raise
+            sync(root)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _get(self, name: str, file: str, to: Path) -> None:
+        with self._reaching():
+            self._files.get_file(self._at(name, file), str(to / file))
+        sync(to / file)
 
     def _names(self) -> Iterator[str]:
         for path in self._files.ls(self._root, detail=False):
-            name = PurePosixPath(path).name
-            if name.endswith("Z"):
-                yield name
+            if is_name(PurePosixPath(path).name):
+                yield PurePosixPath(path).name
 
     def _at(self, *parts: str) -> str:
         return "/".join((self._root.rstrip("/"), *parts))
@@ -127,16 +145,12 @@ class Depot:
             raise Unreachable(f"the depot cannot be used now: {type(error).__name__}: {error}") from error
 
 
-def _listed(path: Path) -> list[str]:
-    """Names of the files that a manifest lists. It is not trusted yet: none may lie elsewhere."""
+def _is_whole(folder: Path) -> bool:
     try:
-        names = [each.name for each in msgspec.json.decode(path.read_bytes(), type=Manifest).files]
-    except msgspec.DecodeError as error:
-        raise GenerationDamaged(f"the manifest in the depot cannot be read: {error}") from error
-    for name in names:
-        if PurePosixPath(name).name != name:
-            raise GenerationDamaged(f"the manifest in the depot lists {name[:64]!r}, which lies elsewhere")
-    return names
+        verify(folder)
+    except GenerationDamaged:
+        return False
+    return True
 
 
 def _troubles_of(module: str, name: str) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Distinct hashes of each text, in compiled code: what `indexer.grams.once` gives, for texts that come one by
+"""Distinct hashes of each text, in compiled code: what `indexer.grams.counted` gives, for texts that come one by
 one.
 """
 

@@ -23,6 +23,7 @@ from indexer.ray_cluster import RayTasks
 from indexer.recurring import cut_out
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray
+from models.errors import SpaceMismatch
 from models.space import EmbeddingSpace
 
 LEAST_TEXTS: Final = 20_000  # in all, from which it pays to start processes
@@ -38,8 +39,8 @@ Answer = TypeVar("Answer")
 
 class _Question(msgspec.Struct, frozen=True, array_like=True):
     """task: "encode", "cut", "tokens" or "recurring". name, weights: of the encoder, as `load_encoder` takes them.
-    sketched: whether a sketch stands beside its vectors. lengths, kept: tokens of each text, and a byte for each
-    of them, whether it is kept.
+    sketched: whether a sketch stands beside its vectors. space: key of the space that these must be in. lengths,
+    kept: tokens of each text, and a byte for each of them, whether it is kept.
     """
 
     task: str
@@ -47,6 +48,7 @@ class _Question(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     weights: str = ""
     sketched: bool = False
+    space: str = ""
     lengths: bytes = b""
     kept: bytes = b""
 
@@ -150,7 +152,7 @@ class SharedEncoder:
         """encoder: that of `load_encoder(name, weights)`, or a `SketchedEncoder` of it."""
         self._encoder = encoder
         self._encoders = encoders
-        self._asking = (name, str(weights), isinstance(encoder, SketchedEncoder))
+        self._asking = (name, str(weights), isinstance(encoder, SketchedEncoder), encoder.space.key)
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -216,6 +218,8 @@ def answer(question: bytes) -> bytes:
         lengths, kept = np.frombuffer(asked.lengths, np.int64), np.frombuffer(asked.kept, np.bool_)
         return msgspec.msgpack.encode(_left_of(asked.texts, lengths, kept))
     encoder = _encoder(asked.name, asked.weights, asked.sketched)
+    if encoder.space.key != asked.space:  # a machine with other weights, or another version
+        raise SpaceMismatch(f"the space here is {encoder.space.key}, but {asked.space} is asked for")
     if asked.task == "cut":
         return msgspec.msgpack.encode(_several(encoder.cut(asked.texts)))
     return encoder.encode(asked.texts).tobytes()

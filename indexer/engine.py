@@ -15,7 +15,7 @@ from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
 from indexer.generation import NOTHING_PUBLISHED, Generation, current_id, first_good, load_current
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
-from indexer.search import Searcher
+from indexer.search import Searcher, places_of
 from indexer.settings import Settings
 from indexer.store import Store
 from models.allowance import Allowance
@@ -114,12 +114,6 @@ def status_of(
     )
 
 
-def places_of(campaigns: Sequence[Campaign]) -> dict[str, int]:
-    """Place of each campaign by its id, and by those of campaigns that merged into it."""
-    former = {name: place for place, each in enumerate(campaigns) for name in each.formerly}
-    return former | {each.campaign_id: place for place, each in enumerate(campaigns)}
-
-
 class Engine:
     """Thread-safe. Each call takes the current generation once and stays with it."""
 
@@ -135,7 +129,8 @@ class Engine:
         self._again = _NEVER
         self._trouble = ""
         self._depot = Depot(settings.depot) if settings.depot else None
-        self._astray = ""  # what is wrong with the depot
+        self._depot_trouble = ""
+        self._fetch_again = datetime.min.replace(tzinfo=UTC)
         self._stored: Mapping[str, int] = {}  # as last counted
         self._labels: dict[str, CampaignLabel] = store.verdicts.labels()
         self._modes: dict[str, CampaignMode] = store.verdicts.modes()
@@ -166,10 +161,8 @@ class Engine:
         """
         self.heed()
         with self._refreshing:
-            trouble = self._fetched()
-            is_new = self._refreshed()
-            self._astray = trouble
-            return is_new
+            self._fetch()
+            return self._refreshed()
 
     def heed(self) -> None:
         """Takes over labels, modes, allow-list and keys that another process stored; no generation is loaded."""
@@ -182,15 +175,16 @@ class Engine:
                 self._modes = modes
             self._apply_rules(self._loaded)
 
-    def _fetched(self) -> str:
-        """Fetches what another machine left at the depot; what was wrong with that, "" if nothing."""
+    def _fetch(self) -> None:
+        """Fetches what another machine left at the depot. If it is refused, it is asked for again after a while."""
+        if self._depot is None or self._clock() < self._fetch_again:
+            return
         try:
-            if self._depot is not None:
-                self._depot.fetch(self._settings.generations, self._settings.kept_generations)
-        except (Unreachable, GenerationDamaged) as error:
+            self._depot.fetch(self._settings.generations, self._settings.kept_generations)
+            self._depot_trouble = ""
+        except (Unreachable, GenerationDamaged, OSError) as error:
             log.error("depot_refused reason=%s", error)
-            return str(error)
-        return ""
+            self._depot_trouble, self._fetch_again = str(error), self._clock() + _RETRY
 
     def _refreshed(self) -> bool:
         name = current_id(self._settings.generations)
@@ -365,7 +359,7 @@ class Engine:
         degraded and as large as it was, since matching goes on without it.
         """
         manifest = self._loaded.matcher.manifest if self._loaded else None
-        trouble = self._trouble or self._astray
+        trouble = self._trouble or self._depot_trouble
         try:
             self._stored = self._store.counts()
         except StorageUnusable as error:

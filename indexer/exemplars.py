@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.confidence import FALSE_POSITIVE_RATE
 from indexer.spacing import spaced
-from indexer.vectors import FloatArray, normalise
+from indexer.vectors import FloatArray, UnitRows, normalise
 from models.campaign import ViewThreshold
 from models.view import View
 
@@ -44,25 +44,25 @@ class ViewExemplars:
     thresholds: dict[int, ViewThreshold]
 
 
-def choose_exemplars(vectors: FloatArray, limit: int) -> IntArray:
+def choose_exemplars(vectors: UnitRows, limit: int) -> IntArray:
     """Rows of a group's points that cover it, most central first, shape (at most limit,).
 
     Farthest-first traversal (Gonzalez, 1985) from the medoid, over at most 2,000 points without the outermost
     two per cent, until `limit` rows or until every point has an exemplar close by.
     """
     rows = spaced(len(vectors), _CANDIDATES)
-    middle = normalise(vectors[rows].mean(axis=0, keepdims=True))[0]
-    closeness = vectors[rows] @ middle
-    order = np.argsort(-closeness, kind="stable")
-    rows = rows[order[: max(1, int(np.ceil(len(rows) * (1 - _FRINGE))))]]
+    candidates = vectors[rows]
+    closeness = candidates @ normalise(candidates.mean(axis=0, keepdims=True))[0]
+    order = np.argsort(-closeness, kind="stable")[: max(1, int(np.ceil(len(rows) * (1 - _FRINGE))))]
+    rows, candidates = rows[order], candidates[order]
     chosen = [0]
-    covered = vectors[rows] @ vectors[rows[0]]
+    covered = candidates @ candidates[0]
     while len(chosen) < min(limit, len(rows)):
         farthest = int(np.argmin(covered))
         if covered[farthest] > 1 - _SPACING:
             break
         chosen.append(farthest)
-        covered = np.maximum(covered, vectors[rows] @ vectors[rows[farthest]])
+        covered = np.maximum(covered, candidates @ candidates[farthest])
     return rows[chosen]
 
 
@@ -100,13 +100,18 @@ def threshold(view: View, own: FloatArray, background: FloatArray, floor: float)
     )
 
 
-def own_similarities(vectors: FloatArray, exemplars: IntArray) -> FloatArray:
+def own_similarities(vectors: UnitRows, exemplars: IntArray) -> FloatArray:
     """Cosine of each of a group's points to its nearest exemplar, itself left out, shape (n,)."""
-    cosines = vectors @ vectors[exemplars].T
-    cosines[exemplars, np.arange(len(exemplars))] = -1.0
+    across = vectors[exemplars].T
+    best = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        cosines = vectors[block] @ across
+        here = (exemplars >= start) & (exemplars < start + _BLOCK_ROWS)
+        cosines[exemplars[here] - start, np.flatnonzero(here)] = -1.0
+        best[block] = cosines.max(axis=1)
     if len(exemplars) == 1:  # nothing else to compare with: an exemplar is as typical as the group's best
-        cosines[exemplars[0], 0] = cosines[:, 0].max() if len(vectors) > 1 else 1.0
-    best: FloatArray = cosines.max(axis=1)
+        best[exemplars[0]] = best.max() if len(vectors) > 1 else 1.0
     return best
 
 

@@ -10,6 +10,7 @@ current generation is damaged or half written, the newest one that verifies is u
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.index import VectorIndex
+from indexer.workspace import sync
 from models.errors import GenerationDamaged, NotReady
 from models.generation import Manifest, StoredFile
 
@@ -33,6 +35,7 @@ NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch rein
 CURRENT: Final = "CURRENT"
 MANIFEST: Final = "manifest.json"
 SEAL: Final = "manifest.sha256"
+_NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 _GOOD: Final = "verified.json"  # not among the files that the manifest lists
 _ASIDE: Final = ".writing-"
 
@@ -46,14 +49,15 @@ class _Seen(msgspec.Struct, frozen=True, array_like=True):
 
     sha256: str
     size: int
-    changed_ns: int
+    written_ns: int
+    changed_ns: int  # which nobody can set back
     inode: int
 
     @classmethod
     def of(cls, path: Path, digest: str) -> "_Seen":
         """The file now."""
         found = path.stat()
-        return cls(digest, found.st_size, found.st_mtime_ns, found.st_ino)
+        return cls(digest, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +129,11 @@ class GenerationWriter:
         (self._folder / MANIFEST).write_bytes(written)
         (self._folder / SEAL).write_text(sha256(written).hexdigest())
         for path in self._folder.iterdir():
-            _sync(path)
-        _sync(self._folder)
+            sync(path)
+        sync(self._folder)
         target = self._root / complete.generation
         os.rename(self._folder, target)
-        _sync(self._root)
+        sync(self._root)
         verify(target)
         switch(self._root, complete.generation)
         prune(self._root, keep)
@@ -144,9 +148,9 @@ def switch(root: Path, generation: str) -> None:
     """Makes a generation the current one, atomically."""
     aside = root / f"{CURRENT}.tmp"
     aside.write_text(generation)
-    _sync(aside)
+    sync(aside)
     os.replace(aside, root / CURRENT)
-    _sync(root)
+    sync(root)
 
 
 def current_id(root: Path) -> str | None:
@@ -165,7 +169,10 @@ def verify(folder: Path) -> Generation:
         raise GenerationDamaged(f"{folder.name} cannot be read: {error.strerror}") from error
 
 
-def _verified(folder: Path) -> Generation:
+def manifest_of(folder: Path) -> Manifest:
+    """The manifest in a folder, if its seal holds and this version reads it; the files are not looked at. Raises
+    GenerationDamaged.
+    """
     try:
         written, seal = (folder / MANIFEST).read_bytes(), (folder / SEAL).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -180,6 +187,11 @@ def _verified(folder: Path) -> Generation:
         raise GenerationDamaged(f"{folder.name} has layout {manifest.format}; this version reads {FORMAT}")
     if manifest.generation != folder.name:
         raise GenerationDamaged(f"{folder.name} holds the manifest of generation {manifest.generation}")
+    return manifest
+
+
+def _verified(folder: Path) -> Generation:
+    manifest = manifest_of(folder)
     known = _known_good(folder)
     looked_at = {each.name: _look(folder, each, known.get(each.name)) for each in manifest.files}
     if looked_at != known:
@@ -263,7 +275,12 @@ def prune(root: Path, keep: int) -> None:
 
 
 def _published(root: Path) -> list[Path]:
-    return [path for path in root.glob("*Z") if path.is_dir()]
+    return [path for path in root.glob("*Z") if is_name(path.name) and path.is_dir()]
+
+
+def is_name(name: str) -> bool:
+    """Whether this is how a generation is called."""
+    return _NAME.fullmatch(name) is not None
 
 
 def _stored(path: Path) -> StoredFile:
@@ -272,11 +289,3 @@ def _stored(path: Path) -> StoredFile:
         while block := file.read(1 << 20):
             digest.update(block)
     return StoredFile(path.name, path.stat().st_size, digest.hexdigest())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

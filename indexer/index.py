@@ -76,7 +76,10 @@ class VectorIndex:
         except RuntimeError as error:
             raise GenerationDamaged(f"{path.name} is not a readable FAISS index") from error
         lengths = _lengths_of(path)
-        return cls(index, np.load(lengths, mmap_mode="r") if lengths.exists() else None)
+        try:
+            return cls(index, np.load(lengths, mmap_mode="r") if lengths.exists() else None)
+        except ValueError as error:
+            raise GenerationDamaged(f"{lengths.name} is not a .npy file") from error
 
     def write(self, path: Path) -> None:
         """Writes the index to `path` in FAISS's own format, and the lengths beside it, if there are any."""

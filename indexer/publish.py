@@ -10,7 +10,7 @@ from indexer import layout
 from indexer.corpus import Corpus
 from indexer.event_columns import write_event_columns
 from indexer.finding import Found
-from indexer.generation import GenerationWriter
+from indexer.generation import GenerationWriter, is_name
 from indexer.index import VectorIndex
 from indexer.thresholds import ViewVectors
 from indexer.vectors import FloatArray
@@ -37,12 +37,14 @@ def publish(
     return writer.publish(replace(about, counts=_counts(found.corpus, campaigns)), keep)
 
 
-def generation_name(at: datetime, generations: Path) -> str:
-    """Name of a generation made at a time, beside those in a folder: UTC time, so that names sort by age. A clock
+def generation_name(at: datetime, generations: Path, elsewhere: str) -> str:
+    """Name of a generation made at a time, beside those in a folder and the newest one elsewhere ("" for none):
+    UTC time, so that names sort by age. A clock
     that was set back must not bring an old generation to the front, so a name that would not sort behind all there
     are is the microsecond after the newest of them.
     """
-    newest = max((path.name for path in generations.glob("*Z")), default="")
+    known = [path.name for path in generations.glob("*Z") if is_name(path.name)]
+    newest = max([*known, elsewhere if is_name(elsewhere) else ""])
     name = at.astimezone(UTC).strftime(_NAME_FORMAT)
     if name > newest:
         return name

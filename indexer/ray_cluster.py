@@ -16,6 +16,7 @@ from models.errors import BadSettings, Unreachable
 
 _CLIENT: Final = "ray://"
 _REACH_S: Final = 10.0
+_LOOK_S: Final = 30.0  # between two looks whether anybody is there who could answer
 _RETRIES: Final = 10  # of a question whose node has died
 
 _log = logging.getLogger(__name__)
@@ -42,8 +43,12 @@ class RayTasks:
 
         def wait() -> bytes | None:
             try:
+                while not self._ray.wait([reference], timeout=_LOOK_S)[0]:
+                    if not self._ray.cluster_resources().get("CPU"):
+                        _log.warning("no node of the cluster is left to answer")
+                        return None
                 found: bytes = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
+            except (self._ray.exceptions.RayError, ConnectionError) as error:
                 _log.warning("a task has failed on the cluster reason=%s", type(error).__name__)
                 return None
             return found

@@ -1,8 +1,9 @@
 """Reindexing: all events in, a published generation out."""
 
 import logging
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -33,7 +34,7 @@ from indexer.store import Store
 from indexer.thresholds import background_margins
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
-from models.errors import Collapsed, GenerationDamaged
+from models.errors import Collapsed, GenerationDamaged, Unreachable
 from models.generation import Manifest
 from models.report import ReindexReport
 from models.space import EmbeddingSpace
@@ -61,8 +62,8 @@ def reindex(
 
     If nothing is new and no parameter changed, the current generation stays, unless `full`. Texts already
     encoded are never encoded again. What a run that was killed has done is not done again, unless `full`: it is
-    gone on with over the events that there were then, and the next run takes up those that have come since.
-    engage: gives who does the heavy work; all cores of this machine if it is None.
+    gone on with over the events that there were then, if nothing published covers them, and the next run takes up
+    those that have come since. engage: gives who does the heavy work; all cores of this machine if it is None.
 
     Raises Busy if another reindex runs on this data directory; Collapsed, unless `force`, if what the current
     generation tells apart has run together, or is gone; Unreachable if it was published, but not left at the depot
@@ -74,10 +75,13 @@ def reindex(
         current = _current(settings)
         spaces = {view: each.space for view, each in view_encoders(encoder).items()}
         if current is not None and not full and _unchanged(current.manifest, watermark, settings, spaces):
+            shutil.rmtree(settings.work, ignore_errors=True)  # of a run whose end was all that it lacked
             _push(settings, current)
             return _report(current.manifest, None, stages)
         way = {**_parameters(settings), **{f"space of {view}": space.key for view, space in spaces.items()}}
-        work, watermark = workspace_of(settings.work, store, watermark, way, full)
+        work, watermark = workspace_of(
+            settings.work, store, watermark, way, _covered(current, settings, spaces), full
+        )
         caches = {space.key: VectorCache(settings.vectors, space) for space in spaces.values()}
         earlier = _earlier(current)
         with without_collecting():
@@ -85,11 +89,12 @@ def reindex(
                 found = find_groups(settings, store, watermark, encoder, caches, crew, stages, work)
             reason = collapse_of(found.groups.of_prompt, earlier.group_of(found.corpus.fingerprints))
             if reason and not force:
+                work.remove()  # or the next run would come to the same, whatever has come since
                 raise Collapsed(f"not published: {reason}; `stillwatch reindex --force` publishes it nevertheless")
             created_at = clock()
             about = Manifest(
                 format=FORMAT,
-                generation=generation_name(created_at, settings.generations),
+                generation=generation_name(created_at, settings.generations, _elsewhere(settings)),
                 parent=earlier.generation,
                 created_at=created_at,
                 watermark=watermark,
@@ -104,8 +109,8 @@ def reindex(
                 )
             with stages.stage("publish"):
                 manifest = _published(settings, found, campaigns, reference, about)
-        work.remove()
         _push(settings, open_current(settings.generations))
+        work.remove()
         return _report(manifest, found, stages)
 
 
@@ -148,6 +153,15 @@ def _published(
         writer.abandon()
 
 
+def _elsewhere(settings: Settings) -> str:
+    """The generation that other machines have, "" if there is none or nobody knows."""
+    try:
+        return (Depot(settings.depot).current() or "") if settings.depot else ""
+    except Unreachable as error:
+        log.warning("depot_unknown reason=%s", error)
+        return ""
+
+
 def _push(settings: Settings, generation: Generation) -> None:
     """Leaves a generation for other machines, if there is a place for it; it is published here in any case."""
     if settings.depot:
@@ -179,12 +193,22 @@ def _earlier(current: Generation | None) -> Earlier:
     return Earlier(current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group)
 
 
-def _unchanged(manifest: Manifest, watermark: int, settings: Settings, spaces: dict[View, EmbeddingSpace]) -> bool:
-    return (
-        manifest.watermark == watermark
-        and manifest.parameters == _parameters(settings)
-        and manifest.spaces == spaces
-    )
+def _unchanged(
+    manifest: Manifest, watermark: int, settings: Settings, spaces: Mapping[View, EmbeddingSpace]
+) -> bool:
+    return manifest.watermark == watermark and _is_alike(manifest, settings, spaces)
+
+
+def _is_alike(manifest: Manifest, settings: Settings, spaces: Mapping[View, EmbeddingSpace]) -> bool:
+    """Whether a generation was made in the way in which one would be made now."""
+    return manifest.parameters == _parameters(settings) and manifest.spaces == spaces
+
+
+def _covered(current: Generation | None, settings: Settings, spaces: Mapping[View, EmbeddingSpace]) -> int:
+    """The last event up to which nothing is left to do; in another way there is, up to the same one."""
+    if current is None:
+        return -1
+    return current.manifest.watermark - (not _is_alike(current.manifest, settings, spaces))
 
 
 def _parameters(settings: Settings) -> dict[str, str]:

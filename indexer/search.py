@@ -1,6 +1,7 @@
 """Search over all stored prompts of one generation: nearest by meaning, among the events that pass a filter."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -39,7 +40,9 @@ class Searcher:
         self._prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         self._columns = EventColumns(generation) if generation.holds(layout.EVENT_PROMPT) else None
-        self._names = tuple(each.campaign_id for each in generation.value(layout.CAMPAIGNS, list[Campaign]))
+        campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
+        self._names = tuple(each.campaign_id for each in campaigns)
+        self._places = places_of(campaigns)
 
     def search(self, query: SearchQuery, store: Store) -> SearchPage:
         """Page of the prompts nearest to the query. Only those that may pass its filters are looked at, and the
@@ -70,8 +73,8 @@ class Searcher:
         return None if passing is None else passing[self._prompt_of_window]
 
     def _number_of(self, campaign_id: str) -> int:
-        """Number of a campaign, NO_CAMPAIGN for one that is not there."""
-        return self._names.index(campaign_id) if campaign_id in self._names else NO_CAMPAIGN
+        """Number of a campaign, by its id or a former one; NO_CAMPAIGN for one that is not there."""
+        return self._places.get(campaign_id, NO_CAMPAIGN)
 
     def members(self, campaign_id: str, limit: int, offset: int, store: Store) -> tuple[list[SearchHit], bool]:
         """Prompts of one campaign in the order of their fingerprints, and whether these are the last. Their
@@ -149,3 +152,9 @@ class Searcher:
     def _campaign(self, row: int) -> str | None:
         number = int(self._group[row])
         return self._names[number] if number >= 0 else None
+
+
+def places_of(campaigns: Sequence[Campaign]) -> dict[str, int]:
+    """Place of each campaign by its id, and by those of campaigns that merged into it."""
+    former = {name: place for place, each in enumerate(campaigns) for name in each.formerly}
+    return former | {each.campaign_id: place for place, each in enumerate(campaigns)}

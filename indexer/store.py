@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -129,9 +130,10 @@ class Store:
 
     def digest_at(self, sequence: int) -> bytes | None:
         """What tells the event of this sequence number from any other, None if there is none."""
+        columns = sa.select(events.c.event_id, events.c.digest).where(events.c.sequence == sequence)
         with self._database.reading() as connection:
-            found = connection.execute(sa.select(events.c.digest).where(events.c.sequence == sequence)).scalar()
-        return None if found is None else bytes(found)
+            row = connection.execute(columns).one_or_none()
+        return None if row is None else blake2b(row.event_id.encode() + bytes(row.digest), digest_size=16).digest()
 
     def counts(self) -> dict[str, int]:
         """Rows of "events", "prompts" and "accounts". Reads an index of each."""

@@ -62,7 +62,7 @@ def group_exemplars(
         thresholds = {
             group: threshold(
                 exemplars.view,
-                own_similarities(each.vectors[points], rows),
+                own_similarities(each.vectors.at(points), rows),
                 near[:, group],
                 ceilings[exemplars.view],
             )
@@ -82,7 +82,7 @@ def _chosen(view: ViewVectors, groups: Groups, limit: int) -> dict[int, tuple[In
     numbers, starts = np.unique(owner, return_index=True)
     seen = [(int(number), points) for number, points in zip(numbers, np.split(point, starts[1:]), strict=False)]
     return {
-        number: (points, choose_exemplars(view.vectors[points], limit))
+        number: (points, choose_exemplars(view.vectors.at(points), limit))
         for number, points in seen
         if texts.view in groups.views[number]
     }
@@ -128,8 +128,8 @@ def _all_margins(
 
 def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:
     """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
-    and what a gateway is told agree. No threshold is below the view's ceiling, so noise that is alone
-    matches none.
+    and what a gateway is told agree (but for the odd prompt where texts are many, see `best_margins`). No
+    threshold is below the view's ceiling, so noise that is alone matches none.
     """
     free = groups.of_prompt == UNGROUPED
     margin = np.full(len(free), -np.inf, np.float32)

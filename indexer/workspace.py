@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from indexer.texts import IntArray, Texts, encode, offsets_of
+from models.errors import StorageUnusable
 
 _WRITING: Final = ".writing-"
 
@@ -53,7 +54,10 @@ class Folder:
     def array(self, name: str, dtype: DTypeLike, *row: int) -> NDArray[Any]:
         """The array of a name, as it was written, of rows of this shape."""
         path = self.path / name
-        count = path.stat().st_size // (np.dtype(dtype).itemsize * int(np.prod(row, dtype=np.int64)))
+        size = np.dtype(dtype).itemsize * int(np.prod(row, dtype=np.int64))
+        count, rest = divmod(path.stat().st_size, size)
+        if rest:
+            raise StorageUnusable(f"{path} has {rest} bytes more than {count} rows of {size}")
         if not count:  # nothing cannot be mapped
             return np.zeros((0, *row), dtype)
         return np.asarray(np.memmap(path, dtype, "r", shape=(count, *row)))  # a plain array is quicker to index
@@ -123,13 +127,14 @@ class Workspace:
             make(Folder(aside))
             for each in aside.iterdir():
                 sync(each)
+            sync(aside)
             os.rename(aside, path)
             sync(self.path)
         return Folder(path)
 
     def remove(self) -> None:
-        """Removes all that was made. What is mapped stays readable."""
-        shutil.rmtree(self.path)
+        """Removes all that was made, as far as that can be done. What is mapped stays readable."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

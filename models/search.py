@@ -9,7 +9,8 @@ class SearchQuery:
     """Related prompts to `text`, nearest first, among the events that pass every filter given.
 
     limit: hits on the page, 1 to 200. offset: hits to skip, 0 to 10,000.
-    since (included) and until (excluded) bound the event's time.
+    since (included) and until (excluded) bound the event's time. Prompts are found by the events that the
+    generation covers; what is told of them counts those that came since, too.
     """
 
     text: str

@@ -36,6 +36,14 @@ def test_a_group_that_grew_is_none() -> None:
     assert collapse_of(before, np.where(GROUPS == 3, 3, np.where(GROUPS < 15, NOT_THERE, GROUPS))) == ""
 
 
+def test_a_flood_that_began_with_a_few_trials_is_none() -> None:
+    now = np.concatenate([np.full(2000, -1), np.zeros(4000, np.int64)])
+    before = np.concatenate([np.full(2000, -1), np.full(4000, NOT_THERE)])
+    for trials in (1, 900):
+        before[2000 : 2000 + trials] = -1
+        assert collapse_of(now, before) == ""
+
+
 def test_a_first_generation_of_one_group_alone_is_one() -> None:
     assert collapse_of(np.zeros(2000, np.int64), NEW) == "one group holds 100% of 2000 prompts"
     assert collapse_of(np.where(GROUPS < 18, 0, -1), NEW) == ""

@@ -4,10 +4,12 @@ import os
 import shutil
 import stat
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import fsspec
+import msgspec
 import pytest
 from tiny_encoder import TinyEncoder
 from traffic import NOW, background_rows, campaign_rows, run_reindex, settings_of, store_rows
@@ -87,6 +89,48 @@ def test_an_older_one_is_not_gone_back_to(here: Settings, url: str, tmp_path: Pa
     assert Depot(url).current() == newest  # it was left there though nothing was new
 
 
+def test_an_older_one_is_not_left_in_front_of_a_newer_one(here: Settings, url: str, tmp_path: Path) -> None:
+    old = open_current(here.generations)
+    newest = again(here, 7000)
+    Depot(url).push(old, KEEP)
+    assert Depot(url).current() == newest
+    behind = replace(settings_of(tmp_path / "behind"), depot=url, kept_generations=KEEP)
+    store_rows(behind, background_rows(5000, 30))
+    name = run_reindex(behind).generation  # by a clock that is behind that of the machine before
+    assert name > newest
+    assert Depot(url).current() == name
+
+
+def test_of_one_that_cannot_be_read_only_what_says_so_is_fetched(here: Settings, tmp_path: Path) -> None:
+    depot = tmp_path / "other"
+    shutil.copytree(here.generations, depot)
+    name = str(current_id(depot))
+    manifest = msgspec.json.decode((depot / name / "manifest.json").read_bytes()) | {"format": 99}
+    (depot / name / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    (depot / name / "manifest.sha256").write_text(sha256(msgspec.json.encode(manifest)).hexdigest())
+    (depot / name / "group.npy").unlink()  # nobody gets so far
+    with pytest.raises(GenerationDamaged, match="has layout 99"):
+        Depot(f"file://{depot}").fetch(tmp_path / "there", KEEP)
+
+
+def test_what_a_lost_power_left_of_one_is_fetched_again(here: Settings, url: str, tmp_path: Path) -> None:
+    root, name = tmp_path / "there", str(current_id(here.generations))
+    shutil.copytree(here.generations / name, root / name)
+    (root / name / "group.npy").write_bytes(b"")
+    assert Depot(url).fetch(root, KEEP)
+    assert files(root / name) == files(here.generations / name)
+
+
+def test_a_folder_of_somebody_else_beside_them_is_left_alone(here: Settings, url: str) -> None:
+    store, path = fsspec.core.url_to_fs(url)
+    store.makedirs(f"{path}/EXPORT-Z", exist_ok=True)
+    store.pipe_file(f"{path}/EXPORT-Z/rows", b"theirs")
+    for first in (7000, 8000, 9000):
+        again(here, first)
+    assert store.cat_file(f"{path}/EXPORT-Z/rows") == b"theirs"
+    assert len(list(Depot(url)._names())) == KEEP
+
+
 def test_an_empty_depot_gives_nothing(url: str, tmp_path: Path) -> None:
     assert Depot(url).current() is None
     assert not Depot(url).fetch(tmp_path / "there", KEEP)
@@ -125,13 +169,15 @@ def test_a_manifest_that_lists_what_lies_elsewhere_is_not_followed(here: Setting
     shutil.copytree(here.generations, depot)
     manifest = depot / str(current_id(depot)) / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"group.npy"', b'"../../secret"'))
+    manifest.with_suffix(".sha256").write_text(sha256(manifest.read_bytes()).hexdigest())
     with pytest.raises(GenerationDamaged, match=r"lists '../../secret', which lies elsewhere"):
         Depot(f"file://{depot}").fetch(tmp_path / "there", KEEP)
 
 
 def test_a_url_that_nobody_knows_is_said_so() -> None:
-    with pytest.raises(BadSettings, match="STILLWATCH_DEPOT cannot be used"):
-        Depot("gopher+x://somewhere/else")
+    for url in ("gopher+x://somewhere/else", "memory://"):
+        with pytest.raises(BadSettings, match="STILLWATCH_DEPOT cannot be used"):
+            Depot(url)
 
 
 def test_a_depot_that_is_away_is_told_of_and_what_is_loaded_goes_on_serving(

@@ -159,18 +159,15 @@ def test_what_was_found_good_is_read_again_only_if_somebody_touched_it(
     verify(root / NEW)
     assert read == []  # it was read when it was published
     path = root / NEW / "group.npy"
-    os.utime(path, ns=(0, 0))
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=times)  # as if it had not been written to
     verify(root / NEW)
     verify(root / NEW)
     assert read == ["group.npy"]
-    path.with_suffix(".copy").write_bytes(path.read_bytes())
-    os.utime(path.with_suffix(".copy"), ns=(0, 0))
-    path.with_suffix(".copy").rename(path)  # of the same size and age, but another file
-    verify(root / NEW)
-    assert read == ["group.npy"] * 2
 
 
-@pytest.mark.parametrize("written", [b"", b"{", b"[]", b'{"group.npy": ["0", 1, 2, 3]}'])
+@pytest.mark.parametrize("written", [b"", b"{", b"[]", b'{"group.npy": ["0", 1, 2, 3, 4]}'])
 def test_a_damaged_note_of_what_was_good_costs_time_only(root: Path, written: bytes) -> None:
     (root / NEW / "verified.json").write_bytes(written)
     assert verify(root / NEW).manifest.generation == NEW

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from traffic import NOW, background_rows, campaign_rows, settings_of, store_rows
+from traffic import NOW, background_rows, campaign_rows, run_reindex, settings_of, store_rows
 
 from indexer import cache, layout
 from indexer.generation import open_current
@@ -184,6 +184,11 @@ def test_what_is_left_of_another_store_or_of_other_parameters_is_not_gone_on_wit
     (left,) = (settings.data / "work").iterdir()
     with Store.open(settings.database) as store:
         assert left.name.startswith(f"{store.watermark()}-")
+    longer = replace(settings, detection=replace(settings.detection, min_events=30))
+    run_reindex(longer)
+    assert not left.exists()
+    shutil.rmtree(settings.generations)
+    kill_at(settings, "measure unrelated text")
     (settings.data / "stillwatch.db").unlink()
     store_rows(settings, [*campaign_rows(100), *background_rows(7000, 300)])
     report, _ = finished(settings.data)
@@ -192,6 +197,21 @@ def test_what_is_left_of_another_store_or_of_other_parameters_is_not_gone_on_wit
         kept = {each.fingerprint for batch in store.prompts(store.watermark()) for each in batch}
     prints = open_current(settings.generations).array(layout.FINGERPRINTS)
     assert {row.tobytes() for row in np.asarray(prints)} == kept
+
+
+def test_what_is_published_already_is_not_gone_on_with(tmp_path: Path) -> None:
+    """A run that is killed when it has published leaves its work behind."""
+    settings = settings_of(tmp_path / "data")
+    store_rows(settings, [*campaign_rows(0), *background_rows(5000, 300)])
+    kill_at(settings, "measure unrelated text")
+    shutil.copytree(settings.work, tmp_path / "left")
+    assert finished(settings.data)[0]["events"] == 420
+    shutil.copytree(tmp_path / "left", settings.work, dirs_exist_ok=True)
+    assert not finished(settings.data)[0]["published"]
+    assert not settings.work.exists()
+    shutil.copytree(tmp_path / "left", settings.work)
+    store_rows(settings, campaign_rows(9000))
+    assert finished(settings.data)[0]["events"] == 540
 
 
 def kill_at(settings: Settings, stage: str) -> None:
