@@ -176,7 +176,7 @@ class Engine:
             self._apply_rules(self._loaded)
 
     def _fetch(self) -> None:
-        """Fetches what another machine left at the depot. If it is refused, it is asked for again after a while."""
+        """Fetches what another machine left at the depot. If refused, it is asked for again after a while."""
         if self._depot is None or self._clock() < self._fetch_again:
             return
         try:

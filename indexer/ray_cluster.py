@@ -1,8 +1,7 @@
-"""A Ray cluster that does the heavy work of a reindex. The only door to Ray, which is not among what is installed
-by
-default: `pip install stillwatch[ray]`, on every node.
+"""A Ray cluster that does the heavy work of a reindex. The only door to Ray, which is not installed by
+default: `pip install stillwatch[ray]`, the same version on every node.
 
-Work goes out as questions of a few megabytes, each answered by a task that holds nothing afterwards; so a node
+Work goes out as questions of some megabytes, each answered by a task that holds nothing afterwards; so a node
 that dies takes nothing with it but the questions it was at, which Ray puts to others.
 """
 

@@ -40,8 +40,7 @@ class Asker(Protocol):
 
 class _Visits(msgspec.Struct, frozen=True, tag=True):
     """Rows to compare, numbered from 0. vectors: (n, d) float32. inside, visiting: int64 numbers, of each visit.
-    k,
-    least: length of the lists, and the cosine that is not enough to be in one.
+    k, least: length of the lists, and the cosine that is not enough to be in one.
     """
 
     dimension: int
