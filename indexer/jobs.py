@@ -168,19 +168,20 @@ class Jobs:
 
     def _finish(self, job: Job, exit_status: int, result: dict[str, Any] | None, last_words: str) -> None:
         asked = self._records.cancel_file(job.job_id)
+        was_cancelled = asked.exists()
+        asked.unlink(missing_ok=True)
         with self._lock:
             if exit_status == 0 and result is not None:
                 job = replace(self._ended(job, JobState.SUCCEEDED, ""), result=result)
             elif self._closed:
                 job = self._ended(job, JobState.CANCELLED, "the server was stopped")
-            elif asked.exists():
+            elif was_cancelled:
                 job = self._ended(job, JobState.CANCELLED, CANCELLED)
             else:
                 reason = f"exit status {exit_status}: {last_words or 'no report'}"
                 job = self._ended(job, JobState.FAILED, reason[:DETAIL_CHARACTERS])
             self._remember(job)
             self._child = self._watcher = None
-        asked.unlink(missing_ok=True)
         fields = {"job_id": job.job_id, "state": job.state, "exit_status": exit_status}
         _log.info("job ended", extra={"fields": fields})
 
