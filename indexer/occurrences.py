@@ -2,7 +2,7 @@
 matter are collected, some of them at a time. So memory is bounded, whatever the number of texts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -37,20 +37,32 @@ class Occurrences:
     counts: Counts
     parts: int
 
+    def size(self, number: int) -> int:
+        """How many occurrences there are in a part."""
+        return self._collect(number, np.empty(0, np.uint64), np.empty(0, np.int32))
+
     def part(self, number: int) -> tuple[HashArray, TextArray]:
         """Hash and text of each occurrence in a part, by hash, then by text."""
-        hashes, text = _collected(
-            self.table.hashes,
-            self.table.offsets,
+        size = self.size(number)
+        hashes, text = np.empty(size, np.uint64), np.empty(size, np.int32)
+        self._collect(number, hashes, text)
+        order = np.argsort(hashes, kind="stable")  # texts stay ascending, so that one twice in a run is seen
+        return hashes[order], text[order]
+
+    def _collect(self, number: int, found: HashArray, owner: TextArray) -> int:
+        table = self.table
+        return _collect(
+            table.hashes,
+            table.offsets,
             self.lengths,
             self.shift,
             self.counts,
             self.least,
             self.parts,
             number,
+            found,
+            owner,
         )
-        order = np.argsort(hashes, kind="stable")  # texts stay ascending, so that one twice in a run is seen
-        return hashes[order], text[order]
 
 
 def occurrences(table: TokenTable, lengths: IntArray, least: int, budget: int = BUDGET) -> Occurrences:
@@ -59,24 +71,19 @@ def occurrences(table: TokenTable, lengths: IntArray, least: int, budget: int = 
     counts = np.zeros(1 << (64 - int(shift)), np.uint8)
     lanes = range(LANES)
     each_in_lanes(lanes, lambda lane: _count(table.hashes, table.offsets, lengths, shift, counts, lane))
-    least = min(least, _FULL)
-    found = sum(
-        each_in_lanes(
-            lanes, lambda lane: _possible(table.hashes, table.offsets, lengths, shift, counts, least, lane)
-        )
-    )
-    parts = LANES
-    while parts * budget < found * LANES:
+    found = Occurrences(table, lengths, min(least, _FULL), shift, counts, LANES)
+    total, parts = sum(each_in_lanes(lanes, found.size)), LANES
+    while parts * budget < total * LANES:
         parts *= 2
-    return Occurrences(table, lengths, least, shift, counts, parts)
+    return replace(found, parts=parts)
 
 
 @compiled
 def _count(
     hashes: HashArray, offsets: IntArray, lengths: IntArray, shift: np.uint64, counts: Counts, lane: int
 ) -> None:
-    """Occurrences of runs by the first bits of their hash; a lane counts those with a last bit of its own parity
-    of buckets, so that two lanes never write to one counter.
+    """Occurrences of runs by bucket, which is the first bits of their hash. One lane counts the even buckets and
+    the other the odd ones, so that two never write to one counter.
     """
     for text in range(len(offsets) - 1):
         length = lengths[text]
@@ -89,30 +96,7 @@ def _count(
 
 
 @compiled
-def _possible(
-    hashes: HashArray,
-    offsets: IntArray,
-    lengths: IntArray,
-    shift: np.uint64,
-    counts: Counts,
-    least: int,
-    lane: int,
-) -> int:
-    """Occurrences of a lane's runs in buckets that reach `least`."""
-    found = 0
-    for text in range(len(offsets) - 1):
-        length = lengths[text]
-        if not length:
-            continue
-        for start in range(offsets[text], offsets[text + 1] - length + 1):
-            bucket = gram_hash(hashes, start, length) >> shift
-            if bucket % np.uint64(LANES) == np.uint64(lane) and counts[bucket] >= least:
-                found += 1
-    return found
-
-
-@compiled
-def _collected(
+def _collect(
     hashes: HashArray,
     offsets: IntArray,
     lengths: IntArray,
@@ -121,25 +105,22 @@ def _collected(
     least: int,
     parts: int,
     part: int,
-) -> tuple[HashArray, TextArray]:
-    """Hash and text of each occurrence in a bucket that reaches `least`, of one part, in the order of the
-    texts.
+    found: HashArray,
+    owner: TextArray,
+) -> int:
+    """How many occurrences of one part are in buckets that reach `least`. Puts their hash and text into `found`
+    and `owner`, in the order of the texts, as far as these have room.
     """
     size = 0
-    for filling in (False, True):
-        if filling:
-            found = np.empty(size, np.uint64)
-            owner = np.empty(size, np.int32)
-        size = 0
-        for text in range(len(offsets) - 1):
-            length = lengths[text]
-            if not length:
-                continue
-            for start in range(offsets[text], offsets[text + 1] - length + 1):
-                gram = gram_hash(hashes, start, length)
-                if gram & np.uint64(parts - 1) == np.uint64(part) and counts[gram >> shift] >= least:
-                    if filling:
-                        found[size] = gram
-                        owner[size] = text
-                    size += 1
-    return found, owner
+    for text in range(len(offsets) - 1):
+        length = lengths[text]
+        if not length:
+            continue
+        for start in range(offsets[text], offsets[text + 1] - length + 1):
+            gram = gram_hash(hashes, start, length)
+            if gram & np.uint64(parts - 1) == np.uint64(part) and counts[gram >> shift] >= least:
+                if size < len(found):
+                    found[size] = gram
+                    owner[size] = text
+                size += 1
+    return size
