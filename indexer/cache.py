@@ -52,10 +52,14 @@ class VectorCache:
         self._known = KeyTable()
         self._known.add(self._whole_rows())
 
-    def encode(self, texts: Sequence[str], encoder: Encoder, progress: Progress) -> Encoded:
-        """Vectors of canonical texts; those not cached are encoded, shortest first, and kept."""
+    def encode(
+        self, texts: Sequence[str], encoder: Encoder, progress: Progress, keys: KeyArray | None = None
+    ) -> Encoded:
+        """Vectors of canonical texts; those not cached are encoded, shortest first, and kept. keys: of the texts,
+        if they are known.
+        """
         self._space.require(encoder.space)
-        keys = text_keys(texts)
+        keys = text_keys(texts) if keys is None else keys
         missing = self._missing(texts, keys)
         progress.stage(f"encode ({self._space.name})", len(missing))
         for start in range(0, len(missing), BATCH_TEXTS):

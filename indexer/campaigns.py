@@ -1,10 +1,12 @@
 """Campaigns made of groups: portrait, template, exemplars, thresholds, and the id and history they carry on."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups, members_of
 from indexer.key_table import UNKNOWN, KeyTable
 from indexer.lineage import Descent, descents, former_ids
-from indexer.score import judge
+from indexer.score import Case, case_of, judge
 from indexer.spacing import spaced
 from indexer.store import Store, StoredPrompt
 from indexer.strands import fixed_text, handovers, shifts_of, strands_of, with_shifts
@@ -27,16 +29,26 @@ from models.text import FINGERPRINT_BYTES, clean
 from models.view import View
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 _SHOWN_EXEMPLARS: Final = 8
 _HISTORY: Final = 200
 _GREW: Final = 1.1
+_NONE: Final = np.zeros(0, np.int64)
+
+
+class Width(msgspec.Struct, frozen=True):
+    """Of a campaign's case: whether it is wide and deep enough to be tested, and how many units share its work."""
+
+    tested: bool
+    units: int
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The generation before: its campaigns, and the fingerprints of each one's prompts. fingerprints: (p, 16)
-    uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none.
+    """The generation before: its campaigns, in order, and the fingerprints of each one's prompts. fingerprints:
+    (p, 16) uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none. widths: by
+    campaign, if they are known.
     """
 
     generation: str | None
@@ -44,6 +56,7 @@ class Earlier:
     prompts: Mapping[str, frozenset[bytes]]
     fingerprints: PrintArray
     group: IntArray
+    widths: Mapping[str, Width] = field(default_factory=dict)
 
     def group_of(self, fingerprints: PrintArray) -> IntArray:
         """The campaign that each prompt had, (n,), given their fingerprints (n, 16); NOT_THERE if it is new."""
@@ -60,17 +73,20 @@ def campaigns_of(
     corpus: Corpus,
     store: Store,
     groups: Groups,
+    was: IntArray,
     views: Sequence[ViewVectors],
     exemplars: Sequence[ViewExemplars],
     earlier: Earlier,
     generation: str,
     at: datetime,
     encode: Encode,
-    item: IntArray,
-) -> list[Campaign]:
-    """A campaign for each group, in the order of the groups.
+    items: Callable[[BoolArray], IntArray],
+) -> tuple[list[Campaign], dict[str, Width]]:
+    """A campaign for each group, in the order of the groups, and what the next run needs of each one's case.
 
-    encode: gives vectors of whole texts. item: (prompts,) what each prompt is about, see `indexer.items`.
+    was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; such a group
+    keeps its template and its evidence. encode: gives vectors of whole texts. items: given the prompts of
+    interest, (prompts,), what each prompt is about, see `indexer.items`.
     """
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     background, totals = background_of(corpus.events), totals_of(corpus.events)
@@ -79,24 +95,33 @@ def campaigns_of(
         [frozenset(row.tobytes() for row in corpus.fingerprints[mine]) for mine in rows], earlier.prompts
     )
     formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
+    kept = [_kept(name, int(place), earlier) for name, place in zip(names, was, strict=True)]
+    changed = np.array([each is None for each in kept], bool)
+    item = items(np.append(changed, False)[groups.of_prompt])  # UNGROUPED, -1, reads the appended False
     strands = [
-        strands_of(corpus, store, groups, mine, seen) for mine, seen in zip(events, groups.views, strict=True)
+        strands_of(corpus, store, groups, mine, seen) if before is None else (_strand(before),)
+        for mine, seen, before in zip(events, groups.views, kept, strict=True)
     ]
     main = [max(each, key=lambda strand: (strand.events, -strand.number)) for each in strands]
-    templates = [strand.template for strand in main]
-    aims = aims_of([fixed_text(each.template, each.variants) for each in main], encode)
+    aims = iter(aims_of([fixed_text(main[n].template, main[n].variants) for n in np.flatnonzero(changed)], encode))
     strand_of_event = groups.strand[corpus.event_prompt]
     shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
-    shown_by = [
-        observe(corpus, mine, template, aim, seen, totals, handovers(shifted), item)
-        for mine, template, aim, seen, shifted in zip(events, templates, aims, groups.views, shifts, strict=True)
-    ]
-    verdicts = judge(shown_by, background, load_calibration())
+    calibration = load_calibration()
+    cases = []
+    for number, (mine, seen, before) in enumerate(zip(events, groups.views, kept, strict=True)):
+        if before is None:
+            handed = handovers(shifts[number])
+            shown = observe(corpus, mine, main[number].template, next(aims), seen, totals, handed, item)
+            cases.append(case_of(shown, background, calibration))
+        else:
+            width = earlier.widths[before.campaign_id]
+            cases.append(Case(before.evidence, before.p_value, width.tested, width.units, seen, before.capability))
+    verdicts = judge(cases)
+    stand_for = [_shown(number, mine, views, exemplars) for number, mine in enumerate(rows)]
+    texts = iter(store.prompts_by_id(corpus.prompt_ids[np.concatenate([_NONE, *stand_for])].tolist()))
     found: list[Campaign] = []
-    for number, mine in enumerate(rows):
-        seen = groups.views[number]
+    for number in range(len(groups)):
         portrait = portray(corpus, events[number], verdicts[number], totals)
-        shown = store.prompts_by_id(corpus.prompt_ids[_shown(number, mine, views, exemplars)].tolist())
         thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
         before = earlier.campaigns.get(names[number].campaign_id)
         entry = _history(names[number], portrait, before, generation, at)
@@ -108,13 +133,35 @@ def campaigns_of(
                 portrait,
                 main[number],
                 strands[number],
-                seen,
-                shown,
+                groups.views[number],
+                list(islice(texts, len(stand_for[number]))),
                 thresholds,
                 history,
             )
         )
-    return found
+    widths = {name.campaign_id: Width(case.tested, case.units) for name, case in zip(names, cases, strict=True)}
+    return found, widths
+
+
+def _kept(name: Descent, was: int, earlier: Earlier) -> Campaign | None:
+    """The earlier campaign whose template and evidence a group keeps, if it does."""
+    if was < 0 or name.event != "continued" or name.campaign_id not in earlier.widths:
+        return None
+    before = list(earlier.campaigns.values())[was]
+    return before if before.campaign_id == name.campaign_id else None
+
+
+def _strand(before: Campaign) -> Strand:
+    """The one strand of a campaign that has one template."""
+    return Strand(
+        number=0,
+        template=before.template,
+        events=before.events,
+        accounts=before.accounts,
+        first_seen=before.first_seen,
+        last_seen=before.last_seen,
+        variants=before.variants,
+    )
 
 
 def _campaign(

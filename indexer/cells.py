@@ -5,8 +5,7 @@ built on the same ones. Where there are many cells, they lie in regions in the s
 in the regions near to it: to compare every row with the middle of every cell would take as long as all the rest.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Final
 
@@ -36,11 +35,15 @@ _BLOCK_ROWS: Final = 2_048  # in one product
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Of n rows. middles: (cells, d) unit rows, float32. near: (n, p) int32, the cells with the nearest middles to
-    each row, the nearest first, which is its own; MISSING fills up.
+    each row, the nearest first, which is its own; MISSING fills up. regions: (r, d) unit rows, float32, the
+    middles of the regions that the cells are in. cells_of_region: (r,) int64, how many are in each; they stand in
+    this order.
     """
 
     middles: FloatArray
     near: RowArray
+    regions: FloatArray
+    cells_of_region: IntArray
 
     def __len__(self) -> int:
         return len(self.middles)
@@ -59,24 +62,43 @@ def cells_of(vectors: UnitRows, probes: int, region_cells: int = _REGION_CELLS) 
     """
     count = len(vectors)
     regions = _trained(vectors, np.arange(count), max(1, count // (CELL_ROWS * region_cells)))
-    near_regions = nearest_cells(vectors, regions, min(_REGIONS, len(regions)))
-    inside = rows_by_cell(near_regions[:, :1], len(regions))
+    inside = rows_by_cell(nearest_cells(vectors, regions, 1), len(regions))
     middles = [_region_middles(vectors, rows) for rows in inside]
-    near = np.full((count, min(probes, sum(map(len, middles)))), MISSING, np.int32)
-    for start in range(0, count, _PART_ROWS):
-        _look_into_regions(vectors, start, near_regions[start : start + _PART_ROWS], middles, near)
-    return Cells(np.concatenate(middles), near)
+    nothing = np.zeros((0, 0), np.int32)
+    cells = Cells(np.concatenate(middles), nothing, regions, np.array(list(map(len, middles)), np.int64))
+    return replace(cells, near=cells_near(vectors, np.arange(count), cells, probes))
+
+
+def cells_near(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int) -> RowArray:
+    """The `probes` cells nearest to these rows, each the nearest first, or as many as are found, (len(rows),
+    probes); whether the rows have been among those of the cells or not.
+    """
+    near = np.full((len(rows), min(probes, len(cells))), MISSING, np.int32)
+    for start in range(0, len(rows), _PART_ROWS):
+        part = slice(start, start + _PART_ROWS)
+        _look_into_regions(vectors, rows[part], cells, near[part])
+    return near
 
 
 def write_cells(folder: Folder, cells: Cells) -> None:
     """Puts cells into a folder, with the one that each row is in; the others near to it are not needed again."""
-    folder.write("middles", cells.middles)
-    folder.write("home", cells.home)
+    for name, array in (
+        ("middles", cells.middles),
+        ("home", cells.home),
+        ("regions", cells.regions),
+        ("cells_of_region", cells.cells_of_region),
+    ):
+        folder.write(name, array)
 
 
 def read_cells(folder: Folder, dimension: int) -> Cells:
     """The cells that `write_cells` put there, of rows of this many numbers; each row knows its own."""
-    return Cells(folder.array("middles", np.float32, dimension), folder.array("home", np.int32, 1))
+    return Cells(
+        folder.array("middles", np.float32, dimension),
+        folder.array("home", np.int32, 1),
+        folder.array("regions", np.float32, dimension),
+        folder.array("cells_of_region", np.int64),
+    )
 
 
 def rows_by_cell(near: RowArray, cells: int) -> list[IntArray]:
@@ -122,28 +144,22 @@ def nearest_cells(vectors: UnitRows, middles: FloatArray, probes: int, rows: Int
     return near
 
 
-def _look_into_regions(
-    vectors: UnitRows, start: int, near_regions: RowArray, middles: Sequence[FloatArray], near: RowArray
-) -> None:
-    """Fills in the cells near to the rows from `start` on, as many as `near_regions` has, whose regions it tells.
-    middles: of the cells in each region.
-    """
-    count = len(near_regions)
-    visitors = rows_by_cell(near_regions, len(middles))
-    lists = near[start : start + count]
-    cosines = np.full(lists.shape, -2.0, np.float32)
-    ends = np.cumsum([len(each) for each in middles])
+def _look_into_regions(vectors: UnitRows, rows: IntArray, cells: Cells, near: RowArray) -> None:
+    """Fills in the cells near to the rows, as many as `near` has room for, from the regions near to them."""
+    near_regions = nearest_cells(vectors, cells.regions, min(_REGIONS, len(cells.regions)), rows)
+    visitors = rows_by_cell(near_regions, len(cells.regions))
+    cosines = np.full(near.shape, -2.0, np.float32)
+    numbers = np.split(np.arange(len(cells)), np.cumsum(cells.cells_of_region)[:-1])
 
     def lane(first: int, last: int) -> None:
-        for visiting, inside, end in zip(visitors, middles, ends, strict=True):
+        for visiting, inside in zip(visitors, numbers, strict=True):
             mine = visiting[np.searchsorted(visiting, first) : np.searchsorted(visiting, last)]
             for at in range(0, len(mine), _BLOCK_ROWS):
                 block = mine[at : at + _BLOCK_ROWS]
-                numbers = np.arange(end - len(inside), end)
-                _keep_blocks(vectors[start + block], inside, block, numbers, lists, cosines)
+                _keep_blocks(vectors[rows[block]], cells.middles[inside], block, inside, near, cosines)
 
     with one_thread_a_product():
-        in_lanes(count, lane)
+        in_lanes(len(rows), lane)
 
 
 def _keep_blocks(

@@ -1,24 +1,21 @@
 """The distinct prompts of all events, and who sent each: what every view is built from."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.events import EventTable, Names
-from indexer.grams import Senders, senders
+from indexer.events import COLUMNS, NAMES, EventTable, Names, recoded
 from indexer.key_table import UNKNOWN, KeyTable, text_keys
+from indexer.senders import Senders, senders
 from indexer.texts import Texts, taken
 from indexer.workspace import Folder
 from models.text import FINGERPRINT_BYTES, canonical
 
 IntArray = NDArray[np.int64]
 PrintArray = NDArray[np.uint8]
-
-_NAMES: Final = ("account_names", "unit_names", "model_names", "payment_names", "network_names")
-_COLUMNS: Final = tuple(each.name for each in fields(EventTable) if each.name not in _NAMES)
 
 
 class PromptRow(Protocol):
@@ -46,10 +43,11 @@ class Distinct:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """n distinct prompts in the order of their fingerprints, so that nothing depends on the order of arrival.
+    """n distinct prompts in the order of their fingerprints, so that nothing depends on the order of arrival;
+    those that have come since the last full run stand behind the others, in that order too.
 
-    prompt_ids: (n,) int64, the store's ids. fingerprints: (n, 16) uint8, ascending. user, system: their canonical
-    texts. event_prompt: (events,) int64, the row of each event's prompt. events: the event table.
+    prompt_ids: (n,) int64, the store's ids. fingerprints: (n, 16) uint8. user, system: their canonical texts.
+    event_prompt: (events,) int64, the row of each event's prompt. events: the event table.
     """
 
     prompt_ids: IntArray
@@ -76,18 +74,22 @@ class Corpus:
         return found
 
 
-def write_corpus(folder: Folder, events: EventTable, prompts: Iterable[Sequence[PromptRow]]) -> None:
+def write_corpus(
+    folder: Folder, events: EventTable, prompts: Iterable[Sequence[PromptRow]], base: Folder | None = None
+) -> None:
     """Puts the corpus of an event table and its prompts, which come in batches ordered by fingerprint, into a
     folder, from where `read_corpus` has it.
+
+    base: where an earlier corpus is, which then comes first; events and prompts are those that it lacks.
     """
-    user, system = KeyTable(), KeyTable()
+    user, system = _known_texts(base, "user"), _known_texts(base, "system")
     with (
-        folder.writer("prompt_ids") as ids,
-        folder.writer("fingerprints") as fingerprints,
-        folder.texts_writer("user") as user_texts,
-        folder.writer("user_of_prompt") as user_of_prompt,
-        folder.texts_writer("system") as system_texts,
-        folder.writer("system_of_prompt") as system_of_prompt,
+        folder.writer("prompt_ids", base) as ids,
+        folder.writer("fingerprints", base) as fingerprints,
+        folder.texts_writer("user", base) as user_texts,
+        folder.writer("user_of_prompt", base) as user_of_prompt,
+        folder.texts_writer("system", base) as system_texts,
+        folder.writer("system_of_prompt", base) as system_of_prompt,
     ):
         for batch in prompts:
             ids.append(np.array([prompt.prompt_id for prompt in batch], np.int64))
@@ -99,16 +101,29 @@ def write_corpus(folder: Folder, events: EventTable, prompts: Iterable[Sequence[
             number, fresh = numbered([canonical(prompt.system) for prompt in batch], system)
             system_of_prompt.append(number)
             system_texts.append(fresh)
-    folder.write("event_prompt", _rows_of(folder.array("prompt_ids", np.int64), events.prompt))
-    for name in _COLUMNS:
-        folder.write(f"events.{name}", getattr(events, name))
-    folder.write_value("names", {name: getattr(events, name).values for name in _NAMES})
+    folder.write("user.keys", user.keys)
+    folder.write("system.keys", system.keys)
+    if base is not None:
+        events = recoded(events, base.value("names", dict[str, tuple[str, ...]]))
+    columns = {f"events.{name}": getattr(events, name) for name in COLUMNS}
+    columns["event_prompt"] = _rows_of(folder.array("prompt_ids", np.int64), events.prompt)
+    for name, column in columns.items():
+        with folder.writer(name, base) as file:
+            file.append(column)
+    folder.write_value("names", {name: getattr(events, name).values for name in NAMES})
+
+
+def _known_texts(base: Folder | None, role: str) -> KeyTable:
+    known = KeyTable()
+    if base is not None:
+        known.add(base.array(f"{role}.keys", np.uint64, FINGERPRINT_BYTES // 8))
+    return known
 
 
 def read_corpus(folder: Folder) -> Corpus:
     """The corpus that `write_corpus` put there, mapped into memory."""
     names = folder.value("names", dict[str, tuple[str, ...]])
-    columns: dict[str, Any] = {name: folder.array(f"events.{name}", np.int64) for name in _COLUMNS}
+    columns: dict[str, Any] = {name: folder.array(f"events.{name}", np.int64) for name in COLUMNS}
     columns |= {name: Names(values) for name, values in names.items()}
     return Corpus(
         folder.array("prompt_ids", np.int64),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,32 +177,37 @@ def _known_of(accounts: IntArray, codes: IntArray, values: IntArray) -> IntArray
 
 
 def _timeline(events: EventTable, rows: IntArray) -> Iterable[TimelineHour]:
-    hours = events.timestamp[rows] // _HOUR_S
-    for hour in np.unique(hours):
-        inside = rows[hours == hour]
-        yield TimelineHour(moment(hour * _HOUR_S), len(inside), _counted(events.model[inside], events.model_names))
+    hours, models = events.timestamp[rows] // _HOUR_S, events.model[rows] + 1
+    kinds = int(models.max()) + 1
+    pairs, counts = np.unique(hours * kinds + models, return_counts=True)
+    starts = np.flatnonzero(np.diff(pairs // kinds, prepend=-1))
+    for start, end in pairwise([*starts.tolist(), len(pairs)]):
+        mine = slice(start, end)
+        named = _named(pairs[mine] % kinds - 1, counts[mine], events.model_names)
+        yield TimelineHour(moment(pairs[start] // kinds * _HOUR_S), int(counts[mine].sum()), named)
 
 
 def _members(
     events: EventTable, rows: IntArray, accounts: IntArray, per_account: IntArray, totals: Totals
 ) -> Iterable[CampaignAccount]:
     """Accounts, the busiest first; ties in the order of their names."""
-    order = np.argsort(events.account[rows], kind="stable")
-    borders = np.concatenate([[0], np.cumsum(per_account)])
-    found = []
-    for place, account in enumerate(accounts):
-        mine = rows[order[borders[place] : borders[place + 1]]]
-        times, name = events.timestamp[mine], events.account_names.values[account]
-        found.append(
-            CampaignAccount(
-                account_id=name,
-                org_id=_organisation(events.unit_names.values[events.unit[mine[0]]], name),
-                events=len(mine),
-                first_seen=moment(times.min()),
-                last_seen=moment(times.max()),
-                dedication=len(mine) / int(totals.of_account[account]),
-            )
+    mine = rows[np.argsort(events.account[rows], kind="stable")]
+    borders = np.cumsum(per_account) - per_account
+    times = events.timestamp[mine]
+    first, last = np.minimum.reduceat(times, borders), np.maximum.reduceat(times, borders)
+    units, dedication = events.unit[mine[borders]], per_account / totals.of_account[accounts]
+    columns = (each.tolist() for each in (accounts, units, per_account, first, last, dedication))
+    found = [
+        CampaignAccount(
+            account_id=(name := events.account_names.values[account]),
+            org_id=_organisation(events.unit_names.values[unit], name),
+            events=count,
+            first_seen=moment(begin),
+            last_seen=moment(end),
+            dedication=share,
         )
+        for account, unit, count, begin, end, share in zip(*columns, strict=True)
+    ]
     return sorted(found, key=lambda member: (-member.events, member.account_id))
 
 
@@ -211,6 +217,10 @@ def _organisation(unit: str, account: str) -> str | None:
 
 def _counted(codes: IntArray, names: Names) -> dict[str, int]:
     """How often each name occurs, most frequent first; "" counts those not given."""
-    values, counts = np.unique(codes, return_counts=True)
-    named: Mapping[str, int] = {names.name(int(c)) or "": int(n) for c, n in zip(values, counts, strict=True)}
+    return _named(*np.unique(codes, return_counts=True), names)
+
+
+def _named(codes: IntArray, counts: IntArray, names: Names) -> dict[str, int]:
+    """Counts by name, the greatest first."""
+    named: Mapping[str, int] = {names.name(int(c)) or "": int(n) for c, n in zip(codes, counts, strict=True)}
     return dict(sorted(named.items(), key=lambda item: (-item[1], item[0])))

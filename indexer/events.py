@@ -1,11 +1,16 @@
 """All events as columns: what the stages after the store compute on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
+
+
+_CODED: Final = ("account", "unit", "model", "payment", "network")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +53,20 @@ class EventTable:
 
     def __len__(self) -> int:
         return len(self.sequence)
+
+
+NAMES: Final = tuple(f"{column}_names" for column in _CODED)
+COLUMNS: Final = tuple(each.name for each in fields(EventTable) if each.name not in NAMES)
+
+
+def recoded(events: EventTable, known: Mapping[str, Sequence[str]]) -> EventTable:
+    """The same events with the codes that `known` has, by the names of NAMES; its names come first, and those that
+    it lacks behind them.
+    """
+    changed: dict[str, Any] = {}
+    for column, names in zip(_CODED, NAMES, strict=True):
+        values = getattr(events, names).values
+        code_of = {name: code for code, name in enumerate(dict.fromkeys([*known[names], *values]))}
+        codes = np.array([*map(code_of.__getitem__, values), -1], np.int64)  # which -1, not given, reads
+        changed |= {column: codes[getattr(events, column)], names: Names(tuple(code_of))}
+    return replace(events, **changed)

@@ -28,7 +28,7 @@ _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _CHUNK_TOKENS: Final = 250_000  # a few MB, which caches hold
 DEEP: Final = 2.0  # times as many units as a gram has that chance would have given it, from which it is deep
 _KEPT_WORDS: Final = 2_000_000  # some 300 MB
-_DRAWS: Final = 64  # numbers of draws between which expected units are interpolated
+_DRAWS_AT_A_TIME: Final = 1_024
 
 
 def token_hashes(text: str) -> HashArray:
@@ -172,24 +172,6 @@ def counted(hashes: HashArray, owners: IntArray) -> tuple[HashArray, IntArray, I
 
 
 @dataclass(frozen=True, slots=True)
-class Senders:
-    """Which units of spread sent each of n texts. units: (m,) int64 codes, distinct within a text, in the
-    order of the texts; offsets: (n + 1,) int64.
-    """
-
-    units: IntArray
-    offsets: IntArray
-
-
-def senders(text: IntArray, unit: IntArray, texts: int) -> Senders:
-    """Senders of `texts` texts from one row an event: index of its text, code of its unit (both (events,))."""
-    units = int(unit.max(initial=-1)) + 1
-    sender, code = np.divmod(np.unique(text * units + unit), max(1, units))
-    counts = np.bincount(sender, minlength=texts)
-    return Senders(code, offsets_of(counts))
-
-
-@dataclass(frozen=True, slots=True)
 class HotGrams:
     """hashes: (g,) uint64, ascending. deep: (g,) bool, which of them few units send again and again."""
 
@@ -204,14 +186,15 @@ def no_grams() -> HotGrams:
 
 def expected_units(draws: IntArray, activity: IntArray) -> NDArray[np.float64]:
     """Distinct units behind `draws` texts if each came from a unit drawn in proportion to `activity` (units,):
-    the sum of 1 - exp(-draws * share) over the units, interpolated between powers; shape of `draws`.
+    the sum of 1 - exp(-draws * share) over the units; shape of `draws`.
     """
-    shares = activity[activity > 0] / max(1, activity.sum())
-    points = np.unique(np.geomspace(1, max(2, int(draws.max(initial=2))), _DRAWS).astype(np.int64))
-    sizes, multiplicity = np.unique(shares, return_counts=True)
-    values = ((1 - np.exp(-points[:, None] * sizes)) * multiplicity).sum(axis=1)
-    expected: NDArray[np.float64] = np.interp(draws, points, values)
-    return expected
+    sizes, multiplicity = np.unique(activity[activity > 0] / max(1, activity.sum()), return_counts=True)
+    distinct, place = np.unique(draws, return_inverse=True)
+    expected = np.empty(len(distinct), np.float64)
+    for start in range(0, len(distinct), _DRAWS_AT_A_TIME):
+        block = slice(start, start + _DRAWS_AT_A_TIME)
+        expected[block] = (1 - np.exp(-distinct[block, None] * sizes)) @ multiplicity
+    return expected[place]
 
 
 def found_in(hot: HotGrams, hashes: HashArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

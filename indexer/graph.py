@@ -92,11 +92,24 @@ def spanning_forest(
         cells=cells,
         compare=compare,
     )
+    return forest_of(vectors, weights, rows, lengths, min_samples, ceiling, resolution)
+
+
+def forest_of(
+    vectors: UnitRows,
+    weights: IntArray,
+    rows: RowArray,
+    lengths: FloatArray,
+    min_samples: int,
+    ceiling: float,
+    resolution: float = DISTANCE_FLOOR,
+) -> Forest:
+    """`spanning_forest`, given the neighbour lists, as `all_neighbours` gives them."""
     core = core_distances(rows, lengths, weights, min_samples, resolution)
     sources, targets, distances = _lightest_edges(rows, lengths, core, ceiling, resolution)
     alone = (rows == MISSING).all(axis=1)
     forest = _kruskal(sources, targets, distances, alone)
-    return _joined_across_components(vectors, core, forest, neighbours, ceiling, resolution)
+    return _joined_across_components(vectors, core, forest, rows.shape[1], ceiling, resolution)
 
 
 @compiled

@@ -44,6 +44,9 @@ class Groups:
         return len(self.views)
 
 
+NO_GROUPS: Final = Groups(np.zeros(0, np.int64), (), np.zeros(0, np.int64))
+
+
 @dataclass(slots=True)
 class _Draft:
     """A group in the making: its prompts, and the views that saw it."""
@@ -129,14 +132,20 @@ def _contest(corpus: Corpus, drafts: list[_Draft], fresh: Iterable[_Draft], even
 
 
 def _deep(corpus: Corpus, drafts: Sequence[_Draft]) -> list[bool]:
-    """Whether at least half of the units that sent each draft did so DEEP times or more."""
-    order = np.argsort(corpus.event_prompt, kind="stable")
-    units = corpus.events.unit[order]
-    starts = np.searchsorted(corpus.event_prompt[order], np.arange(len(corpus) + 1))
-    found = []
-    for draft in drafts:
-        sent = np.concatenate([units[starts[prompt] : starts[prompt + 1]] for prompt in draft.prompts])
-        found.append(bool(np.median(np.unique(sent, return_counts=True)[1]) >= DEEP))
+    """Whether at least half of the units that sent each draft did so DEEP times or more. No prompt is in two."""
+    units = int(corpus.events.unit.max(initial=-1)) + 1
+    draft = _draft_of_prompt(corpus, drafts)[corpus.event_prompt]
+    inside = draft != UNGROUPED
+    pairs, sent = np.unique(draft[inside] * units + corpus.events.unit[inside], return_counts=True)
+    borders = np.searchsorted(pairs, np.arange(len(drafts) + 1) * units)
+    return [bool(np.median(sent[begin:end]) >= DEEP) for begin, end in pairwise(borders)]
+
+
+def _draft_of_prompt(corpus: Corpus, drafts: Sequence[_Draft]) -> IntArray:
+    """The draft that each prompt is in, (prompts,), UNGROUPED for none."""
+    found = np.full(len(corpus), UNGROUPED, np.int64)
+    for place, draft in enumerate(drafts):
+        found[list(draft.prompts)] = place
     return found
 
 
@@ -174,19 +183,14 @@ def _repeated(corpus: Corpus, min_units: int) -> list[_Draft]:
 
 def _large(corpus: Corpus, drafts: Sequence[_Draft], min_units: int, min_events: int) -> list[_Draft]:
     """The drafts that would stay; one that will be dropped must not take prompts from others before."""
-    draft_of_prompt = np.full(len(corpus), UNGROUPED, np.int64)
-    for place, draft in enumerate(drafts):
-        draft_of_prompt[list(draft.prompts)] = place
-    units, events = group_size(corpus, draft_of_prompt, len(drafts))
+    units, events = group_size(corpus, _draft_of_prompt(corpus, drafts), len(drafts))
     return [d for place, d in enumerate(drafts) if units[place] >= min_units and events[place] >= min_events]
 
 
 def _numbered(corpus: Corpus, drafts: Sequence[_Draft], min_units: int, min_events: int) -> Groups:
     kept = _large(corpus, drafts, min_units, min_events)
     kept.sort(key=lambda draft: min(draft.prompts))
-    of_prompt = np.full(len(corpus), UNGROUPED, np.int64)
-    for number, draft in enumerate(kept):
-        of_prompt[list(draft.prompts)] = number
+    of_prompt = _draft_of_prompt(corpus, kept)
     views = tuple(tuple(view for view in View if view in draft.views) for draft in kept)
     return Groups(of_prompt, views, np.where(of_prompt == UNGROUPED, UNGROUPED, 0))
 
@@ -218,6 +222,12 @@ def members_of(group: IntArray, groups: int) -> list[IntArray]:
     order = np.argsort(group, kind="stable")
     borders = np.searchsorted(group[order], np.arange(groups + 1))
     return [order[begin:end] for begin, end in pairwise(borders)]
+
+
+def events_of_groups(corpus: Corpus, groups: Groups) -> IntArray:
+    """Events of each group, (groups,)."""
+    group = groups.of_prompt[corpus.event_prompt]
+    return np.bincount(group[group != UNGROUPED], minlength=len(groups))
 
 
 def group_size(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> tuple[IntArray, IntArray]:

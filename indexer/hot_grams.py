@@ -1,40 +1,197 @@
-"""Which grams of a corpus recur over many texts and many units: counted exactly, in bounded memory."""
+"""Which grams of a corpus recur over many texts and many units: counted exactly, in bounded memory; and counted
+on, when more texts and senders have come.
+"""
+
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.compiled import compiled
-from indexer.grams import DEEP, GRAM_TOKENS, HashArray, HotGrams, IntArray, Senders, TokenTable, expected_units
+from indexer.grams import DEEP, GRAM_TOKENS, HashArray, HotGrams, IntArray, TokenTable, expected_units
 from indexer.lanes import each_in_lanes
-from indexer.occurrences import BUDGET, Occurrences, TextArray, occurrences
+from indexer.occurrences import (
+    BUDGET,
+    EVERYTHING,
+    Among,
+    Counts,
+    Occurrences,
+    RunCounts,
+    TextArray,
+    gram_hash,
+    mark,
+    occurrences,
+    run_counts,
+)
+from indexer.senders import Senders
+
+BoolArray = NDArray[np.bool_]
+
+_NO_BITS: Final = np.zeros(0, np.uint8)
 
 
-def hot_grams(
-    table: TokenTable, sent_by: Senders, min_texts: int, min_units: int, budget: int = BUDGET
-) -> HotGrams:
+@dataclass(frozen=True, slots=True)
+class HotCounts:
+    """Hot grams and what makes them deep or not.
+
+    hashes: (g,) uint64, ascending. deep: (g,) bool. sendings: (g,) int64, pairs of a text that holds the gram and
+    a unit that sent it. least_units, most_units: (g,) int64, bounds of how many units sent it. They are equal
+    where these were counted; where they are not, the gram is deep, or is not, whatever lies between.
+    """
+
+    hashes: HashArray
+    deep: BoolArray
+    sendings: IntArray
+    least_units: IntArray
+    most_units: IntArray
+    counted: RunCounts
+
+    @property
+    def grams(self) -> HotGrams:
+        """Without the numbers."""
+        return HotGrams(self.hashes, self.deep)
+
+    def at(self, places: IntArray) -> "HotCounts":
+        """The grams at these places."""
+        return HotCounts(
+            self.hashes[places],
+            self.deep[places],
+            self.sendings[places],
+            self.least_units[places],
+            self.most_units[places],
+            self.counted,
+        )
+
+
+def hot_counts(
+    table: TokenTable,
+    sent_by: Senders,
+    min_texts: int,
+    min_units: int,
+    budget: int = BUDGET,
+    among: Among = EVERYTHING,
+    counted: RunCounts | None = None,
+) -> HotCounts:
     """The grams found in at least `min_texts` texts and sent by at least `min_units` units.
 
     Exact (up to 64-bit collisions) in bounded memory: small counters rule out the grams that cannot reach
-    `min_texts` (see `indexer.occurrences`), then the remaining ones are counted exactly, part by part.
+    `min_texts` (see `indexer.occurrences`), then the remaining ones are counted exactly, part by part. among,
+    counted: as there.
     """
-    found = occurrences(table, np.full(len(table), GRAM_TOKENS), min_texts, budget)
+    lengths = np.full(len(table), GRAM_TOKENS)
+    counted = counted or run_counts(table, lengths)
+    found = occurrences(table, lengths, min_texts, budget, among, counted)
     activity = np.bincount(sent_by.units)
-    hot = each_in_lanes(
+    parts = each_in_lanes(
         range(found.parts), lambda part: _hot_in_part(found, part, sent_by, activity, min_texts, min_units)
     )
-    hashes = np.concatenate([each.hashes for each in hot])
-    order = np.argsort(hashes)
-    return HotGrams(hashes[order], np.concatenate([each.deep for each in hot])[order])
+    return _together(counted, *parts)
+
+
+def more_hot_counts(
+    table: TokenTable,
+    sent_by: Senders,
+    min_texts: int,
+    min_units: int,
+    base: HotCounts,
+    sent_before: IntArray,
+    budget: int = BUDGET,
+) -> HotCounts:
+    """`hot_counts`, given those of the first texts when fewer units had sent them, and the hashes of the grams
+    that have become hot, deep or not deep since, ascending.
+
+    sent_before: (texts before,) how many units had sent each text then. Grams are counted again only where that
+    could matter: those of texts that somebody has sent since, if they were not hot, and hot ones that may be deep
+    or not, between the units that they had and those that would all be new.
+    """
+    more = np.diff(sent_by.offsets)
+    more[: len(sent_before)] -= sent_before
+    touched = np.flatnonzero(more)
+    added = table.between(len(sent_before), len(table))
+    counted = base.counted.with_texts(added, np.full(len(added), GRAM_TOKENS))
+    touching = (table.hashes, table.offsets, touched, more, base.hashes, counted.counts, counted.shift, min_texts)
+    fresh = np.zeros(len(base.hashes), np.int64)
+    again = Among.room(_touch(*touching, fresh, _NO_BITS, np.uint64(0)))
+    _touch(*touching, np.zeros_like(fresh), again.bits, again.shift)
+    activity = np.bincount(sent_by.units)
+    sendings, most = base.sendings + fresh, base.most_units + fresh
+    expected = expected_units(sendings, activity)
+    deep = expected >= DEEP * most
+    again.add(base.hashes[deep != (expected >= DEEP * base.least_units)])
+    exact = hot_counts(table, sent_by, min_texts, min_units, budget, again, counted)
+    reckoned = HotCounts(base.hashes, deep, sendings, base.least_units, most, counted)
+    return _together(counted, exact, reckoned.at(np.flatnonzero(~is_in(base.hashes, exact.hashes))))
+
+
+def is_in(hashes: HashArray, known: HashArray) -> BoolArray:
+    """Which of the hashes are among the known ones, which ascend."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    found: BoolArray = known[np.minimum(np.searchsorted(known, hashes), len(known) - 1)] == hashes
+    return found
+
+
+def _together(counted: RunCounts, *parts: HotCounts) -> HotCounts:
+    """Hot grams that have none in common."""
+    joined = HotCounts(
+        np.concatenate([each.hashes for each in parts]),
+        np.concatenate([each.deep for each in parts]),
+        np.concatenate([each.sendings for each in parts]),
+        np.concatenate([each.least_units for each in parts]),
+        np.concatenate([each.most_units for each in parts]),
+        counted,
+    )
+    return joined.at(np.argsort(joined.hashes))
 
 
 def _hot_in_part(
     found: Occurrences, part: int, sent_by: Senders, activity: IntArray, min_texts: int, min_units: int
-) -> HotGrams:
+) -> HotCounts:
     """The hot grams among those of one part."""
     grams, texts, sendings, units = _totals(
         *found.part(part), sent_by.units, sent_by.offsets, len(activity), min_texts
     )
     hot = (texts >= min_texts) & (units >= min_units)
-    return HotGrams(grams[hot], expected_units(sendings[hot], activity) >= DEEP * units[hot])
+    grams, sendings, units = grams[hot], sendings[hot], units[hot]
+    deep = expected_units(sendings, activity) >= DEEP * units
+    return HotCounts(grams, deep, sendings, units, units, RunCounts(found.counts))
+
+
+@compiled
+def _touch(
+    hashes: HashArray,
+    offsets: IntArray,
+    touched: IntArray,
+    more: IntArray,
+    known: HashArray,
+    counts: Counts,
+    counts_shift: np.uint64,
+    least: int,
+    fresh: IntArray,
+    bits: Counts,
+    shift: np.uint64,
+) -> int:
+    """Adds to `fresh`, of the known grams, what `more` units sent each of the touched texts that hold them. Marks
+    the other grams of these texts that may stand `least` times in all texts, if there are any bits, and gives how
+    many they are.
+    """
+    last = np.full(len(known), -1, np.int64)  # text in which a gram was seen
+    count = 0
+    for text in touched:
+        for start in range(offsets[text], offsets[text + 1] - GRAM_TOKENS + 1):
+            gram = gram_hash(hashes, start)
+            if counts[gram >> counts_shift] < least:
+                continue
+            place = np.searchsorted(known, gram)
+            if place == len(known) or known[place] != gram:
+                count += 1
+                if len(bits):
+                    mark(gram, bits, shift)
+            elif last[place] != text:
+                last[place] = text
+                fresh[place] += more[text]
+    return count
 
 
 @compiled

@@ -29,6 +29,18 @@ def kept_in_corpus(table: TokenTable, hot: HotGrams) -> BoolArray:
     return kept
 
 
+def texts_with(table: TokenTable, grams: HashArray) -> BoolArray:
+    """Which texts of the table hold one of these grams, which ascend, (n,)."""
+    found = np.zeros(len(table), np.bool_)
+    if len(grams):
+        shift, starts = _directory(grams)
+        in_lanes(
+            len(table),
+            lambda first, last: _hold(table.hashes, table.offsets, first, last, grams, shift, starts, found),
+        )
+    return found
+
+
 def _directory(hashes: HashArray) -> tuple[np.uint64, IntArray]:
     """Where in the ascending hashes those begin that share their first bits: how far to shift a hash, and the
     place of each number that this gives, with one more for the end. So a look-up goes straight to one hash or two.
@@ -37,6 +49,28 @@ def _directory(hashes: HashArray) -> tuple[np.uint64, IntArray]:
     shift = np.uint64(64 - bits)
     borders = np.searchsorted(hashes >> shift, np.arange((1 << bits) + 1, dtype=np.uint64))
     return shift, borders.astype(np.int64)
+
+
+@compiled
+def _hold(
+    hashes: HashArray,
+    offsets: IntArray,
+    first: int,
+    last: int,
+    grams: HashArray,
+    shift: np.uint64,
+    starts: IntArray,
+    found: BoolArray,
+) -> None:
+    """Sets `found` for texts first to last."""
+    for text in range(first, last):
+        for start in range(offsets[text], offsets[text + 1] - GRAM_TOKENS + 1):
+            gram = gram_hash(hashes, start)
+            bucket = gram >> shift
+            for place in range(starts[bucket], starts[bucket + np.uint64(1)]):
+                found[text] |= grams[place] == gram
+            if found[text]:
+                break
 
 
 @compiled

@@ -41,6 +41,11 @@ class KeyTable:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def keys(self) -> KeyArray:
+        """The keys in the order of their numbers, (n, 2)."""
+        return self._keys[: self._count]
+
     def find(self, keys: KeyArray) -> IntArray:
         """Number of each key (n, 2), (n,); UNKNOWN for one that is not there."""
         numbers = np.empty(len(keys), np.int64)

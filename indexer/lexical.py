@@ -5,7 +5,7 @@ by what is left of their slots, and HDBSCAN keeps only the densest of them. The 
 put the template together again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,17 +33,19 @@ OWN_SHARE: Final = 0.25  # ... and of all weight that holds it, that must be in 
 WORDED: Final = 0.5  # share of a text's own grams that must be wordings of a cluster for it to belong to it
 MIN_WORDED_GRAMS: Final = 6
 _BUDGET: Final = 20_000_000
+_KEPT: Final = 20_000_000  # tokens, up to which all grams are kept; 16 bytes each
 _TEXTS_AT_A_TIME: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class TextGrams:
     """The grams of n texts, a part of all grams at a time, and how many stand behind each text, (n,) int64. What
-    few grams a caller keeps is in memory, never all that there are.
+    few grams a caller keeps is in memory; all that there are only if they are few, as `parts`.
     """
 
     found: Occurrences
     weights: IntArray
+    parts: Sequence[tuple[HashArray, IntArray]] = ()
 
     def typical(self, labels: IntArray) -> "ClusterGrams":
         """The grams that at least CORE_SHARE of a cluster's weight holds."""
@@ -82,10 +84,7 @@ class TextGrams:
 
     def _part(self, number: int) -> tuple[HashArray, IntArray]:
         """Distinct pairs of a gram and a text, by gram, of one part."""
-        hashes, texts = self.found.part(number)
-        fresh = np.ones(len(hashes), np.bool_)
-        fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
-        return hashes[fresh], texts[fresh].astype(np.int64)
+        return self.parts[number] if self.parts else _distinct(*self.found.part(number))
 
     def _kept(self, labels: IntArray, keep: "Callable[[_Entries], BoolArray]") -> "ClusterGrams":
         def look(part: int) -> tuple[HashArray, IntArray]:
@@ -134,7 +133,17 @@ def _entries(hashes: HashArray, texts: IntArray, labels: IntArray, weights: IntA
 
 def text_grams(table: TokenTable, weights: IntArray, budget: int = _BUDGET) -> TextGrams:
     """Grams of the texts of a table; about `budget` of them are looked at at a time."""
-    return TextGrams(occurrences(table, np.full(len(table), GRAM_TOKENS), 1, budget), weights)
+    found = occurrences(table, np.full(len(table), GRAM_TOKENS), 1, budget)
+    if len(table.hashes) > _KEPT:
+        return TextGrams(found, weights)
+    return TextGrams(found, weights, each_in_lanes(range(found.parts), lambda part: _distinct(*found.part(part))))
+
+
+def _distinct(hashes: HashArray, texts: RowArray) -> tuple[HashArray, IntArray]:
+    """Each pair of a gram and a text once."""
+    fresh = np.ones(len(hashes), np.bool_)
+    fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
+    return hashes[fresh], texts[fresh].astype(np.int64)
 
 
 def join_templates(table: TokenTable, weights: IntArray, labels: IntArray) -> IntArray:

@@ -5,6 +5,7 @@ its accounts leaves a text that just these share, and the same accounts meet ove
 once; that two of them meet again is rare, and that a dozen do, each with several others, does not happen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -17,13 +18,12 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import gammainc
 
 from indexer.corpus import Corpus, Distinct
-from indexer.grams import HashArray, Senders, TokenTable
-from indexer.lanes import each_in_lanes
-from indexer.occurrences import TextArray, occurrences
-from indexer.runs import MOST_TEXTS, held_together, run_lengths
+from indexer.runs import MOST_TEXTS
+from indexer.senders import Senders
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Share = Callable[[BoolArray], IntArray]
 
 MEETINGS: Final = 2  # times that two units must have met, over other texts each time, to know each other ...
 CHANCE_COMMON: Final = 0.2  # ... so much oftener than chance that it gives two so many common acquaintances
@@ -45,15 +45,15 @@ class Meetings:
     second_text: IntArray
 
 
-def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: BoolArray) -> list[frozenset[int]]:
+def meeting_prompts(corpus: Corpus, role: Distinct, free: BoolArray, share: Share) -> list[frozenset[int]]:
     """For each pool that keeps meeting, the prompts over which it does, in the order of its first prompt; a prompt
     of two pools belongs to the one that sent it oftener.
 
-    role: the distinct texts of the corpus in one role; table: their tokens. free: (prompts,) those to look at, as
-    a template that others have found would bring all of its senders together.
+    role: the distinct texts of the corpus in one role. free: (prompts,) those to look at, as a template that
+    others have found would bring all of its senders together. share: of the texts.
     """
     text_of_prompt = np.where(free, role.text_of_prompt, -1)
-    met = meetings(table, corpus.senders_of(text_of_prompt, len(role.texts)))
+    met = meetings(corpus.senders_of(text_of_prompt, len(role.texts)), share)
     unit, text = corpus.events.unit, text_of_prompt[corpus.event_prompt]
     pool = pools(met, np.bincount(unit[text >= 0], minlength=int(unit.max(initial=-1)) + 1))
     inside = (pool[met.first] >= 0) & (pool[met.first] == pool[met.second])
@@ -74,17 +74,16 @@ def meeting_prompts(corpus: Corpus, role: Distinct, table: TokenTable, free: Boo
     return [frozenset(prompts[of_prompt == each].tolist()) for each in np.unique(of_prompt)]
 
 
-def meetings(table: TokenTable, sent_by: Senders) -> Meetings:
-    """All meetings over texts that share a run of tokens which at most MOST_TEXTS have, and over one text that a
-    few units sent. A text that nobody sent does not count.
+def meetings(sent_by: Senders, share: Share) -> Meetings:
+    """All meetings over texts that share a run of tokens which few have, and over one text that a few units sent.
+    A text that nobody sent does not count.
+
+    share: given the texts of interest, (n,), the pairs of them that share such a run, (m, 2), the smaller first.
     """
     counts = np.diff(sent_by.offsets)
-    lengths = np.where((counts > 0) & (counts <= MOST_TEXTS), run_lengths(table), 0)
-    same = np.flatnonzero((counts > 1) & (counts <= MOST_TEXTS))
-    shared = occurrences(table, lengths, least=2)
-    pairs = each_in_lanes(range(shared.parts), lambda part: _sharing(*shared.part(part), len(table)))
-    keys = np.unique(np.concatenate([same * len(table) + same, *pairs]))
-    return _between_units(np.stack(np.divmod(keys, max(1, len(table))), axis=1), sent_by, counts)
+    few = (counts > 0) & (counts <= MOST_TEXTS)
+    same = np.flatnonzero(few & (counts > 1))
+    return _between_units(np.concatenate([np.stack([same, same], axis=1), share(few)]), sent_by, counts)
 
 
 def pools(met: Meetings, activity: IntArray) -> IntArray:
@@ -170,19 +169,6 @@ def acquaintances(known: IntArray, units: int) -> IntArray:
         place = np.minimum(np.searchsorted(edges, wanted), len(edges) - 1)
         found.append(np.bincount(row[edges[place] == wanted], minlength=stop - start).astype(np.int64))
     return np.concatenate(found)
-
-
-def _sharing(hashes: HashArray, owners: TextArray, texts: int) -> IntArray:
-    """Pairs of texts that share a run which at most MOST_TEXTS have, as first * texts + second, (m,). hashes,
-    owners: a row for each occurrence of a run, by hash, then by text.
-    """
-    fresh = np.ones(len(hashes), np.bool_)
-    fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    pairs = [np.zeros(0, np.int64)]
-    for members in held_together(hashes[fresh], owners[fresh].astype(np.int64), MOST_TEXTS):
-        one, other = np.triu_indices(members.shape[1], 1)
-        pairs.append(np.unique(members[:, one] * texts + members[:, other]))
-    return np.unique(np.concatenate(pairs))
 
 
 def _between_units(texts: IntArray, sent_by: Senders, counts: IntArray) -> Meetings:

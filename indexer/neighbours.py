@@ -5,26 +5,26 @@ product of matrices a cell. So the work is n * probes * CELL_ROWS products inste
 runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.cells import CELL_ROWS, MISSING, Cells, RowArray, cells_of, keep_nearest, rows_by_cell
-from indexer.compiled import compiled_sums
+from indexer.compiled import compiled, compiled_sums
 from indexer.lanes import in_lanes
 from indexer.threads import one_thread_a_product
 from indexer.vectors import FloatArray, UnitRows
+from indexer.workspace import Folder
 
 IntArray = NDArray[np.int64]
 
 EXACT_LIMIT: Final = 20_000  # up to here all pairs are compared, in a second or two
 PROBES: Final = 64  # finds 0.97 of the 16 nearest of 200,000 ordinary prompts, which hardly resemble one another
 _FIRST_PROBES: Final = 4
-_CROWDED: Final = 10  # times CELL_ROWS, from which a cell is compared in parts
+CROWDED_ROWS: Final = 10 * CELL_ROWS  # from which a cell is compared in parts
 _BLOCK_ROWS: Final = 4_096
 _MEASURED_ROWS: Final = 256  # at a time
 
@@ -37,7 +37,19 @@ class Visit:
     visiting: IntArray
 
 
+Lists = tuple[RowArray, FloatArray]
 Compare = Callable[[UnitRows, Iterable[Visit], RowArray, FloatArray], None]
+
+
+def write_lists(folder: Folder, lists: Lists) -> None:
+    """Puts neighbour lists into a folder."""
+    folder.write("lists.rows", lists[0])
+    folder.write("lists.lengths", lists[1])
+
+
+def read_lists(folder: Folder, k: int) -> Lists:
+    """The lists of k neighbours that `write_lists` put there, mapped into memory."""
+    return folder.array("lists.rows", np.int32, k), folder.array("lists.lengths", np.float32, k)
 
 
 def all_neighbours(
@@ -49,7 +61,7 @@ def all_neighbours(
     exact_limit: int = EXACT_LIMIT,
     cells: Cells | None = None,
     compare: Compare | None = None,
-) -> tuple[RowArray, FloatArray]:
+) -> Lists:
     """The k nearest other rows of each row, the nearest first: row numbers and chord lengths, each (n, k).
 
     vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. probes: how many cells
@@ -67,9 +79,68 @@ def all_neighbours(
             if cells is None:
                 _compare_all(vectors, rows, cosines)
             else:
-                _compare_in_cells(vectors, rows, cosines, cells, compare or compare_here)
-    in_lanes(count, lambda first, last: _measure_lists(vectors, rows, cosines, first, last))
+                _compare_in_cells(vectors, rows, cosines, cells.near, cells, compare or compare_here)
+    _measure_lists(vectors, np.arange(count), rows, cosines)
     return rows, cosines  # which are lengths now
+
+
+def more_neighbours(
+    vectors: UnitRows,
+    k: int,
+    base: Lists,
+    origin: IntArray,
+    *,
+    least_cosine: float,
+    cells: Cells,
+    near: RowArray,
+    compare: Compare | None = None,
+) -> Lists:
+    """`all_neighbours`, given those that some of the rows had before the others came.
+
+    base: the lists then. origin: (n,) int64, which row each was then, ascending; negative for new ones, which
+    stand behind the others. cells: of all rows. near: (new rows, p) the cells that each new one is compared with;
+    then old ones are with those that looked into their own. What an old row found before is as near as ever, and
+    what is gone leaves its place to others.
+    """
+    old = int(np.count_nonzero(origin >= 0))
+    rows = np.full((len(vectors), k), MISSING, np.int32)
+    cosines = np.full((len(vectors), k), np.nextafter(np.float32(least_cosine), np.float32(-2)), np.float32)
+    lengths = np.full((old, k), np.inf, np.float32)
+    place = np.full(len(base[0]) + 1, MISSING, np.int32)  # the last is what MISSING reads
+    place[origin[:old]] = np.arange(old)
+    in_lanes(old, lambda first, last: _take_over(*base, origin, place, first, last, rows, cosines, lengths))
+    compare = compare or compare_here
+    with one_thread_a_product():
+        _compare_in_cells(vectors, rows, cosines, near, cells, compare)
+        _compare_back(vectors, rows, cosines, near, cells, compare)
+    unchanged = np.flatnonzero((rows[:old] < old).all(axis=1))
+    cosines[unchanged] = lengths[unchanged]
+    _measure_lists(vectors, np.setdiff1d(np.arange(len(vectors)), unchanged, assume_unique=True), rows, cosines)
+    return rows, cosines
+
+
+@compiled
+def _take_over(
+    base_rows: RowArray,
+    base_lengths: FloatArray,
+    origin: IntArray,
+    place: RowArray,
+    first: int,
+    last: int,
+    rows: RowArray,
+    cosines: FloatArray,
+    lengths: FloatArray,
+) -> None:
+    """Fills in what rows first to last had found, as far as it is still there. place: of each row that was."""
+    for row in range(first, last):
+        before, size = origin[row], 0
+        for at in range(base_rows.shape[1]):
+            other = base_rows[before, at]
+            if other != MISSING and place[other] != MISSING:
+                length = base_lengths[before, at]
+                rows[row, size], lengths[row, size] = place[other], length
+                cosines[row, size] = np.float32(1) - length * length / np.float32(2)
+                size += 1
 
 
 def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None:
@@ -87,22 +158,48 @@ def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None
 
 
 def _compare_in_cells(
-    vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells, compare: Compare
+    vectors: UnitRows, rows: RowArray, cosines: FloatArray, near: RowArray, cells: Cells, compare: Compare
 ) -> None:
-    """Every row with those of the cells nearest to it. A row that has nothing near in the first few of them, as
-    most of ordinary prompts have, is spared the others.
+    """The last rows, as many as `near` has, with those of the cells nearest to them. A row that has nothing near
+    in the first few of them, as most of ordinary prompts have, is spared the others.
     """
-    members = rows_by_cell(cells.near[:, :1], len(cells))
+    members = rows_by_cell(cells.home[:, None], len(cells))
+    begin = len(vectors) - len(near)
+    first = [begin + each for each in rows_by_cell(near[:, :_FIRST_PROBES], len(cells))]
+    _visit(vectors, rows, cosines, members, first, compare)
+    found = begin + np.flatnonzero(rows[begin:, 0] != MISSING)
+    others = [found[each] for each in rows_by_cell(near[found - begin, _FIRST_PROBES:], len(cells))]
+    _visit(vectors, rows, cosines, members, others, compare)
 
-    def lane(visitors: list[IntArray], first: int, last: int) -> None:
-        mine = (each[np.searchsorted(each, first) : np.searchsorted(each, last)] for each in visitors)
-        visits = (Visit(inside, visiting) for inside, visiting in zip(members, mine, strict=True))
+
+def _visit(
+    vectors: UnitRows,
+    rows: RowArray,
+    cosines: FloatArray,
+    inside: Sequence[IntArray],
+    visiting: Sequence[IntArray],
+    compare: Compare,
+) -> None:
+    """Compares those who visit each cell with those inside, all ascending."""
+
+    def lane(first: int, last: int) -> None:
+        mine = (each[np.searchsorted(each, first) : np.searchsorted(each, last)] for each in visiting)
+        visits = (Visit(*pair) for pair in zip(inside, mine, strict=True))
         compare(vectors, (visit for visit in visits if len(visit.inside) and len(visit.visiting)), rows, cosines)
 
-    in_lanes(len(vectors), partial(lane, rows_by_cell(cells.near[:, :_FIRST_PROBES], len(cells))))
-    found = np.flatnonzero(rows[:, 0] != MISSING)
-    visitors = [found[each] for each in rows_by_cell(cells.near[found, _FIRST_PROBES:], len(cells))]
-    in_lanes(len(vectors), partial(lane, visitors))
+    in_lanes(len(vectors), lane)
+
+
+def _compare_back(
+    vectors: UnitRows, rows: RowArray, cosines: FloatArray, near: RowArray, cells: Cells, compare: Compare
+) -> None:
+    """The rows before the last ones, which `near` is of, with those of them that look into their cells and found
+    anything near.
+    """
+    begin = len(vectors) - len(near)
+    found = np.flatnonzero(rows[begin:, 0] != MISSING)
+    inside = [begin + found[each] for each in rows_by_cell(near[found], len(cells))]
+    _visit(vectors, rows, cosines, inside, rows_by_cell(cells.home[:begin, None], len(cells)), compare)
 
 
 def compare_here(vectors: UnitRows, visits: Iterable[Visit], rows: RowArray, cosines: FloatArray) -> None:
@@ -119,7 +216,7 @@ def _compare_cell(
     """Rows that visit a cell with those inside. In a crowded cell, as a template's copies make it, each visitor
     sees one part only: any of them is as near as any other, and whoever sends a million copies gains nothing.
     """
-    parts = -(-len(inside) // (_CROWDED * CELL_ROWS))
+    parts = -(-len(inside) // CROWDED_ROWS)
     for part in range(parts):
         others, mine = inside[part::parts], visiting[part::parts]
         if parts > 1:  # a row inside must be among those that it is compared with
@@ -130,16 +227,21 @@ def _compare_cell(
             keep_nearest(vectors[block] @ vectors[others].T, block, others, rows, cosines, True)
 
 
-def _measure_lists(vectors: UnitRows, rows: RowArray, lengths: FloatArray, first: int, last: int) -> None:
-    """Fills in the chord lengths of the lists of rows first to last, and sorts the lists by them, equal ones by
-    row number.
+def _measure_lists(vectors: UnitRows, which: IntArray, rows: RowArray, lengths: FloatArray) -> None:
+    """Fills in the chord lengths of the lists of these rows, and sorts the lists by them, equal ones by row
+    number.
     """
-    for start in range(first, last, _MEASURED_ROWS):
-        block = slice(start, min(start + _MEASURED_ROWS, last))
-        there = rows[block] != MISSING
-        places = (np.cumsum(there) - 1).reshape(there.shape)
-        others = vectors[rows[block][there].astype(np.int64)]
-        _measure(vectors[block], others, places, rows[block], lengths[block])
+
+    def lane(first: int, last: int) -> None:
+        for start in range(first, last, _MEASURED_ROWS):
+            block = which[start : min(start + _MEASURED_ROWS, last)]
+            near, far = rows[block], lengths[block]
+            there = near != MISSING
+            places = (np.cumsum(there) - 1).reshape(there.shape)
+            _measure(vectors[block], vectors[near[there].astype(np.int64)], places, near, far)
+            rows[block], lengths[block] = near, far
+
+    in_lanes(len(which), lane)
 
 
 @compiled_sums

@@ -17,21 +17,67 @@ TextArray = NDArray[np.int32]
 
 BUDGET: Final = 50_000_000  # occurrences that are sorted at a time; 24 bytes each
 _COUNTER_BITS: Final = 30  # at most; of one byte each
+_BITS_A_HASH: Final = 8
+_MOST_BITS: Final = 33  # of a set, which is 1 GiB
 _FULL: Final = 255  # a counter that got so far stays there
 
 gram_hash = compiled(gram_at)
 
 
 @dataclass(frozen=True, slots=True)
+class Among:
+    """A set of hashes that holds some others too: a bit for all that begin alike. bits: (b,) uint8; shift: by how
+    many bits to shift a hash to have the number of its bit.
+    """
+
+    bits: Counts
+    shift: np.uint64
+
+    @classmethod
+    def room(cls, hashes: int) -> "Among":
+        """An empty set with room for so many hashes."""
+        shift = bucket_shift(_BITS_A_HASH * hashes, _MOST_BITS)
+        return cls(np.zeros(1 << (64 - 3 - int(shift)), np.uint8), shift)
+
+    def add(self, hashes: HashArray) -> None:
+        """Adds hashes to the set."""
+        _mark(hashes, self.bits, self.shift)
+
+
+EVERYTHING: Final = Among(np.full(1, 255, np.uint8), np.uint64(63))
+
+
+@compiled
+def is_among(hashed: np.uint64, bits: Counts, shift: np.uint64) -> bool:
+    """Whether the bit of a hash is set."""
+    number = hashed >> shift
+    return bool(bits[number >> np.uint64(3)] & (np.uint8(1) << np.uint8(number & np.uint64(7))))
+
+
+@compiled
+def mark(hashed: np.uint64, bits: Counts, shift: np.uint64) -> None:
+    """Sets the bit of a hash."""
+    number = hashed >> shift
+    bits[number >> np.uint64(3)] |= np.uint8(1) << np.uint8(number & np.uint64(7))
+
+
+@compiled
+def _mark(hashes: HashArray, bits: Counts, shift: np.uint64) -> None:
+    for hashed in hashes:
+        mark(hashed, bits, shift)
+
+
+@dataclass(frozen=True, slots=True)
 class Occurrences:
     """Runs that stand at least `least` times in the texts of a table, and others whose hash begins alike.
 
-    lengths: (n,) int64, how many tokens of each text make a run, 0 for a text that is not looked at. parts: into
-    how many parts they fall, by the last bits of their hash.
+    lengths: (n,) int64, how many tokens of each text make a run, 0 for a text that is not looked at. among: the
+    runs that are looked at. parts: into how many parts they fall, by the last bits of their hash.
     """
 
     table: TokenTable
     lengths: IntArray
+    among: Among
     least: int
     shift: np.uint64
     counts: Counts
@@ -55,6 +101,8 @@ class Occurrences:
             table.hashes,
             table.offsets,
             self.lengths,
+            self.among.bits,
+            self.among.shift,
             self.shift,
             self.counts,
             self.least,
@@ -65,25 +113,93 @@ class Occurrences:
         )
 
 
-def occurrences(table: TokenTable, lengths: IntArray, least: int, budget: int = BUDGET) -> Occurrences:
-    """Occurrences of runs that stand at least `least` times in the texts, in parts of at most about `budget`."""
-    shift = bucket_shift(len(table.hashes), _COUNTER_BITS)
-    counts = np.zeros(1 << (64 - int(shift)), np.uint8)
-    lanes = range(LANES)
-    each_in_lanes(lanes, lambda lane: _count(table.hashes, table.offsets, lengths, shift, counts, lane))
-    found = Occurrences(table, lengths, min(least, _FULL), shift, counts, LANES)
-    total, parts = sum(each_in_lanes(lanes, found.size)), LANES
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How often runs stand in texts, by bucket, which is the first bits of their hash. counts: (2^b,) uint8, up to
+    _FULL.
+    """
+
+    counts: Counts
+
+    @property
+    def shift(self) -> np.uint64:
+        """By how many bits to shift a hash to have its bucket."""
+        return np.uint64(65 - len(self.counts).bit_length())
+
+    def with_texts(self, table: TokenTable, lengths: IntArray) -> "RunCounts":
+        """With the runs of more texts."""
+        counts, lanes = self.counts.copy(), range(LANES)
+        each_in_lanes(lanes, lambda lane: _count(table.hashes, table.offsets, lengths, self.shift, counts, lane))
+        return RunCounts(counts)
+
+
+def run_counts(table: TokenTable, lengths: IntArray) -> RunCounts:
+    """Counts of all runs of the texts. lengths: (n,) int64, how many tokens of each text make a run, 0 for a text
+    that is not looked at.
+    """
+    room = RunCounts(np.zeros(1 << (64 - int(bucket_shift(len(table.hashes), _COUNTER_BITS))), np.uint8))
+    return room.with_texts(table, lengths)
+
+
+def occurrences(
+    table: TokenTable,
+    lengths: IntArray,
+    least: int,
+    budget: int = BUDGET,
+    among: Among = EVERYTHING,
+    counted: RunCounts | None = None,
+) -> Occurrences:
+    """Occurrences of runs that stand at least `least` times in the texts, in parts of at most about `budget`.
+    among: those of interest. counted: how often each stands there, if that is known.
+    """
+    counted = counted or run_counts(table, lengths)
+    found = Occurrences(table, lengths, among, min(least, _FULL), counted.shift, counted.counts, LANES)
+    total, parts = sum(each_in_lanes(range(LANES), found.size)), LANES
     while parts * budget < total * LANES:
         parts *= 2
     return replace(found, parts=parts)
+
+
+def common_runs(table: TokenTable, lengths: IntArray, least: int, counted: RunCounts) -> Among:
+    """The runs of these texts that may stand `least` times where they were counted."""
+    looking = (table.hashes, table.offsets, lengths, counted.counts, counted.shift, min(least, _FULL))
+    found = Among.room(_mark_common(*looking, np.zeros(0, np.uint8), np.uint64(0)))
+    _mark_common(*looking, found.bits, found.shift)
+    return found
+
+
+@compiled
+def _mark_common(
+    hashes: HashArray,
+    offsets: IntArray,
+    lengths: IntArray,
+    counts: Counts,
+    counts_shift: np.uint64,
+    least: int,
+    bits: Counts,
+    shift: np.uint64,
+) -> int:
+    """Marks runs whose counter reaches `least`, if there are any bits; gives how many they are."""
+    count = 0
+    for text in range(len(offsets) - 1):
+        length = lengths[text]
+        if not length:
+            continue
+        for start in range(offsets[text], offsets[text + 1] - length + 1):
+            gram = gram_hash(hashes, start, length)
+            if counts[gram >> counts_shift] >= least:
+                count += 1
+                if len(bits):
+                    mark(gram, bits, shift)
+    return count
 
 
 @compiled
 def _count(
     hashes: HashArray, offsets: IntArray, lengths: IntArray, shift: np.uint64, counts: Counts, lane: int
 ) -> None:
-    """Occurrences of runs by bucket, which is the first bits of their hash. One lane counts the even buckets and
-    the other the odd ones, so that two never write to one counter.
+    """Adds runs to the counters of their buckets. One lane counts the even buckets and the other the odd ones, so
+    that two never write to one counter.
     """
     for text in range(len(offsets) - 1):
         length = lengths[text]
@@ -100,6 +216,8 @@ def _collect(
     hashes: HashArray,
     offsets: IntArray,
     lengths: IntArray,
+    bits: Counts,
+    bits_shift: np.uint64,
     shift: np.uint64,
     counts: Counts,
     least: int,
@@ -118,7 +236,9 @@ def _collect(
             continue
         for start in range(offsets[text], offsets[text + 1] - length + 1):
             gram = gram_hash(hashes, start, length)
-            if gram & np.uint64(parts - 1) == np.uint64(part) and counts[gram >> shift] >= least:
+            if gram & np.uint64(parts - 1) != np.uint64(part) or not is_among(gram, bits, bits_shift):
+                continue
+            if counts[gram >> shift] >= least:
                 if size < len(found):
                     found[size] = gram
                     owner[size] = text

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexer import layout
-from indexer.corpus import Corpus
+from indexer.corpus import Corpus, PrintArray
 from indexer.event_columns import write_event_columns
 from indexer.finding import Found
 from indexer.generation import GenerationWriter, is_name
@@ -17,6 +20,8 @@ from indexer.vectors import FloatArray
 from models.campaign import Campaign
 from models.generation import Manifest
 from models.view import View
+
+IntArray = NDArray[np.int64]
 
 _NAME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 
@@ -58,11 +63,12 @@ def _write(
     reference: FloatArray,
 ) -> None:
     corpus, groups = found.corpus, found.groups
+    order, place = _by_fingerprint(corpus.fingerprints)
     writer.value(layout.CAMPAIGNS, campaigns)
-    writer.array(layout.PROMPT_IDS, corpus.prompt_ids)
-    writer.array(layout.FINGERPRINTS, corpus.fingerprints)
-    writer.array(layout.GROUP, groups.of_prompt)
-    writer.array(layout.STRAND, groups.strand)
+    writer.array(layout.PROMPT_IDS, corpus.prompt_ids[order])
+    writer.array(layout.FINGERPRINTS, corpus.fingerprints[order])
+    writer.array(layout.GROUP, groups.of_prompt[order])
+    writer.array(layout.STRAND, groups.strand[order])
     writer.array(layout.BACKGROUND, reference)
     for view, grams in found.hot.items():
         writer.array(layout.hot_grams_file(view), grams.hashes)
@@ -72,8 +78,18 @@ def _write(
         writer.array(layout.exemplar_owners_file(each.view), each.owners)
     whole = next(each for each in found.views if each.texts.view is View.WHOLE)
     writer.index(layout.WHOLE_INDEX, _search_index(whole))
-    writer.array(layout.WHOLE_PROMPT, whole.texts.prompts)
-    write_event_columns(writer, corpus.events, corpus.event_prompt)
+    writer.array(layout.WHOLE_PROMPT, place[whole.texts.prompts])
+    write_event_columns(writer, corpus.events, place[corpus.event_prompt])
+
+
+def _by_fingerprint(fingerprints: PrintArray) -> tuple[IntArray, IntArray]:
+    """The prompts in the order of their fingerprints (n,), in which a generation has them, and the place of each
+    in it.
+    """
+    order = np.lexsort(np.ascontiguousarray(fingerprints).view(">u8").T[::-1])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return order, place
 
 
 def _search_index(whole: ViewVectors) -> VectorIndex:

@@ -1,7 +1,6 @@
 """Reindexing: all events in, a published generation out."""
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -14,20 +13,21 @@ from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.cache import VectorCache
-from indexer.campaigns import NO_EARLIER, Earlier, campaigns_of
+from indexer.campaigns import NO_EARLIER, Earlier, Width, campaigns_of
 from indexer.collapse import collapse_of
 from indexer.crew import Engage, local_crew
 from indexer.depot import Depot
 from indexer.encode import Encoder
 from indexer.finding import Found, find_groups
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
+from indexer.groups import UNGROUPED
 from indexer.items import prompt_items
 from indexer.lock import exclusive
 from indexer.match import view_encoders
 from indexer.process import usable_cores, without_collecting
 from indexer.progress import Progress, SilentProgress
 from indexer.publish import generation_name, publish
-from indexer.resume import workspace_of
+from indexer.resume import Place, Places
 from indexer.settings import Settings
 from indexer.stages import Stages
 from indexer.store import Store
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 IntArray = NDArray[np.int64]
 
 LOCK_NAME: Final = "reindex.lock"
+_WIDTHS: Final = "widths.json"
 
 
 def reindex(
@@ -74,22 +75,23 @@ def reindex(
         watermark = store.watermark()
         current = _current(settings)
         spaces = {view: each.space for view, each in view_encoders(encoder).items()}
+        way = {**_parameters(settings), **{f"space of {view}": space.key for view, space in spaces.items()}}
+        places = Places(settings.work, store, way)
         if current is not None and not full and _unchanged(current.manifest, watermark, settings, spaces):
-            shutil.rmtree(settings.work, ignore_errors=True)  # of a run whose end was all that it lacked
+            places.keep_current(current.manifest.generation)
             _push(settings, current)
             return _report(current.manifest, None, stages)
-        way = {**_parameters(settings), **{f"space of {view}": space.key for view, space in spaces.items()}}
-        work, watermark = workspace_of(
-            settings.work, store, watermark, way, _covered(current, settings, spaces), full
+        place = places.next(
+            watermark, _covered(current, settings, spaces), current.manifest.generation if current else None, full
         )
+        earlier = _earlier(current, place)
         caches = {space.key: VectorCache(settings.vectors, space) for space in spaces.values()}
-        earlier = _earlier(current)
         with without_collecting():
             with (engage or partial(local_crew, usable_cores()))() as crew:
-                found = find_groups(settings, store, watermark, encoder, caches, crew, stages, work)
+                found = find_groups(settings, store, encoder, caches, crew, stages, place)
             reason = collapse_of(found.groups.of_prompt, earlier.group_of(found.corpus.fingerprints))
             if reason and not force:
-                work.remove()  # or the next run would come to the same, whatever has come since
+                place.work.remove()  # or the next run would come to the same, whatever has come since
                 raise Collapsed(f"not published: {reason}; `stillwatch reindex --force` publishes it nevertheless")
             created_at = clock()
             about = Manifest(
@@ -97,20 +99,22 @@ def reindex(
                 generation=generation_name(created_at, settings.generations, _elsewhere(settings)),
                 parent=earlier.generation,
                 created_at=created_at,
-                watermark=watermark,
+                watermark=place.watermark,
                 spaces=spaces,
                 parameters=_parameters(settings),
                 counts={},
                 files=(),
             )
             with stages.stage("judge groups"):
-                campaigns, reference = _judged(
+                campaigns, widths, reference = _judged(
                     found, store, earlier, about, encoder, caches[encoder.space.key], settings.detection.background
                 )
             with stages.stage("publish"):
+                place.work.write_value(_WIDTHS, widths)
+                place.done(about.generation, len(found.corpus.events))
                 manifest = _published(settings, found, campaigns, reference, about)
         _push(settings, open_current(settings.generations))
-        work.remove()
+        places.keep([place.work])
         return _report(manifest, found, stages)
 
 
@@ -122,25 +126,27 @@ def _judged(
     encoder: Encoder,
     whole_texts: VectorCache,
     background: int,
-) -> tuple[list[Campaign], FloatArray]:
-    """The campaigns, and the greatest margin of each background prompt to those that are alarmed."""
-    campaigns = campaigns_of(
+) -> tuple[list[Campaign], dict[str, Width], FloatArray]:
+    """The campaigns, how wide each is, and the greatest margin of each background prompt to those that are
+    alarmed.
+    """
+    campaigns, widths = campaigns_of(
         found.corpus,
         store,
         found.groups,
+        found.was,
         found.views,
         found.exemplars,
         earlier,
         about.generation,
         about.created_at,
         lambda texts: whole_texts.encode(texts, encoder, SilentProgress()).vectors[:],
-        prompt_items(found.words, found.groups.of_prompt),
+        lambda wanted: prompt_items(found.words, np.where(wanted, found.groups.of_prompt, UNGROUPED)),
     )
     alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
     senders = found.corpus.first_sender()
-    return campaigns, background_margins(
-        found.views, found.clustered, found.exemplars, alarmed, senders, background
-    )
+    margins = background_margins(found.views, found.clustered, found.exemplars, alarmed, senders, background)
+    return campaigns, widths, margins
 
 
 def _published(
@@ -179,7 +185,7 @@ def _current(settings: Settings) -> Generation | None:
         return None
 
 
-def _earlier(current: Generation | None) -> Earlier:
+def _earlier(current: Generation | None, place: Place) -> Earlier:
     if current is None:
         return NO_EARLIER
     campaigns = current.value(layout.CAMPAIGNS, list[Campaign])
@@ -190,7 +196,8 @@ def _earlier(current: Generation | None) -> Earlier:
         for number, campaign in enumerate(campaigns)
     }
     known = {each.campaign_id: each for each in campaigns}
-    return Earlier(current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group)
+    widths = (place.base.work.value(_WIDTHS, dict[str, Width]) if place.base else None) or {}
+    return Earlier(current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group, widths)
 
 
 def _unchanged(

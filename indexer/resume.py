@@ -1,8 +1,9 @@
-"""Where a reindex works: where a killed one stopped, or in a new place."""
+"""Where a reindex works, and what it goes on from: where a killed one stopped, behind the last one, or afresh."""
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -14,36 +15,130 @@ from indexer.generation import FORMAT
 from indexer.store import Store
 from indexer.workspace import Workspace
 
-_RECIPE: Final = 1  # raised whenever what a run leaves for the next one changes
+GROWTH: Final = 1.5  # times the events of the last full run, beyond which its hot grams and cells are worn out
+_RECIPE: Final = 2  # raised whenever what a run leaves for the next one changes
 _RECIPE_DIGITS: Final = 16
+_BEGUN: Final = "begun.json"
+_DONE: Final = "done.json"
 
 
-def workspace_of(
-    root: Path, store: Store, watermark: int, way: Mapping[str, str], covered: int, full: bool
-) -> tuple[Workspace, int]:
-    """Where to work, and up to which event: what a killed run left below `root`, if it was over the same store in
-    the same way, or a new place. Whatever else is there is removed, and with `full` all of it.
+class _Begun(msgspec.Struct, frozen=True):
+    """What a run goes on from: the name of another's place, "" for nothing."""
 
-    way: spaces and parameters. covered: an event up to which all is done; work that goes no further is of no use.
+    base: str
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """What a run came to: the generation, its events, and those of the full run that it goes back to."""
+
+    generation: str
+    events: int
+    full_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What an earlier run left. work: where it is. watermark: up to which event. events: how many these are.
+    full_events: of the full run that it goes back to.
     """
-    told = msgspec.json.encode((_RECIPE, FORMAT, version("stillwatch"), way))
-    recipe = sha256(told).hexdigest()[:_RECIPE_DIGITS]
-    mine = re.compile(f"([0-9]+)-([0-9a-f]+)-{recipe}")
-    root.mkdir(parents=True, exist_ok=True)
-    found: tuple[Workspace, int] | None = None
-    for path in sorted(root.iterdir()):
-        name = mine.fullmatch(path.name)
-        if name and not full and found is None and _goes_on(store, int(name[1]), name[2], covered):
-            found = Workspace(path), int(name[1])
-        elif path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return found or (Workspace(root / f"{watermark}-{_event(store, watermark)}-{recipe}"), watermark)
+
+    work: Workspace
+    watermark: int
+    events: int
+    full_events: int
 
 
-def _goes_on(store: Store, watermark: int, event: str, covered: int) -> bool:
-    return watermark > covered and _event(store, watermark) == event
+@dataclass(frozen=True, slots=True)
+class Place:
+    """work: where to work. watermark: up to which event. base: what to go on from, None for a full run."""
+
+    work: Workspace
+    watermark: int
+    base: Base | None
+
+    def done(self, generation: str, events: int) -> None:
+        """Notes which generation of so many events this run comes to. It counts from when that generation is
+        current.
+        """
+        full_events = events if self.base is None else self.base.full_events
+        self.work.write_value(_DONE, _Done(generation, events, full_events))
+
+
+class Places:
+    """Where reindexes of one data directory work, below `root`.
+
+    way: spaces and parameters; what was done in another way is of no use, nor is what belongs to another store.
+    """
+
+    def __init__(self, root: Path, store: Store, way: Mapping[str, str]) -> None:
+        self._root = root
+        self._store = store
+        told = msgspec.json.encode((_RECIPE, FORMAT, version("stillwatch"), way))
+        self._recipe = sha256(told).hexdigest()[:_RECIPE_DIGITS]
+
+    def next(self, watermark: int, covered: int, current: str | None, full: bool) -> Place:
+        """Where the next run works: where a killed one stopped, or in a new place. What is of no use is removed,
+        and with `full` all that is there.
+
+        covered: an event up to which all is done; work that goes no further is of no use. current: the generation
+        that serves; what the run left that it comes from is what the new one goes on from, unless there are too
+        many new events.
+        """
+        base = None if full else self._base(current, watermark)
+        begun = None if full else self._begun(covered, base)
+        place = begun or Place(Workspace(self._root / self._name(watermark)), watermark, base)
+        if begun is None:
+            shutil.rmtree(place.work.path)
+            place.work.path.mkdir()
+            place.work.write_value(_BEGUN, _Begun(base.work.path.name if base else ""))
+        self.keep([place.work, *([place.base.work] if place.base else [])])
+        return place
+
+    def keep_current(self, current: str) -> None:
+        """Removes all but what the run left that the current generation comes from."""
+        self.keep([work for work, _ in self._mine() if _generation(work) == current])
+
+    def keep(self, works: list[Workspace]) -> None:
+        """Removes all but these."""
+        kept = {work.path for work in works}
+        for path in self._root.iterdir() if self._root.exists() else ():
+            if path.is_dir() and path not in kept:
+                shutil.rmtree(path)
+            elif path not in kept:
+                path.unlink()
+
+    def _mine(self) -> Iterator[tuple[Workspace, int]]:
+        """Places of runs over this store in this way, and up to which event each is."""
+        mine = re.compile(f"([0-9]+)-([0-9a-f]+)-{self._recipe}")
+        for path in sorted(self._root.iterdir()) if self._root.exists() else ():
+            name = mine.fullmatch(path.name)
+            if name and _event(self._store, int(name[1])) == name[2]:
+                yield Workspace(path), int(name[1])
+
+    def _base(self, current: str | None, watermark: int) -> Base | None:
+        for work, last in self._mine():
+            done = work.value(_DONE, _Done)
+            if current and done and done.generation == current and last <= watermark:
+                complete = self._store.events_up_to(last) == done.events
+                if complete and self._store.events_up_to(watermark) <= GROWTH * done.full_events:
+                    return Base(work, last, done.events, done.full_events)
+        return None
+
+    def _begun(self, covered: int, base: Base | None) -> Place | None:
+        """Where a run that was killed stopped."""
+        for work, last in self._mine():
+            begun = work.value(_BEGUN, _Begun)
+            if begun and last > covered and begun.base == (base.work.path.name if base else ""):
+                return Place(work, last, base)
+        return None
+
+    def _name(self, watermark: int) -> str:
+        return f"{watermark}-{_event(self._store, watermark)}-{self._recipe}"
+
+
+def _generation(work: Workspace) -> str | None:
+    done = work.value(_DONE, _Done)
+    return done.generation if done else None
 
 
 def _event(store: Store, sequence: int) -> str:

@@ -5,7 +5,7 @@ groups (`indexer.calibration`). Their sum, over PRIOR, is the score; its rank am
 since many groups are tested at once, alarms go by the false discovery rate among them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,31 +47,53 @@ class Verdict:
     false_discovery: float
 
 
-def judge(groups: Sequence[Observation], background: Background, calibration: Calibration) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What speaks for one group, before it is compared with the others. tested: whether it can be a campaign at
+    all. units: how many share its work. The rest is as in Verdict.
+    """
+
+    evidence: tuple[Evidence, ...]
+    p_value: float
+    tested: bool
+    units: int
+    views: tuple[View, ...]
+    capability: str
+
+
+def case_of(seen: Observation, background: Background, calibration: Calibration) -> Case:
+    """The case of a group."""
+    evidence = _evidence(seen, background, calibration)
+    units, total = len(seen.counts), _total(evidence)
+    return Case(
+        evidence,
+        calibration.p_value(total, units),
+        is_wide_and_deep(seen.counts),
+        units,
+        seen.views,
+        seen.aim.capability,
+    )
+
+
+def judge(cases: Sequence[Case]) -> list[Verdict]:
     """Verdict on each group. An alarm needs width and depth, a score, and few false alarms among its like; a
     strong one needs both what is asked and who asks to speak for it.
     """
-    evidence = [_evidence(seen, background, calibration) for seen in groups]
-    sums = [sum(each.weight for each in lines) for lines in evidence]
-    p_values = [calibration.p_value(total, len(seen.counts)) for total, seen in zip(sums, groups, strict=True)]
-    tested = np.array([is_wide_and_deep(seen.counts) for seen in groups], bool)
-    rates = np.ones(len(groups))
-    rates[tested] = q_values(np.asarray(p_values)[tested])
-    alarmed = alarms(
-        [score_of(total) for total in sums], rates, [most_rate(len(seen.counts), seen.views) for seen in groups]
-    )
+    tested = np.array([case.tested for case in cases], bool)
+    rates = np.ones(len(cases))
+    rates[tested] = q_values(np.array([case.p_value for case in cases], np.float64)[tested])
+    scores = [score_of(_total(case.evidence)) for case in cases]
+    alarmed = alarms(scores, rates, [most_rate(case.units, case.views) for case in cases])
     return [
         Verdict(
-            score=score_of(sums[place]),
-            level=_level(score_of(sums[place]), float(rates[place]), evidence[place])
-            if alarmed[place]
-            else Level.WATCH,
-            capability=seen.aim.capability,
-            evidence=evidence[place],
-            p_value=p_values[place],
-            false_discovery=float(rates[place]),
+            score=score,
+            level=_level(score, rate, case.evidence) if is_alarmed else Level.WATCH,
+            capability=case.capability,
+            evidence=case.evidence,
+            p_value=case.p_value,
+            false_discovery=rate,
         )
-        for place, seen in enumerate(groups)
+        for case, score, rate, is_alarmed in zip(cases, scores, rates.tolist(), alarmed, strict=True)
     ]
 
 
@@ -92,6 +114,11 @@ def is_wide_and_deep(counts: IntArray) -> bool:
     if 2 * several.sum() < counts.sum():
         return False
     return effective_number(several) >= MIN_ALARM_UNITS - _ROUNDING
+
+
+def _total(evidence: Iterable[Evidence]) -> float:
+    """Weight of all evidence (nats)."""
+    return sum(each.weight for each in evidence)
 
 
 def _evidence(seen: Observation, background: Background, calibration: Calibration) -> tuple[Evidence, ...]:

@@ -175,7 +175,10 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     The moment itself is then the one that puts the fewest events of those that moved on the wrong side.
     """
     given = kinds >= 0
-    _, accounts = np.unique(group.accounts[given], return_inverse=True)
+    owners = group.accounts[given]
+    if len(np.intersect1d(owners[kinds[given] == new], owners[kinds[given] != new])) < MIN_SIDE:
+        return []  # whoever moved has done both
+    _, accounts = np.unique(owners, return_inverse=True)
     times, accounts, chosen, others = _visits(group.times[given], accounts, kinds[given] == new, kinds[given])
     arrivals = np.unique(times[chosen])
     tried = arrivals[spaced(len(arrivals), _MOMENTS)]

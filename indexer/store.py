@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from itertools import chain, islice
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -140,24 +141,33 @@ class Store:
         with self._database.reading() as connection:
             return {table.name: _count(connection, table) for table in (events, prompts, accounts)}
 
-    def event_table(self, watermark: int) -> EventTable:
-        """Every event with a sequence number up to the watermark. Needs about 200 bytes of memory an event."""
-        columns = self._event_columns(watermark)
+    def events_up_to(self, watermark: int) -> int:
+        """How many events have a sequence number up to the watermark."""
+        query = sa.select(sa.func.count()).select_from(events).where(events.c.sequence <= watermark)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def event_table(self, watermark: int, after: int = 0) -> EventTable:
+        """Every event with a sequence number above `after`, up to the watermark. Needs about 200 bytes of memory
+        an event.
+        """
+        columns = self._event_columns(watermark, after)
         with self._database.reading() as connection:
             account_of = _pairs(connection, sa.select(accounts.c.id, accounts.c.account_id))
             name_of = _pairs(connection, sa.select(names.c.id, names.c.name))
         return _event_table(columns, account_of, name_of)
 
-    def _event_columns(self, watermark: int) -> dict[str, IntArray]:
+    def _event_columns(self, watermark: int, after: int) -> dict[str, IntArray]:
         """The integer columns of the events table by name, each of shape (n,), -1 for NULL."""
         selected = [
             sa.func.coalesce(events.c[name], -1).label(name)
             for name in ("prompt", "account", *NAME_KINDS, "timestamp_us", "account_created_us", "disguised")
         ]
         keys = ("sequence", *(column.name for column in selected))
-        table = np.empty((len(keys), self.counts()["events"]), np.int64)  # some of them may be above the watermark
+        most = self.events_up_to(watermark) - self.events_up_to(after)
+        table = np.empty((len(keys), most), np.int64)
         read = 0
-        for rows in self._pages([events.c.sequence, *selected], watermark, _TABLE_ROWS_A_QUERY):
+        for rows in self._pages([events.c.sequence, *selected], watermark, _TABLE_ROWS_A_QUERY, after):
             flat = np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * len(keys))
             table[:, read : read + len(rows)] = flat.reshape(len(rows), len(keys)).T
             read += len(rows)
@@ -169,9 +179,21 @@ class Store:
         Their ids are in memory as bits, and the texts of _PROMPTS_A_LOOK prompts, which are read in the order
         they have on disk.
         """
-        used = self._used_prompts(watermark)
+        yield from self._in_batches(self._by_fingerprint(self._used_prompts(watermark)), batch)
+
+    def prompts_among(self, ids: IntArray, batch: int = PROMPT_BATCH) -> Iterator[list[StoredPrompt]]:
+        """The prompts of these ids, each once, in order of fingerprint, `batch` at a time."""
+        query = ("id", "fingerprint")
+        with self._database.reading() as connection:
+            known = list(rows_with(connection, prompts, query, "id", np.unique(ids).tolist()))
+        ordered = [prompt_id for prompt_id, _ in sorted(known, key=itemgetter(1))]
+        parts = range(0, len(ordered), _PROMPTS_A_LOOK)
+        yield from self._in_batches((ordered[start : start + _PROMPTS_A_LOOK] for start in parts), batch)
+
+    def _in_batches(self, looks: Iterable[list[int]], batch: int) -> Iterator[list[StoredPrompt]]:
+        """The prompts of these ids, `batch` at a time."""
         waiting: list[StoredPrompt] = []
-        for ids in self._by_fingerprint(used):
+        for ids in looks:
             waiting.extend(self.prompts_by_id(ids))
             whole = len(waiting) - len(waiting) % batch
             yield from (waiting[start : start + batch] for start in range(0, whole, batch))
@@ -244,11 +266,13 @@ class Store:
         return [_prompt_events(prompt_id, groups[prompt_id]) for prompt_id in asked if prompt_id in groups]
 
     def _pages(
-        self, columns: Sequence[sa.ColumnElement[Any]], watermark: int, size: int
+        self, columns: Sequence[sa.ColumnElement[Any]], watermark: int, size: int, after: int = 0
     ) -> Iterator[Sequence[Any]]:
-        """Rows of the events up to the watermark in order of sequence, which must be the first column."""
+        """Rows of the events above `after`, up to the watermark, in order of sequence, which must be the first
+        column.
+        """
         page = sa.select(*columns).where(events.c.sequence <= watermark).order_by(events.c.sequence).limit(size)
-        last = 0
+        last = after
         while rows := self._raw(page.where(events.c.sequence > last)):
             yield rows
             last = rows[-1][0]

@@ -14,10 +14,11 @@ import msgspec
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from indexer.texts import IntArray, Texts, encode, offsets_of
+from indexer.texts import Texts
 from models.errors import StorageUnusable
 
 _WRITING: Final = ".writing-"
+_SIZES: Final = ".sizes"
 
 T = TypeVar("T")
 
@@ -36,16 +37,26 @@ class Folder:
             file.append(array)
 
     @contextmanager
-    def writer(self, name: str) -> Iterator["ArrayWriter"]:
-        """Adds an array that is written part by part."""
-        with ArrayWriter(self.path / name) as file:
+    def writer(self, name: str, base: "Folder | None" = None) -> Iterator["ArrayWriter"]:
+        """Adds an array that is written part by part.
+
+        base: a finished folder, whose array of this name comes first. Both folders then share its file, so nothing
+        is copied; the base goes on to see only what it had.
+        """
+        path = self.path / name
+        if base is not None:
+            os.link(base.path / name, path)
+        with ArrayWriter(path, 0 if base is None else base.size(name)) as file:
             yield file
 
     @contextmanager
-    def texts_writer(self, name: str) -> Iterator["TextsWriter"]:
-        """Adds texts that are written part by part."""
-        with self.writer(f"{name}.bytes") as data, self.writer(f"{name}.offsets") as offsets:
-            yield TextsWriter(data, offsets)
+    def texts_writer(self, name: str, base: "Folder | None" = None) -> Iterator["TextsWriter"]:
+        """Adds texts that are written part by part; base: as for `writer`."""
+        data_name, offsets_name = f"{name}.bytes", f"{name}.offsets"
+        with self.writer(data_name, base) as data, self.writer(offsets_name, base) as offsets:
+            if base is None:
+                offsets.append(np.zeros(1, np.int64))
+            yield TextsWriter(data, offsets, 0 if base is None else base.size(data_name))
 
     def write_value(self, name: str, value: object) -> None:
         """Adds a value as JSON."""
@@ -55,7 +66,7 @@ class Folder:
         """The array of a name, as it was written, of rows of this shape."""
         path = self.path / name
         size = np.dtype(dtype).itemsize * int(np.prod(row, dtype=np.int64))
-        count, rest = divmod(path.stat().st_size, size)
+        count, rest = divmod(self.size(name), size)
         if rest:
             raise StorageUnusable(f"{path} has {rest} bytes more than {count} rows of {size}")
         if not count:  # nothing cannot be mapped
@@ -70,12 +81,32 @@ class Folder:
         """The value of a name, checked against its type."""
         return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
 
+    def has(self, name: str) -> bool:
+        """Whether there is something of a name."""
+        return (self.path / name).exists()
+
+    def size(self, name: str) -> int:
+        """Bytes of a file, without what another folder that shares it has put behind them."""
+        sizes = self.path / _SIZES
+        if sizes.exists():
+            return msgspec.json.decode(sizes.read_bytes(), type=dict[str, int])[name]
+        return (self.path / name).stat().st_size
+
+    def finish(self) -> None:
+        """Notes how long each file is, and leaves all of it on the disk: nothing may be added from here on."""
+        self.write_value(_SIZES, {path.name: path.stat().st_size for path in self.path.iterdir()})
+        for path in self.path.iterdir():
+            sync(path)
+        sync(self.path)
+
 
 class ArrayWriter:
-    """A file that rows are appended to; a context manager."""
+    """A file that rows are appended to, behind its first `start` bytes; a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+    def __init__(self, path: Path, start: int = 0) -> None:
+        self._file = path.open("r+b" if start else "wb")
+        self._file.truncate(start)
+        self._file.seek(start)
 
     def __enter__(self) -> Self:
         return self
@@ -93,19 +124,20 @@ class ArrayWriter:
 class TextsWriter:
     """Texts that are appended to."""
 
-    def __init__(self, data: ArrayWriter, offsets: ArrayWriter) -> None:
+    def __init__(self, data: ArrayWriter, offsets: ArrayWriter, end: int) -> None:
         self._data = data
         self._offsets = offsets
-        self._end = 0
-        self._offsets.append(np.zeros(1, np.int64))
+        self._end = end
 
     def append(self, texts: Iterable[str]) -> None:
         """Adds texts at the end."""
-        encoded = [encode(text) for text in texts]
-        ends: IntArray = self._end + offsets_of(list(map(len, encoded)))[1:]
-        self._data.append(np.frombuffer(b"".join(encoded), np.uint8))
-        self._offsets.append(ends)
-        self._end = int(ends[-1]) if len(ends) else self._end
+        self.append_all(Texts.of(texts))
+
+    def append_all(self, texts: Texts) -> None:
+        """Adds texts whose data begins with the first of them and ends with the last."""
+        self._data.append(texts.data)
+        self._offsets.append(self._end + texts.offsets[1:])
+        self._end += int(texts.offsets[-1])
 
 
 class Workspace:
@@ -124,13 +156,29 @@ class Workspace:
             aside = self.path / f"{_WRITING}{name}"
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
-            make(Folder(aside))
-            for each in aside.iterdir():
-                sync(each)
-            sync(aside)
+            folder = Folder(aside)
+            make(folder)
+            folder.finish()
             os.rename(aside, path)
             sync(self.path)
         return Folder(path)
+
+    def write_value(self, name: str, value: object) -> None:
+        """Notes a value, whole or not at all."""
+        aside = self.path / f"{_WRITING}{name}"
+        aside.write_bytes(msgspec.json.encode(value))
+        sync(aside)
+        os.replace(aside, self.path / name)
+        sync(self.path)
+
+    def value(self, name: str, kind: type[T]) -> T | None:
+        """The value of a name, None if there is none."""
+        path = self.path / name
+        return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
+
+    def folder(self, name: str) -> Folder:
+        """The folder of a name that was made before."""
+        return Folder(self.path / name)
 
     def remove(self) -> None:
         """Removes all that was made, as far as that can be done. What is mapped stays readable."""

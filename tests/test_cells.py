@@ -45,7 +45,9 @@ def test_rows_by_cell_leaves_out_what_is_missing() -> None:
 
 def test_cells_come_back_with_the_one_that_each_row_is_in(tmp_path: Path) -> None:
     middles = np.eye(3, 4, dtype=np.float32)
-    write_cells(Folder(tmp_path), Cells(middles, np.array([[2, 0], [1, 0]], np.int32)))
+    regions = np.eye(2, 4, dtype=np.float32)
+    write_cells(Folder(tmp_path), Cells(middles, np.array([[2, 0], [1, 0]], np.int32), regions, np.array([1, 2])))
     found = read_cells(Folder(tmp_path), 4)
     np.testing.assert_array_equal(found.middles, middles)
-    assert found.home.tolist() == [2, 1]
+    np.testing.assert_array_equal(found.regions, regions)
+    assert (found.home.tolist(), found.cells_of_region.tolist()) == ([2, 1], [1, 2])

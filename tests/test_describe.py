@@ -21,7 +21,7 @@ from indexer.describe import (
 )
 from indexer.events import EventTable, Names
 from indexer.evidence import Observation
-from indexer.score import Background, is_wide_and_deep, judge
+from indexer.score import Background, case_of, is_wide_and_deep, judge
 from models.campaign import CampaignAccount, Evidence, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -100,7 +100,7 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     events = corpus.events
     totals = totals_of(events)
     seen = observe(corpus, mine, TEMPLATE, NO_AIM, (View.WHOLE,), totals, 0, np.arange(len(corpus)))
-    return portray(corpus, mine, judge([seen], background_of(events), load_calibration())[0], totals)
+    return portray(corpus, mine, judge([case_of(seen, background_of(events), load_calibration())])[0], totals)
 
 
 def evidence(found: Portrait, name: str) -> Evidence:

@@ -15,12 +15,12 @@ from indexer.grams import (
     found_in,
     gram_hashes,
     no_grams,
-    senders,
     token_hashes,
     token_table,
 )
-from indexer.hot_grams import hot_grams
+from indexer.hot_grams import hot_counts
 from indexer.occurrences import gram_hash as compiled_gram_hash
+from indexer.senders import senders
 from models.text import tokens
 
 Events = list[tuple[int, int]]  # index of the text, unit
@@ -61,7 +61,7 @@ def gram_hash(text: str) -> int:
 def hot(texts: list[str], events: Events, min_texts: int, min_units: int, budget: int = 50_000_000) -> list[int]:
     rows = np.array(events, np.int64).reshape(-1, 2)
     sent_by = senders(rows[:, 0], rows[:, 1], len(texts))
-    found: list[int] = hot_grams(token_table(texts), sent_by, min_texts, min_units, budget).hashes.tolist()
+    found: list[int] = hot_counts(token_table(texts), sent_by, min_texts, min_units, budget).hashes.tolist()
     return found
 
 
@@ -167,7 +167,7 @@ def test_words_that_few_units_repeat_are_deep_and_everyday_ones_are_not() -> Non
     units = [number % 8 for number in range(40)] + list(range(40, 80)) + list(range(80, 200))
     events = list(zip(range(len(texts)), units, strict=True))
     sent_by = senders(*np.array(events).T, len(texts))
-    found = hot_grams(token_table(texts), sent_by, 8, 8)
+    found = hot_counts(token_table(texts), sent_by, 8, 8)
     deep = dict(zip(found.hashes.tolist(), found.deep.tolist(), strict=True))
     assert deep[gram_hash("now think in small")]
     assert deep[gram_hash("think in small steps")]

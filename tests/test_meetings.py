@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from test_groups import corpus_of
 
 from indexer.corpus import Corpus, distinct
-from indexer.grams import senders, token_table
-from indexer.meetings import acquaintances, meeting_prompts, meetings
+from indexer.grams import TokenTable, token_table
+from indexer.meetings import Share, acquaintances, meeting_prompts, meetings
 from indexer.runs import MOST_TEXTS, SHARED_TOKENS
+from indexer.senders import senders
+from indexer.shared_runs import shared_runs
 from models.text import is_unspaced, tokens
 
 Sent = list[tuple[int, str]]  # unit and text of each event
@@ -48,12 +50,18 @@ def world(sent: Sent) -> tuple[Corpus, list[str]]:
     return corpus_of(len(texts), [(place[text], unit) for unit, text in sent]), texts
 
 
+def sharing(table: TokenTable) -> Share:
+    """Gives the pairs of chosen texts that share a run."""
+    return lambda chosen: shared_runs(table, chosen).pairs
+
+
 def found(sent: Sent, free: np.ndarray | None = None) -> list[set[str]]:  # type: ignore[type-arg]
     corpus, texts = world(sent)
     role = distinct(texts)
     chosen = np.ones(len(texts), bool) if free is None else free
     return [
-        {texts[row] for row in rows} for rows in meeting_prompts(corpus, role, token_table(role.texts), chosen)
+        {texts[row] for row in rows}
+        for rows in meeting_prompts(corpus, role, chosen, sharing(token_table(role.texts)))
     ]
 
 
@@ -228,7 +236,7 @@ def test_a_prompt_without_words_belongs_to_no_pool() -> None:
 
 def test_nothing_meets_in_an_empty_world() -> None:
     corpus, texts = world([])
-    assert meeting_prompts(corpus, distinct(texts), token_table([]), np.zeros(0, bool)) == []
+    assert meeting_prompts(corpus, distinct(texts), np.zeros(0, bool), sharing(token_table([]))) == []
 
 
 @settings(deadline=None, max_examples=60)
@@ -260,6 +268,6 @@ def test_meetings_equal_a_search_by_hand(numbers: list[list[int]], sent: list[tu
         if first != second
         for a, b in [sorted((first, second))]
     }
-    met = meetings(token_table(texts), sent_by)
+    met = meetings(sent_by, sharing(token_table(texts)))
     columns = (met.first, met.second, met.first_text, met.second_text)
     assert sorted(zip(*(each.tolist() for each in columns), strict=True)) == sorted(expected)

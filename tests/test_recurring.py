@@ -5,10 +5,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from indexer.grams import HotGrams, no_grams, senders, token_table
-from indexer.hot_grams import hot_grams
+from indexer.grams import HotGrams, no_grams, token_table
+from indexer.hot_grams import hot_counts
 from indexer.recurring import kept_tokens, recurring_text, recurring_texts
 from indexer.sample import load_texts
+from indexer.senders import senders
 from models.text import canonical
 
 HEAD = "explain your reasoning step by step and end with the answer"
@@ -31,7 +32,7 @@ def han_payloads(seed: int) -> list[str]:
 def hot_of(texts: list[str]) -> HotGrams:
     """Hot grams when each text comes from a unit of its own."""
     each = np.arange(len(texts))
-    return hot_grams(token_table(texts), senders(each, each, len(texts)), min_texts=8, min_units=8)
+    return hot_counts(token_table(texts), senders(each, each, len(texts)), min_texts=8, min_units=8).grams
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def deep_hot(texts: list[str], units: int) -> HotGrams:
     others = [" ".join(one.split()[:9]) for seed in range(6) for one in payloads(100 + seed)]
     table = token_table([*texts, *others])
     unit = np.concatenate([np.arange(len(texts)) % units, np.arange(units, units + len(others))])
-    return hot_grams(table, senders(np.arange(len(table)), unit, len(table)), min_texts=8, min_units=8)
+    return hot_counts(table, senders(np.arange(len(table)), unit, len(table)), min_texts=8, min_units=8).grams
 
 
 def test_a_wrapper_of_five_words_is_recovered_if_accounts_repeat_it() -> None:

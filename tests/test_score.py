@@ -33,6 +33,7 @@ from indexer.score import (
     STRONG,
     Verdict,
     alarms,
+    case_of,
     is_wide_and_deep,
     judge,
     most_rate,
@@ -80,7 +81,7 @@ def group(**changes: Any) -> Observation:
 
 def judged(seen: Observation) -> Verdict:
     """Verdict on a group that is the only one."""
-    return judge([seen], BACKGROUND, load_calibration())[0]
+    return judge([case_of(seen, BACKGROUND, load_calibration())])[0]
 
 
 def value(seen: Observation, name: str) -> float:
@@ -368,7 +369,10 @@ def test_the_more_groups_are_tested_the_surer_each_must_be() -> None:
     dull = group(
         counts=np.r_[np.full(30, 2), np.full(10, 40)], rhythm=Rhythm(0.5, 960), sessions=Sessions(0.5, 960)
     )
-    alone, among = judged(group()), judge([group(), *[dull] * 99], BACKGROUND, load_calibration())[0]
+    alone, among = (
+        judged(group()),
+        judge([case_of(each, BACKGROUND, load_calibration()) for each in (group(), *[dull] * 99)])[0],
+    )
     assert alone.p_value == among.p_value
     assert among.false_discovery == pytest.approx(min(1.0, 100 * alone.false_discovery))
     assert alone.score == among.score
@@ -443,7 +447,9 @@ def test_people_who_meet_over_what_goes_round_are_only_watched() -> None:
     )
     certain = [group()] * 9  # campaigns, beside which a rate is easily low
     with_words = replace(pool, views=(View.MEETINGS, View.RECURRING))
-    *_, met, wrote = judge([*certain, pool, with_words], BACKGROUND, load_calibration())
+    *_, met, wrote = judge(
+        [case_of(each, BACKGROUND, load_calibration()) for each in (*certain, pool, with_words)]
+    )
     assert met.score == pytest.approx(wrote.score)
     assert (met.level, wrote.level) == (Level.WATCH, Level.LIKELY), (wrote.score, wrote.false_discovery)
 

@@ -10,8 +10,10 @@ import numpy as np
 from indexer.corpus import Corpus, Distinct, distinct, read_corpus, write_corpus
 from indexer.events import EventTable, Names
 from indexer.grams import HotGrams, token_table
+from indexer.recurring_view import read_hot_grams, write_recurring_view
 from indexer.settings import Detection
-from indexer.views import ViewTexts, Words, read_hot_grams, read_view, write_recurring_view, write_whole_view
+from indexer.views import ViewTexts, Words, read_view
+from indexer.whole_view import write_whole_view
 from indexer.workspace import Folder
 from models.prompt import Prompt
 from models.view import View
