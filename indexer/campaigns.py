@@ -22,7 +22,7 @@ from indexer.lineage import Descent, descents, former_ids
 from indexer.score import Case, case_of, judge
 from indexer.spacing import spaced
 from indexer.store import Store, StoredPrompt
-from indexer.strands import fixed_text, handovers, shifts_of, strands_of, with_shifts
+from indexer.strands import Extract, fixed_text, handovers, shifts_of, strands_of, with_shifts
 from indexer.thresholds import ViewVectors
 from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, ViewThreshold
 from models.text import FINGERPRINT_BYTES, clean
@@ -80,12 +80,14 @@ def campaigns_of(
     generation: str,
     at: datetime,
     encode: Encode,
+    extract: Extract,
     items: Callable[[BoolArray], IntArray],
 ) -> tuple[list[Campaign], dict[str, Width]]:
     """A campaign for each group, in the order of the groups, and what the next run needs of each one's case.
 
     was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; such a group
-    keeps its template and its evidence. encode: gives vectors of whole texts. items: given the prompts of
+    keeps its template and its evidence. encode: gives vectors of whole texts. extract: gives
+    the templates of samples of prompts. items: given the prompts of
     interest, (prompts,), what each prompt is about, see `indexer.items`.
     """
     events = events_by_group(corpus, groups.of_prompt, len(groups))
@@ -98,10 +100,8 @@ def campaigns_of(
     kept = [_kept(name, int(place), earlier) for name, place in zip(names, was, strict=True)]
     changed = np.array([each is None for each in kept], bool)
     item = items(np.append(changed, False)[groups.of_prompt])  # UNGROUPED, -1, reads the appended False
-    strands = [
-        strands_of(corpus, store, groups, mine, seen) if before is None else (_strand(before),)
-        for mine, seen, before in zip(events, groups.views, kept, strict=True)
-    ]
+    fresh = strands_of(corpus, store, groups, {n: events[n] for n in np.flatnonzero(changed).tolist()}, extract)
+    strands = [(_strand(before),) if before else fresh[number] for number, before in enumerate(kept)]
     main = [max(each, key=lambda strand: (strand.events, -strand.number)) for each in strands]
     aims = iter(aims_of([fixed_text(main[n].template, main[n].variants) for n in np.flatnonzero(changed)], encode))
     strand_of_event = groups.strand[corpus.event_prompt]

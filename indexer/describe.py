@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,10 +180,11 @@ def _timeline(events: EventTable, rows: IntArray) -> Iterable[TimelineHour]:
     kinds = int(models.max()) + 1
     pairs, counts = np.unique(hours * kinds + models, return_counts=True)
     starts = np.flatnonzero(np.diff(pairs // kinds, prepend=-1))
-    for start, end in pairwise([*starts.tolist(), len(pairs)]):
-        mine = slice(start, end)
-        named = _named(pairs[mine] % kinds - 1, counts[mine], events.model_names)
-        yield TimelineHour(moment(pairs[start] // kinds * _HOUR_S), int(counts[mine].sum()), named)
+    totals = np.add.reduceat(counts, starts).tolist()
+    seconds = (pairs[starts] // kinds * _HOUR_S).tolist()
+    codes = pairs % kinds - 1
+    for second, total, start, end in zip(seconds, totals, starts, [*starts[1:], len(pairs)], strict=True):
+        yield TimelineHour(moment(second), total, _named(codes[start:end], counts[start:end], events.model_names))
 
 
 def _members(
@@ -222,5 +222,7 @@ def _counted(codes: IntArray, names: Names) -> dict[str, int]:
 
 def _named(codes: IntArray, counts: IntArray, names: Names) -> dict[str, int]:
     """Counts by name, the greatest first."""
+    if len(codes) == 1:
+        return {names.name(int(codes[0])) or "": int(counts[0])}
     named: Mapping[str, int] = {names.name(int(c)) or "": int(n) for c, n in zip(codes, counts, strict=True)}
     return dict(sorted(named.items(), key=lambda item: (-item[1], item[0])))

@@ -22,12 +22,15 @@ from indexer.grams import TokenTable, token_table
 from indexer.ray_cluster import RayTasks
 from indexer.recurring import cut_out
 from indexer.sketch import SketchedEncoder
+from indexer.templates import PromptSample, templates_of
 from indexer.vectors import FloatArray
+from models.campaign import Template
 from models.errors import SpaceMismatch
 from models.space import EmbeddingSpace
 
 LEAST_TEXTS: Final = 20_000  # in all, from which it pays to start processes
 _PART_TEXTS: Final = 4_096  # in one question
+_PART_SAMPLES: Final = 8
 
 _log = logging.getLogger(__name__)
 
@@ -38,19 +41,21 @@ Answer = TypeVar("Answer")
 
 
 class _Question(msgspec.Struct, frozen=True, array_like=True):
-    """task: "encode", "cut", "tokens" or "recurring". name, weights: of the encoder, as `load_encoder` takes them.
+    """task: "encode", "cut", "tokens", "recurring" or "templates". name, weights: of the encoder, as
+    `load_encoder` takes them.
     sketched: whether a sketch stands beside its vectors. space: key of the space that these must be in. lengths,
-    kept: tokens of each text, and a byte for each of them, whether it is kept.
+    kept: tokens of each text, and a byte for each of them, whether it is kept. samples: of prompts.
     """
 
     task: str
-    texts: Sequence[str]
+    texts: Sequence[str] = ()
     name: str = ""
     weights: str = ""
     sketched: bool = False
     space: str = ""
     lengths: bytes = b""
     kept: bytes = b""
+    samples: Sequence[PromptSample] = ()
 
 
 class _Table(msgspec.Struct, frozen=True, array_like=True):
@@ -73,6 +78,7 @@ class _Case:
 _QUESTIONS: Final = msgspec.msgpack.Decoder(_Question)
 _CUT: Final = msgspec.msgpack.Decoder(dict[int, list[str]])
 _TEXTS: Final = msgspec.msgpack.Decoder(list[str])
+_TEMPLATES: Final = msgspec.msgpack.Decoder(list[tuple[Template, ...]])
 _TABLE: Final = msgspec.msgpack.Decoder(_Table)
 
 
@@ -114,6 +120,18 @@ class Encoders:
             lambda case: _left_of(case.texts, case.lengths, case.kept),
         )
         return list(chain.from_iterable(found))
+
+    def templates(self, samples: Sequence[Callable[[], PromptSample]]) -> Iterator[tuple[Template, ...]]:
+        """`indexer.templates.templates_of` samples, which are asked for when it is their turn."""
+        starts = range(0, len(samples), _PART_SAMPLES)
+        parts = [samples[start : start + _PART_SAMPLES] for start in starts]
+        found = self.answers(
+            parts,
+            lambda part: _Question("templates", samples=[sample() for sample in part]),
+            _TEMPLATES.decode,
+            lambda part: [templates_of(sample()) for sample in part],
+        )
+        return chain.from_iterable(found)
 
     def parts_of(self, texts: Sequence[str]) -> list[Sequence[str]]:
         """The texts in parts, of one question each; in one part if they are too few to be shared."""
@@ -217,6 +235,8 @@ def answer(question: bytes) -> bytes:
     if asked.task == "recurring":
         lengths, kept = np.frombuffer(asked.lengths, np.int64), np.frombuffer(asked.kept, np.bool_)
         return msgspec.msgpack.encode(_left_of(asked.texts, lengths, kept))
+    if asked.task == "templates":
+        return msgspec.msgpack.encode([templates_of(sample) for sample in asked.samples])
     encoder = _encoder(asked.name, asked.weights, asked.sketched)
     if encoder.space.key != asked.space:  # a machine with other weights, or another version
         raise SpaceMismatch(f"the space here is {encoder.space.key}, but {asked.space} is asked for")

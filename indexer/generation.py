@@ -103,6 +103,7 @@ class GenerationWriter:
         self._root = root
         self._folder = root / f"{_ASIDE}{os.getpid()}"
         self._folder.mkdir()
+        self._weighed: dict[str, StoredFile] = {}
 
     def array(self, name: str, array: NDArray[np.generic]) -> None:
         """Adds an array as a .npy file."""
@@ -117,14 +118,19 @@ class GenerationWriter:
         """Adds a value as JSON."""
         (self._folder / name).write_bytes(msgspec.json.encode(value))
 
+    def weigh(self) -> None:
+        """Notes size and digest of all that was added so far, which `publish` then need not do."""
+        for path in sorted(self._folder.iterdir()):
+            self._weighed[path.name] = self._weighed.get(path.name) or _stored(path)
+
     def publish(self, manifest: Manifest, keep: int) -> Manifest:
         """Lists the files in the manifest, makes all of it durable, reads it back, switches to it, and removes all
         but the newest `keep` generations.
 
         Gives the manifest as written. Nothing changes for readers until the very last step.
         """
-        files = tuple(_stored(path) for path in sorted(self._folder.iterdir()))
-        complete = replace(manifest, files=files)
+        self.weigh()
+        complete = replace(manifest, files=tuple(each for _, each in sorted(self._weighed.items())))
         written = msgspec.json.format(msgspec.json.encode(complete))
         (self._folder / MANIFEST).write_bytes(written)
         (self._folder / SEAL).write_text(sha256(written).hexdigest())

@@ -72,7 +72,8 @@ class Occurrences:
     """Runs that stand at least `least` times in the texts of a table, and others whose hash begins alike.
 
     lengths: (n,) int64, how many tokens of each text make a run, 0 for a text that is not looked at. among: the
-    runs that are looked at. parts: into how many parts they fall, by the last bits of their hash.
+    runs that are looked at. parts: into how many parts they fall, by the last bits of their hash. sizes: of the
+    parts, if they are known.
     """
 
     table: TokenTable
@@ -82,9 +83,12 @@ class Occurrences:
     shift: np.uint64
     counts: Counts
     parts: int
+    sizes: tuple[int, ...] = ()
 
     def size(self, number: int) -> int:
         """How many occurrences there are in a part."""
+        if self.sizes:
+            return self.sizes[number]
         return self._collect(number, np.empty(0, np.uint64), np.empty(0, np.int32))
 
     def part(self, number: int) -> tuple[HashArray, TextArray]:
@@ -154,10 +158,10 @@ def occurrences(
     """
     counted = counted or run_counts(table, lengths)
     found = Occurrences(table, lengths, among, min(least, _FULL), counted.shift, counted.counts, LANES)
-    total, parts = sum(each_in_lanes(range(LANES), found.size)), LANES
-    while parts * budget < total * LANES:
+    sizes, parts = each_in_lanes(range(LANES), found.size), LANES
+    while parts * budget < sum(sizes) * LANES:
         parts *= 2
-    return replace(found, parts=parts)
+    return replace(found, parts=parts, sizes=tuple(sizes) if parts == LANES else ())
 
 
 def common_runs(table: TokenTable, lengths: IntArray, least: int, counted: RunCounts) -> Among:

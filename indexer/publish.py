@@ -34,11 +34,13 @@ def publish(
     about: Manifest,
     keep: int,
 ) -> Manifest:
-    """Writes what was found and judged as a generation and switches to it; gives its manifest as written.
+    """Adds what was judged to a generation that `write_found` has begun, and switches to it; gives its manifest as
+    written.
 
     reference: greatest margin of each background prompt, ascending. about: the manifest but for counts and files.
     """
-    _write(writer, found, campaigns, reference)
+    writer.value(layout.CAMPAIGNS, campaigns)
+    writer.array(layout.BACKGROUND, reference)
     return writer.publish(replace(about, counts=_counts(found.corpus, campaigns)), keep)
 
 
@@ -56,20 +58,14 @@ def generation_name(at: datetime, generations: Path, elsewhere: str) -> str:
     return (datetime.strptime(newest, _NAME_FORMAT) + timedelta(microseconds=1)).strftime(_NAME_FORMAT)
 
 
-def _write(
-    writer: GenerationWriter,
-    found: Found,
-    campaigns: Sequence[Campaign],
-    reference: FloatArray,
-) -> None:
+def write_found(writer: GenerationWriter, found: Found) -> None:
+    """Writes what was found."""
     corpus, groups = found.corpus, found.groups
     order, place = _by_fingerprint(corpus.fingerprints)
-    writer.value(layout.CAMPAIGNS, campaigns)
     writer.array(layout.PROMPT_IDS, corpus.prompt_ids[order])
     writer.array(layout.FINGERPRINTS, corpus.fingerprints[order])
     writer.array(layout.GROUP, groups.of_prompt[order])
     writer.array(layout.STRAND, groups.strand[order])
-    writer.array(layout.BACKGROUND, reference)
     for view, grams in found.hot.items():
         writer.array(layout.hot_grams_file(view), grams.hashes)
         writer.array(layout.deep_grams_file(view), grams.deep)
@@ -80,6 +76,7 @@ def _write(
     writer.index(layout.WHOLE_INDEX, _search_index(whole))
     writer.array(layout.WHOLE_PROMPT, place[whole.texts.prompts])
     write_event_columns(writer, corpus.events, place[corpus.event_prompt])
+    writer.weigh()
 
 
 def _by_fingerprint(fingerprints: PrintArray) -> tuple[IntArray, IntArray]:

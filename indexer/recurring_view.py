@@ -57,8 +57,8 @@ def write_recurring_view(
     with folder.texts_writer("texts") as texts:
         begin = 0
         for part in shown:
-            first, last = np.searchsorted(used, [begin, begin + len(part)])
-            texts.append_all(part.at(used[first:last] - begin))
+            for first, last in parts_of(*np.searchsorted(used, [begin, begin + len(part)])):
+                texts.append_all(part.at(used[first:last] - begin))
             begin += len(part)
     place = np.full(len(known) + 1, _NOTHING)
     place[used] = np.arange(len(used))

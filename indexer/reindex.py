@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -15,7 +16,7 @@ from indexer import layout
 from indexer.cache import VectorCache
 from indexer.campaigns import NO_EARLIER, Earlier, Width, campaigns_of
 from indexer.collapse import collapse_of
-from indexer.crew import Engage, local_crew
+from indexer.crew import Crew, Engage, local_crew
 from indexer.depot import Depot
 from indexer.encode import Encoder
 from indexer.finding import Found, find_groups
@@ -26,7 +27,7 @@ from indexer.lock import exclusive
 from indexer.match import view_encoders
 from indexer.process import usable_cores, without_collecting
 from indexer.progress import Progress, SilentProgress
-from indexer.publish import generation_name, publish
+from indexer.publish import generation_name, publish, write_found
 from indexer.resume import Place, Places
 from indexer.settings import Settings
 from indexer.stages import Stages
@@ -86,9 +87,8 @@ def reindex(
         )
         earlier = _earlier(current, place)
         caches = {space.key: VectorCache(settings.vectors, space) for space in spaces.values()}
-        with without_collecting():
-            with (engage or partial(local_crew, usable_cores()))() as crew:
-                found = find_groups(settings, store, encoder, caches, crew, stages, place)
+        with without_collecting(), (engage or partial(local_crew, usable_cores()))() as crew:
+            found = find_groups(settings, store, encoder, caches, crew, stages, place)
             reason = collapse_of(found.groups.of_prompt, earlier.group_of(found.corpus.fingerprints))
             if reason and not force:
                 place.work.remove()  # or the next run would come to the same, whatever has come since
@@ -105,31 +105,34 @@ def reindex(
                 counts={},
                 files=(),
             )
-            with stages.stage("judge groups"):
-                campaigns, widths, reference = _judged(
-                    found, store, earlier, about, encoder, caches[encoder.space.key], settings.detection.background
-                )
-            with stages.stage("publish"):
-                place.work.write_value(_WIDTHS, widths)
-                place.done(about.generation, len(found.corpus.events))
-                manifest = _published(settings, found, campaigns, reference, about)
+            judge = partial(_judged, settings, found, store, earlier, about, encoder, caches, crew)
+            manifest = _published(settings, found, judge, about, place, stages)
         _push(settings, open_current(settings.generations))
         places.keep([place.work])
         return _report(manifest, found, stages)
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """campaigns; widths: of their cases, by id. reference: the greatest margin of each background prompt to those
+    that are alarmed, ascending.
+    """
+
+    campaigns: list[Campaign]
+    widths: dict[str, Width]
+    reference: FloatArray
+
+
 def _judged(
+    settings: Settings,
     found: Found,
     store: Store,
     earlier: Earlier,
     about: Manifest,
     encoder: Encoder,
-    whole_texts: VectorCache,
-    background: int,
-) -> tuple[list[Campaign], dict[str, Width], FloatArray]:
-    """The campaigns, how wide each is, and the greatest margin of each background prompt to those that are
-    alarmed.
-    """
+    caches: Mapping[str, VectorCache],
+    crew: Crew,
+) -> _Judged:
     campaigns, widths = campaigns_of(
         found.corpus,
         store,
@@ -140,21 +143,31 @@ def _judged(
         earlier,
         about.generation,
         about.created_at,
-        lambda texts: whole_texts.encode(texts, encoder, SilentProgress()).vectors[:],
+        lambda texts: caches[encoder.space.key].encode(texts, encoder, SilentProgress()).vectors[:],
+        crew.encoders.templates,
         lambda wanted: prompt_items(found.words, np.where(wanted, found.groups.of_prompt, UNGROUPED)),
     )
     alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
-    senders = found.corpus.first_sender()
+    senders, background = found.corpus.first_sender(), settings.detection.background
     margins = background_margins(found.views, found.clustered, found.exemplars, alarmed, senders, background)
-    return campaigns, widths, margins
+    return _Judged(campaigns, widths, margins)
 
 
 def _published(
-    settings: Settings, found: Found, campaigns: list[Campaign], reference: FloatArray, about: Manifest
+    settings: Settings, found: Found, judge: Callable[[], _Judged], about: Manifest, place: Place, stages: Stages
 ) -> Manifest:
+    """Writes what was found while it is judged: the one is files and compiled code, the other Python."""
     writer = GenerationWriter(settings.generations)
     try:
-        return publish(writer, found, campaigns, reference, about, settings.kept_generations)
+        with ThreadPoolExecutor(1) as beside:
+            written = beside.submit(write_found, writer, found)
+            with stages.stage("judge groups"):
+                judged = judge()
+            with stages.stage("publish"):
+                written.result()
+                place.work.write_value(_WIDTHS, judged.widths)
+                place.done(about.generation, len(found.corpus.events))
+                return publish(writer, found, judged.campaigns, judged.reference, about, settings.kept_generations)
     finally:
         writer.abandon()
 

@@ -28,6 +28,7 @@ _BOTH_SIDES: Final = 2  # sessions of an account, for it to be seen on both side
 _ONE_WAY: Final = 1e-3  # p-value of a sign test: people who do one thing after another do it in either order
 _MOSTLY: Final = 2 / 3  # share of an account's events after the move that are the new thing; before, the rest
 _MOMENTS: Final = 200
+_CELLS_AT_A_TIME: Final = 1 << 18  # of moments and accounts
 _SESSION_GAP_S: Final = 3600  # a swap counts visits of an account, a pivot what it did in each
 _STRADDLE: Final = 0.2  # of the accounts expected to be active before and after: no more may be, for a swap
 _LATE: Final = (
@@ -183,16 +184,15 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
     arrivals = np.unique(times[chosen])
     tried = arrivals[spaced(len(arrivals), _MOMENTS)]
     best, moment = 1.0, -1
-    for each in tried:
+    for each in tried[_may_have_moved(times, accounts, chosen, tried)].tolist():
         there = _moves(accounts, times < each, chosen)
         went = int(there.moved.sum())
-        if went >= max(MIN_SIDE, LEAST_SHARE * there.judged.sum()):
-            back = int(_moves(accounts, times < each, ~chosen).moved.sum())
-            if binom.sf(went - 1, went + back, 0.5) > _ONE_WAY:
-                continue
-            p_value = len(tried) * upper_tail(went, there.chances())
-            if p_value < best:
-                best, moment = p_value, int(each)
+        back = int(_moves(accounts, times < each, ~chosen).moved.sum())
+        if binom.sf(went - 1, went + back, 0.5) > _ONE_WAY:
+            continue
+        p_value = len(tried) * upper_tail(went, there.chances())
+        if p_value < best:
+            best, moment = p_value, each
     if best > SIGNIFICANT:
         return []
     mine = _moves(accounts, times < moment, chosen).moved[accounts]
@@ -212,6 +212,30 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
             accounts=(went, went),
         )
     ]
+
+
+def _may_have_moved(times: IntArray, accounts: IntArray, chosen: BoolArray, tried: IntArray) -> BoolArray:
+    """At which of the moments, ascending, enough accounts have moved to be looked at, (tried,): what `_moves` says
+    of each, for some of them at once.
+    """
+    size = int(accounts.max(initial=-1)) + 1
+    before = np.searchsorted(tried, times, side="right")  # the first moment that an event is before
+    enough = np.zeros(len(tried), np.bool_)
+    all_events, all_new = np.bincount(accounts, minlength=size), np.bincount(accounts[chosen], minlength=size)
+    early, new_early = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    step = max(1, _CELLS_AT_A_TIME // size)
+    for start in range(0, len(tried), step):
+        moments = min(step, len(tried) - start)
+        here = (before >= start) & (before < start + moments)
+        cells = (before[here] - start) * size + accounts[here]
+        more = np.bincount(cells, minlength=moments * size).reshape(moments, size).cumsum(axis=0) + early
+        more_new = np.bincount(cells[chosen[here]], minlength=moments * size).reshape(moments, size)
+        more_new = more_new.cumsum(axis=0) + new_early
+        judged, moved = _moved(more, all_events - more, more_new, all_new - more_new)
+        went = moved.sum(axis=1)
+        enough[start : start + moments] = went >= np.maximum(MIN_SIDE, LEAST_SHARE * judged.sum(axis=1))
+        early, new_early = more[-1], more_new[-1]
+    return enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +266,23 @@ def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> _Moves:
     early, late = np.bincount(accounts[before], minlength=size), np.bincount(accounts[~before], minlength=size)
     new_early = np.bincount(accounts[before & chosen], minlength=size)
     new_late = np.bincount(accounts[~before & chosen], minlength=size)
-    judged = (early > 0) & (late > 0)
-    new = new_early + new_late
+    judged, moved = _moved(early, late, new_early, new_late)
+    return _Moves(judged, moved, early, late, new_early + new_late, _least_late(early, late, new_early + new_late))
+
+
+def _moved(
+    early: IntArray, late: IntArray, new_early: IntArray, new_late: IntArray
+) -> tuple[BoolArray, BoolArray]:
+    """Which accounts are judged, and which moved, see `_Moves`; of arrays of any shape."""
+    judged: BoolArray = (early > 0) & (late > 0)
+    return judged, judged & (new_late >= _least_late(early, late, new_early + new_late))
+
+
+def _least_late(early: IntArray, late: IntArray, new: IntArray) -> DoubleArray:
+    """The fewest late events of the new kind with which an account counts as moved."""
     most_early = np.floor((1 - _MOSTLY) * early + 1e-9)
-    least_late = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new - most_early)
-    return _Moves(judged, judged & (new_late >= least_late), early, late, new, least_late)
+    least: DoubleArray = np.maximum(np.ceil(_MOSTLY * late - 1e-9), new - most_early)
+    return least
 
 
 def _visits(

@@ -1,8 +1,9 @@
 """What a campaign's pool of accounts sends, template by template, and when that changed."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,11 +14,10 @@ from indexer.describe import moment
 from indexer.events import EventTable
 from indexer.groups import Groups
 from indexer.shifts import FoundShift, Traffic, shifts
-from indexer.skeleton import extract_variants
 from indexer.spacing import spaced
-from indexer.store import Store, StoredPrompt
+from indexer.store import Store
+from indexer.templates import PromptSample
 from models.campaign import HistoryEntry, Shift, ShiftKind, Side, Strand, Template
-from models.text import clean
 from models.view import View, only_system
 
 IntArray = NDArray[np.int64]
@@ -28,60 +28,79 @@ _AT_ONCE: Final = timedelta(hours=6)
 _SAME_SHIFT_S: Final = 12 * 3600  # the same kind of shift so near to one reported before is the same one
 
 
-def strands_of(
-    corpus: Corpus, store: Store, groups: Groups, rows: IntArray, views: tuple[View, ...]
-) -> tuple[Strand, ...]:
-    """The strands of the group whose events are `rows`, the _MOST_STRANDS with the most events, by number.
+Extract = Callable[[Sequence[Callable[[], PromptSample]]], Iterable[tuple[Template, ...]]]
 
-    The template is of the users' text; of the system text for a group that only the system view found, or whose
-    users share no word.
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A strand of a group: the rows of its events."""
+
+    group: int
+    number: int
+    rows: IntArray
+
+
+def strands_of(
+    corpus: Corpus, store: Store, groups: Groups, events: Mapping[int, IntArray], extract: Extract
+) -> dict[int, tuple[Strand, ...]]:
+    """The strands of some groups, the _MOST_STRANDS with the most events, by number.
+
+    events: the event rows of each of these groups. extract: gives the templates of samples of prompts. The
+    template is of the users' text; of the system text for a group that only the system view found, or whose users
+    share no word.
     """
-    roles = ("system",) if only_system(views) else ("user", "system") if View.SYSTEM in views else ("user",)
-    prompts = corpus.event_prompt[rows]
-    numbers, counts = np.unique(groups.strand[prompts], return_counts=True)
-    kept = numbers[np.argsort(-counts, kind="stable")[:_MOST_STRANDS]]
-    found = []
-    for number in np.sort(kept):
-        mine = rows[groups.strand[prompts] == number]
-        sent = np.unique(corpus.event_prompt[mine])
-        sample = sent[spaced(len(sent), _TEMPLATE_SAMPLE)]
-        senders: dict[int, set[int]] = {prompt: set() for prompt in sample.tolist()}
-        of_sample = mine[np.isin(corpus.event_prompt[mine], sample)]
-        for prompt, account in zip(corpus.event_prompt[of_sample], corpus.events.account[of_sample], strict=True):
-            senders[int(prompt)].add(int(account))
-        stored = store.prompts_by_id(corpus.prompt_ids[sample].tolist())
-        template, *variants = templates_of(stored, list(senders.values()), roles)
-        times = corpus.events.timestamp[mine]
-        found.append(
+    drafts = [draft for group, rows in events.items() for draft in _drafts(corpus, groups, group, rows)]
+    samples = [partial(_sample, corpus, store, draft, _roles(groups.views[draft.group])) for draft in drafts]
+    found: dict[int, list[Strand]] = {group: [] for group in events}
+    for draft, (template, *variants) in zip(drafts, extract(samples), strict=True):
+        times = corpus.events.timestamp[draft.rows]
+        found[draft.group].append(
             Strand(
-                number=int(number),
+                number=draft.number,
                 template=template,
-                events=len(mine),
-                accounts=len(np.unique(corpus.events.account[mine])),
+                events=len(draft.rows),
+                accounts=len(np.unique(corpus.events.account[draft.rows])),
                 first_seen=moment(times.min()),
                 last_seen=moment(times.max()),
                 variants=tuple(variants),
             )
         )
-    return tuple(found)
+    return {group: tuple(strands) for group, strands in found.items()}
+
+
+def _drafts(corpus: Corpus, groups: Groups, group: int, rows: IntArray) -> Iterator[_Draft]:
+    strand = groups.strand[corpus.event_prompt[rows]]
+    numbers, counts = np.unique(strand, return_counts=True)
+    kept = numbers[np.argsort(-counts, kind="stable")[:_MOST_STRANDS]]
+    for number in np.sort(kept).tolist():
+        yield _Draft(group, number, rows[strand == number])
+
+
+def _roles(views: tuple[View, ...]) -> tuple[str, ...]:
+    return ("system",) if only_system(views) else ("user", "system") if View.SYSTEM in views else ("user",)
+
+
+def _sample(corpus: Corpus, store: Store, draft: _Draft, roles: tuple[str, ...]) -> PromptSample:
+    """Some of a strand's prompts, with their senders."""
+    sent, accounts = corpus.event_prompt[draft.rows], corpus.events.account[draft.rows]
+    prompts = np.unique(sent)
+    chosen = prompts[spaced(len(prompts), _TEMPLATE_SAMPLE)]
+    senders: dict[int, set[int]] = {prompt: set() for prompt in chosen.tolist()}
+    mine = np.isin(sent, chosen)
+    for prompt, account in zip(sent[mine].tolist(), accounts[mine].tolist(), strict=True):
+        senders[prompt].add(account)
+    stored = store.prompts_by_id(corpus.prompt_ids[chosen].tolist())
+    return PromptSample(
+        [each.system for each in stored] if "system" in roles else [],
+        [each.user for each in stored] if "user" in roles else [],
+        [sorted(accounts) for accounts in senders.values()],
+        roles,
+    )
 
 
 def fixed_text(template: Template, variants: Sequence[Template]) -> str:
     """What a campaign says in all its wordings, one to a line."""
     return "\n".join(each.skeleton for each in (template, *variants))
-
-
-def templates_of(
-    prompts: Sequence[StoredPrompt], senders: Sequence[set[int]], roles: Sequence[str]
-) -> tuple[Template, ...]:
-    """The template and its variants in the first role that has fixed text; in the first if none has."""
-    found = [
-        extract_variants(
-            [clean(each.system if role == "system" else each.user) for each in prompts], senders, role
-        )
-        for role in roles
-    ]
-    return tuple(next((each for each in found if each[0].literal_share > 0), found[0]))
 
 
 def shifts_of(events: EventTable, rows: IntArray, strand: IntArray) -> list[Shift]:

@@ -8,7 +8,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.compiled import compiled
+from indexer.ranges import places_in
 
 IntArray = NDArray[np.int64]
 ByteArray = NDArray[np.uint8]
@@ -48,11 +48,9 @@ class Texts(Sequence[str]):
         return decode(self.data[self.offsets[at] : self.offsets[at + 1]].tobytes())
 
     def at(self, rows: IntArray) -> "Texts":
-        """The texts at these places, in this order."""
-        offsets = offsets_of((self.offsets[1:] - self.offsets[:-1])[rows])
-        data = np.empty(int(offsets[-1]), np.uint8)
-        _copy(self.data, self.offsets, rows, data, offsets)
-        return Texts(data, offsets)
+        """The texts at these places, in this order. It takes eight bytes for each of theirs while it works."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        return Texts(self.data[places_in(self.offsets[rows], lengths)], offsets_of(lengths))
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), _BLOCK):
@@ -61,15 +59,6 @@ class Texts(Sequence[str]):
             borders = (offsets - offsets[0]).tolist()
             for at in range(len(borders) - 1):
                 yield decode(block[borders[at] : borders[at + 1]])
-
-
-@compiled
-def _copy(data: ByteArray, starts: IntArray, rows: IntArray, found: ByteArray, offsets: IntArray) -> None:
-    """Fills `found` with the bytes of the texts at these rows."""
-    for place in range(len(rows)):
-        start = starts[rows[place]]
-        for at in range(offsets[place + 1] - offsets[place]):
-            found[offsets[place] + at] = data[start + at]
 
 
 def taken(texts: Sequence[str], rows: IntArray) -> list[str]:

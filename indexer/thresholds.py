@@ -21,7 +21,7 @@ from indexer.exemplars import (
 )
 from indexer.groups import UNGROUPED, Groups
 from indexer.halves import Halves
-from indexer.lanes import in_lanes
+from indexer.lanes import LANES, each_in_lanes
 from indexer.settings import Detection
 from indexer.spacing import spaced
 from indexer.standing import CHANGED, KnownExemplars, Standing
@@ -211,6 +211,12 @@ def _only(exemplars: ViewExemplars, wanted: BoolArray) -> ViewExemplars:
     )
 
 
+def _renumbered(exemplars: ViewExemplars, number: IntArray) -> ViewExemplars:
+    """The same with other numbers for the groups, which keep their order."""
+    thresholds = {int(number[group]): each for group, each in exemplars.thresholds.items()}
+    return replace(exemplars, owners=number[exemplars.owners], thresholds=thresholds)
+
+
 def _still_joined(views: Sequence[ViewVectors], stands: Standing, asked: BoolArray) -> IntArray:
     """Of the prompts that are asked for, (prompts,), the group that each was in, if that stands and what recurs in
     the prompt is what it was, (prompts,); UNGROUPED for others.
@@ -241,27 +247,23 @@ def best_margins(
     best = np.full(len(points), -np.inf, np.float32)
     group = np.full(len(points), UNGROUPED, np.int64)
     if cells is None:
-        pairs = [(np.arange(len(points)), np.arange(len(needed)))]
+        halves = np.array_split(np.arange(len(points)), LANES)
+        pairs = [(mine, np.arange(len(needed))) for mine in halves]
     else:
         near = nearest_cells(exemplars.vectors, cells.middles, min(_VISITED, len(cells)))
         inside = rows_by_cell(cells.home[points][:, None], len(cells))
         pairs = list(zip(inside, rows_by_cell(near, len(cells)), strict=True))
 
-    def compare(mine: IntArray, others: IntArray) -> None:
-        across = np.ascontiguousarray(exemplars.vectors[others].T)
+    def compare(pair: tuple[IntArray, IntArray]) -> None:
+        mine, others = pair
+        reached = exemplars.vectors[others]
         for start in range(0, len(mine), _BLOCK_ROWS):
             block = mine[start : start + _BLOCK_ROWS]
-            products = vectors[points[block]] @ across
+            products = vectors[points[block]] @ reached.T
             _keep_best(products, block, needed[others], exemplars.owners[others], best, group)
 
-    def lane(first: int, last: int) -> None:
-        for mine, others in pairs:
-            here = mine[np.searchsorted(mine, first) : np.searchsorted(mine, last)]
-            if len(here) and len(others):
-                compare(here, others)
-
     with one_thread_a_product():
-        in_lanes(len(points), lane)
+        each_in_lanes([pair for pair in pairs if len(pair[0]) and len(pair[1])], compare)
     return best, group
 
 
@@ -304,8 +306,8 @@ def background_margins(
     sample = _sample(np.sort(rows[np.unique(senders[rows], return_index=True)[1]]), size)
     if not alarmed.any():
         return np.full(len(sample), -2.0, np.float32)
-    of_alarms = [_only(each, alarmed) for each in exemplars]
-    near = _all_margins(views, of_alarms, sample, len(clustered))[:, alarmed]
+    of_alarms = [_renumbered(_only(each, alarmed), np.cumsum(alarmed) - 1) for each in exemplars]
+    near = _all_margins(views, of_alarms, sample, int(alarmed.sum()))
     found: FloatArray = np.sort(near.max(axis=1, initial=-2.0))
     return found
 

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from indexer.store import StoredPrompt
-from indexer.strands import fixed_text, handovers, templates_of
+from indexer.strands import fixed_text, handovers
+from indexer.templates import PromptSample, templates_of
 from models.campaign import Shift, ShiftKind, Side
 
 RULE = "you grade essays of students with care and give every one of them a mark"
@@ -17,31 +17,33 @@ def words(rng: Random) -> str:
     return " ".join(f"w{rng.getrandbits(40):x}" for _ in range(8))
 
 
-def prompts(system: str, user: str) -> list[StoredPrompt]:
+def prompts(system: str, user: str, *roles: str) -> PromptSample:
+    """Prompts of as many accounts."""
     rng = Random(1)
-    return [StoredPrompt(n, bytes(16), system, f"{user} {words(rng)}".strip()) for n in range(20)]
+    said = [f"{user} {words(rng)}".strip() for _ in range(20)]
+    return PromptSample([system] * 20, said, [[n] for n in range(20)], roles)
 
 
-def template(stored: list[StoredPrompt], *roles: str) -> tuple[str, str]:
-    (found, *_) = templates_of(stored, [{n} for n in range(len(stored))], roles)
+def template(system: str, user: str, *roles: str) -> tuple[str, str]:
+    (found, *_) = templates_of(prompts(system, user, *roles))
     return found.role, found.skeleton
 
 
 def test_the_template_is_of_the_text_that_is_fixed() -> None:
-    assert template(prompts(RULE, ""), "user", "system") == ("system", RULE)
-    assert template(prompts(RULE, "answer this at once please"), "user", "system") == (
+    assert template(RULE, "", "user", "system") == ("system", RULE)
+    assert template(RULE, "answer this at once please", "user", "system") == (
         "user",
         "answer this at once please {1}",
     )
-    assert template(prompts(RULE, "answer this at once please"), "system") == ("system", RULE)
+    assert template(RULE, "answer this at once please", "system") == ("system", RULE)
 
 
 def test_where_nothing_is_fixed_the_template_of_the_users_is_empty() -> None:
-    assert template(prompts("", ""), "user", "system") == ("user", "")
+    assert template("", "", "user", "system") == ("user", "")
 
 
 def test_the_fixed_text_has_all_wordings() -> None:
-    (one,) = templates_of(prompts(RULE, ""), [{n} for n in range(20)], ("system",))
+    (one,) = templates_of(prompts(RULE, "", "system"))
     assert fixed_text(one, ()) == RULE
     assert fixed_text(one, (one,)) == f"{RULE}\n{RULE}"
 
