@@ -178,20 +178,27 @@ def _keep_blocks(
 
 @compiled
 def keep_nearest(
-    products: FloatArray, mine: IntArray, others: IntArray, rows: RowArray, cosines: FloatArray, same_kind: bool
+    products: FloatArray,
+    mine: IntArray,
+    others: IntArray,
+    rows: RowArray,
+    cosines: FloatArray,
+    same_kind: bool,
+    first: int = 0,
 ) -> None:
     """Puts `others` into the lists of the rows `mine` where they are nearer than what is there.
 
-    products: (len(mine), len(others)) cosines. rows, cosines: the lists, the nearest first. same_kind: whether
-    equal numbers in `mine` and `others` are the same thing, which is no neighbour of itself.
+    products: (len(mine), len(others)) cosines. rows, cosines: the lists, the nearest first, of the rows from
+    `first` on. same_kind: whether equal numbers in `mine` and `others` are the same thing, which is no neighbour
+    of itself.
     """
     last = rows.shape[1] - 1
     for at in range(len(mine)):
-        row = mine[at]
+        row = mine[at] - first
         least = cosines[row, last]
         for place in range(len(others)):
             cosine = products[at, place]
-            if cosine > least and not (same_kind and others[place] == row):
+            if cosine > least and not (same_kind and others[place] == mine[at]):
                 _put(rows, cosines, row, others[place], cosine)
                 least = cosines[row, last]
 

@@ -63,7 +63,7 @@ _LOOKED: Final = "looked"
 class Found:
     """What there is in the traffic up to an event. words: of the users' texts. hot: what recurs in each role.
     clustered: the groups that clustering found; groups: the same with prompts that a match would assign. was:
-    (groups,) the group of the base that each still is, see `indexer.standing.Standing`. encoded: how many texts
+    (groups,) the group of the base that each still is, see `indexer.standing`. encoded: how many texts
     had to be encoded.
     """
 
@@ -113,15 +113,13 @@ def find_groups(
     with stages.stage("combine groups"):
         clustered = _combined(making, corpus, words, views, detection)
     with stages.stage("set thresholds"):
-        origins = {view: read_origin(folder) for view, folder in folders.items()}
-        looked = read_looked(place.base.work.folder(_LOOKED), origins) if place.base else NOTHING_LOOKED
-        stands = standing(corpus, clustered, looked, origins)
-        exemplars = group_exemplars(views, clustered, ceilings, detection, stands)
-        groups = extended(views, clustered, exemplars, stands)
-        now = looked_at(corpus, clustered, groups, exemplars, stands, looked)
-        place.work.made(_LOOKED, lambda folder: write_looked(folder, now))
+        exemplars = group_exemplars(views, clustered, ceilings, detection)
+        groups = extended(views, clustered, exemplars)
+    then = read_looked(place.base.work.folder(_LOOKED)) if place.base else NOTHING_LOOKED
+    was = standing(corpus, groups, then)
+    place.work.made(_LOOKED, lambda folder: write_looked(folder, looked_at(corpus, groups, was, then)))
     hot = {view: read_hot_grams(folders[view]) for view in (View.RECURRING, View.SYSTEM)}
-    return Found(corpus, words, hot, views, clustered, groups, exemplars, stands.was, encoded)
+    return Found(corpus, words, hot, views, clustered, groups, exemplars, was, encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +258,7 @@ def _neighbours(
         was, is_now = (np.bincount(each, minlength=len(cells)) > CROWDED_ROWS for each in (before.home, home))
         if not (is_now & ~was).any():
             known = read_lists(base, k)
-            lists = more_neighbours(
-                vectors, k, known, origin, least_cosine=least, cells=cells, near=near, compare=compare
-            )
+            lists = more_neighbours(vectors, k, known, origin, least_cosine=least, cells=cells, near=near)
             return lists, cells
     cells = cells_of(vectors, detection.probes)
     return all_neighbours(vectors, k, least_cosine=least, cells=cells, compare=compare), cells

@@ -5,16 +5,17 @@ product of matrices a cell. So the work is n * probes * CELL_ROWS products inste
 runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cells import CELL_ROWS, MISSING, Cells, RowArray, cells_of, keep_nearest, rows_by_cell
+from indexer.cells import CELL_ROWS, MISSING, Cells, RowArray, cells_of, join_lists, keep_nearest, rows_by_cell
 from indexer.compiled import compiled, compiled_sums
-from indexer.lanes import in_lanes
+from indexer.lanes import LANES, each_in_lanes, in_lanes
 from indexer.threads import one_thread_a_product
 from indexer.vectors import FloatArray, UnitRows
 from indexer.workspace import Folder
@@ -79,7 +80,7 @@ def all_neighbours(
             if cells is None:
                 _compare_all(vectors, rows, cosines)
             else:
-                _compare_in_cells(vectors, rows, cosines, cells.near, cells, compare or compare_here)
+                _compare_in_cells(vectors, rows, cosines, cells, compare or compare_here)
     _measure_lists(vectors, np.arange(count), rows, cosines)
     return rows, cosines  # which are lengths now
 
@@ -93,7 +94,6 @@ def more_neighbours(
     least_cosine: float,
     cells: Cells,
     near: RowArray,
-    compare: Compare | None = None,
 ) -> Lists:
     """`all_neighbours`, given those that some of the rows had before the others came.
 
@@ -109,10 +109,13 @@ def more_neighbours(
     place = np.full(len(base[0]) + 1, MISSING, np.int32)  # the last is what MISSING reads
     place[origin[:old]] = np.arange(old)
     in_lanes(old, lambda first, last: _take_over(*base, origin, place, first, last, rows, cosines, lengths))
-    compare = compare or compare_here
+    members = rows_by_cell(cells.home[:, None], len(cells))
     with one_thread_a_product():
-        _compare_in_cells(vectors, rows, cosines, near, cells, compare)
-        _compare_back(vectors, rows, cosines, near, cells, compare)
+        first = rows_by_cell(near[:, :_FIRST_PROBES], len(cells))
+        _compare_both_ways(vectors, rows, cosines, old, members, [old + each for each in first])
+        found = np.flatnonzero(rows[old:, 0] != MISSING)
+        others = rows_by_cell(near[found, _FIRST_PROBES:], len(cells))
+        _compare_both_ways(vectors, rows, cosines, old, members, [old + found[each] for each in others])
     unchanged = np.flatnonzero((rows[:old] < old).all(axis=1))
     cosines[unchanged] = lengths[unchanged]
     _measure_lists(vectors, np.setdiff1d(np.arange(len(vectors)), unchanged, assume_unique=True), rows, cosines)
@@ -158,48 +161,71 @@ def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None
 
 
 def _compare_in_cells(
-    vectors: UnitRows, rows: RowArray, cosines: FloatArray, near: RowArray, cells: Cells, compare: Compare
+    vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells, compare: Compare
 ) -> None:
-    """The last rows, as many as `near` has, with those of the cells nearest to them. A row that has nothing near
-    in the first few of them, as most of ordinary prompts have, is spared the others.
+    """Every row with those of the cells nearest to it. A row that has nothing near in the first few of them, as
+    most of ordinary prompts have, is spared the others.
     """
     members = rows_by_cell(cells.home[:, None], len(cells))
-    begin = len(vectors) - len(near)
-    first = [begin + each for each in rows_by_cell(near[:, :_FIRST_PROBES], len(cells))]
-    _visit(vectors, rows, cosines, members, first, compare)
-    found = begin + np.flatnonzero(rows[begin:, 0] != MISSING)
-    others = [found[each] for each in rows_by_cell(near[found - begin, _FIRST_PROBES:], len(cells))]
-    _visit(vectors, rows, cosines, members, others, compare)
+
+    def lane(visitors: list[IntArray], first: int, last: int) -> None:
+        mine = (each[np.searchsorted(each, first) : np.searchsorted(each, last)] for each in visitors)
+        visits = (Visit(inside, visiting) for inside, visiting in zip(members, mine, strict=True))
+        compare(vectors, (visit for visit in visits if len(visit.inside) and len(visit.visiting)), rows, cosines)
+
+    in_lanes(len(vectors), partial(lane, rows_by_cell(cells.near[:, :_FIRST_PROBES], len(cells))))
+    found = np.flatnonzero(rows[:, 0] != MISSING)
+    visitors = [found[each] for each in rows_by_cell(cells.near[found, _FIRST_PROBES:], len(cells))]
+    in_lanes(len(vectors), partial(lane, visitors))
 
 
-def _visit(
+def _compare_both_ways(
     vectors: UnitRows,
     rows: RowArray,
     cosines: FloatArray,
-    inside: Sequence[IntArray],
-    visiting: Sequence[IntArray],
-    compare: Compare,
+    old: int,
+    members: Sequence[IntArray],
+    visitors: Sequence[IntArray],
 ) -> None:
-    """Compares those who visit each cell with those inside, all ascending."""
-
-    def lane(first: int, last: int) -> None:
-        mine = (each[np.searchsorted(each, first) : np.searchsorted(each, last)] for each in visiting)
-        visits = (Visit(*pair) for pair in zip(inside, mine, strict=True))
-        compare(vectors, (visit for visit in visits if len(visit.inside) and len(visit.visiting)), rows, cosines)
-
-    in_lanes(len(vectors), lane)
-
-
-def _compare_back(
-    vectors: UnitRows, rows: RowArray, cosines: FloatArray, near: RowArray, cells: Cells, compare: Compare
-) -> None:
-    """The rows before the last ones, which `near` is of, with those of them that look into their cells and found
-    anything near.
+    """New rows, those from `old` on, with all rows of the cells that they visit, and the old ones of these with
+    them, by the same product. A lane has half of the cells, so no old row is in two of them, and new rows have a
+    list in each lane, which are then made one.
     """
-    begin = len(vectors) - len(near)
-    found = np.flatnonzero(rows[begin:, 0] != MISSING)
-    inside = [begin + found[each] for each in rows_by_cell(near[found], len(cells))]
-    _visit(vectors, rows, cosines, inside, rows_by_cell(cells.home[:begin, None], len(cells)), compare)
+    news = [(rows[old:].copy(), cosines[old:].copy()) for _ in range(LANES)]
+    news[1][0][:], news[1][1][:] = MISSING, cosines[old:, -1:]  # or what is known would stand there twice
+
+    def lane(number: int) -> None:
+        for inside, visiting in zip(members[number::LANES], visitors[number::LANES], strict=True):
+            if len(inside) and len(visiting):
+                _compare_with_new(vectors, inside, visiting, rows, cosines, old, *news[number])
+
+    each_in_lanes(range(LANES), lane)
+    for other in news[1:]:
+        join_lists(np.arange(len(rows) - old), *other, *news[0])
+    rows[old:], cosines[old:] = news[0]
+
+
+def _compare_with_new(
+    vectors: UnitRows,
+    inside: IntArray,
+    visiting: IntArray,
+    rows: RowArray,
+    cosines: FloatArray,
+    old: int,
+    new_rows: RowArray,
+    new_cosines: FloatArray,
+) -> None:
+    """New rows that visit a cell with those inside, and the old ones of these with them. new_rows, new_cosines:
+    lists of the rows from `old` on.
+    """
+    for others, mine in _parts(inside, visiting):
+        reached, before = vectors[others], int(np.searchsorted(others, old))
+        for start in range(0, len(mine), _BLOCK_ROWS):
+            block = mine[start : start + _BLOCK_ROWS]
+            products = vectors[block] @ reached.T
+            keep_nearest(products, block, others, new_rows, new_cosines, True, old)
+            back = np.ascontiguousarray(products[:, :before].T)
+            keep_nearest(back, others[:before], block, rows, cosines, True)
 
 
 def compare_here(vectors: UnitRows, visits: Iterable[Visit], rows: RowArray, cosines: FloatArray) -> None:
@@ -213,8 +239,17 @@ def compare_here(vectors: UnitRows, visits: Iterable[Visit], rows: RowArray, cos
 def _compare_cell(
     vectors: UnitRows, inside: IntArray, visiting: IntArray, rows: RowArray, cosines: FloatArray
 ) -> None:
-    """Rows that visit a cell with those inside. In a crowded cell, as a template's copies make it, each visitor
-    sees one part only: any of them is as near as any other, and whoever sends a million copies gains nothing.
+    """Rows that visit a cell with those inside."""
+    for others, mine in _parts(inside, visiting):
+        for start in range(0, len(mine), _BLOCK_ROWS):
+            block = mine[start : start + _BLOCK_ROWS]
+            keep_nearest(vectors[block] @ vectors[others].T, block, others, rows, cosines, True)
+
+
+def _parts(inside: IntArray, visiting: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Who of those inside a cell is compared with which visitors. In a crowded cell, as a template's copies make
+    it, each visitor sees one part only: any of them is as near as any other, and whoever sends a million copies
+    gains nothing.
     """
     parts = -(-len(inside) // CROWDED_ROWS)
     for part in range(parts):
@@ -222,9 +257,7 @@ def _compare_cell(
         if parts > 1:  # a row inside must be among those that it is compared with
             at_home = np.isin(visiting, inside, assume_unique=True)
             mine = np.union1d(visiting[~at_home][part::parts], np.intersect1d(visiting[at_home], others))
-        for start in range(0, len(mine), _BLOCK_ROWS):
-            block = mine[start : start + _BLOCK_ROWS]
-            keep_nearest(vectors[block] @ vectors[others].T, block, others, rows, cosines, True)
+        yield others, mine
 
 
 def _measure_lists(vectors: UnitRows, which: IntArray, rows: RowArray, lengths: FloatArray) -> None:

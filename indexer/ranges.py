@@ -11,3 +11,9 @@ def places_in(starts: IntArray, lengths: IntArray) -> IntArray:
     ends = np.cumsum(lengths)
     places: IntArray = np.arange(int(lengths.sum())) + np.repeat(starts - (ends - lengths), lengths)
     return places
+
+
+def any_in(flags: NDArray[np.bool_], offsets: IntArray) -> NDArray[np.bool_]:
+    """Whether any flag is set in each of n ranges that stand end to end, (n,). offsets: (n + 1,)."""
+    found: NDArray[np.bool_] = np.diff(np.concatenate([[0], np.cumsum(flags)])[offsets]) > 0
+    return found

@@ -12,7 +12,7 @@ from indexer.grams import HotGrams, TokenTable
 from indexer.hot_grams import HotCounts, hot_counts, is_in, more_hot_counts
 from indexer.kept import kept_in_corpus, texts_with
 from indexer.occurrences import RunCounts
-from indexer.ranges import places_in
+from indexer.ranges import any_in, places_in
 from indexer.recurring import cut_out
 from indexer.senders import Senders
 from indexer.settings import Detection
@@ -128,20 +128,21 @@ def _hot_counts(
 
 
 def _stale(table: TokenTable, hot: HotCounts, earlier: _Shown) -> IntArray:
-    """The earlier texts that may show something else now: those with a gram that has become deep, or is so no
-    more, and those that showed nothing, with a gram that has become hot.
-
-    One that has become hot only is one more everyday phrase for a text that shows some already. It stays as it is
-    until the next full run, or a tenth more traffic would change a tenth of all that recurs.
+    """The earlier texts that show something else now: of those that hold a gram which has become hot or deep, or
+    is deep no more, the ones of which other tokens are kept.
     """
     if earlier.hot is None:
         return np.zeros(0, np.int64)
     before = is_in(hot.hashes, earlier.hot.hashes)
-    deep_before = np.zeros(len(before), np.bool_)
-    deep_before[before] = earlier.hot.deep
-    texts = table.between(0, len(earlier.numbers))
-    found = texts_with(texts, hot.hashes[hot.deep != deep_before])
-    return np.flatnonzero(found | ((earlier.numbers == _NOTHING) & texts_with(texts, hot.hashes[~before])))
+    same = before.copy()
+    same[before] = earlier.hot.deep == hot.deep[before]
+    found = [np.zeros(0, np.int64)]
+    touched = np.flatnonzero(texts_with(table.between(0, len(earlier.numbers)), hot.hashes[~same]))
+    for first, last in parts_of(0, len(touched)):
+        mine = table.select(touched[first:last])
+        other = kept_in_corpus(mine, earlier.hot.grams) != kept_in_corpus(mine, hot.grams)
+        found.append(touched[first:last][any_in(other, mine.offsets)])
+    return np.concatenate(found)
 
 
 def _pieces(
@@ -150,6 +151,6 @@ def _pieces(
     """Those of the rows that show anything, and what they show."""
     mine = table.select(rows)
     kept = kept_in_corpus(mine, hot)
-    some = np.flatnonzero(np.diff(np.concatenate([[0], np.cumsum(kept)])[mine.offsets]))
+    some = np.flatnonzero(any_in(kept, mine.offsets))
     tokens = places_in(mine.offsets[some], np.diff(mine.offsets)[some])
     return rows[some], cut(taken(texts, rows[some]), mine.select(some), kept[tokens])

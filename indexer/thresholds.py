@@ -24,10 +24,9 @@ from indexer.halves import Halves
 from indexer.lanes import LANES, each_in_lanes
 from indexer.settings import Detection
 from indexer.spacing import spaced
-from indexer.standing import CHANGED, KnownExemplars, Standing
 from indexer.threads import one_thread_a_product
 from indexer.vectors import FloatArray, UnitRows
-from indexer.views import NEW, ViewTexts
+from indexer.views import ViewTexts
 from models.view import View
 
 IntArray = NDArray[np.int64]
@@ -55,50 +54,28 @@ def group_exemplars(
     groups: Groups,
     ceilings: Mapping[View, float],
     detection: Detection,
-    stands: Standing | None = None,
 ) -> list[ViewExemplars]:
-    """Exemplars and thresholds of every group in every view that found it; those of a group that stands are what
-    they were.
-    """
-    changed = np.ones(len(groups), np.bool_) if stands is None else stands.was == CHANGED
+    """Exemplars and thresholds of every group in every view that found it."""
     sample = _sample(_half(np.flatnonzero(groups.of_prompt == UNGROUPED), 0), detection.background)
     complete: list[ViewExemplars] = []
     for each in views:
         view = each.texts.view
-        chosen = _chosen(each, groups, changed, detection.exemplars)
+        chosen = _chosen(each, groups, detection.exemplars)
         exemplars = _view_exemplars(each, chosen)
         near = _nearest(each, exemplars, sample, len(groups))
         thresholds = {
             group: threshold(view, own_similarities(each.vectors.at(points), rows), near[:, group], ceilings[view])
             for group, (points, rows) in chosen.items()
         }
-        found = replace(exemplars, thresholds=thresholds)
-        if stands is not None and view in stands.exemplars:
-            found = _with_known(each, found, stands.was, stands.exemplars[view])
-        complete.append(found)
+        complete.append(replace(exemplars, thresholds=thresholds))
     return complete
 
 
-def _with_known(view: ViewVectors, found: ViewExemplars, was: IntArray, known: KnownExemplars) -> ViewExemplars:
-    """Exemplars with those that were known of groups that stand."""
-    now = {int(earlier): group for group, earlier in enumerate(was) if earlier != CHANGED}
-    owner = np.array([now.get(earlier, CHANGED) for earlier in known.owners.tolist()], np.int64)
-    there = (owner != CHANGED) & (known.sources != NEW)
-    owners = np.concatenate([found.owners, owner[there]])
-    sources = np.concatenate([found.sources, known.sources[there]])
-    order = np.argsort(owners, kind="stable")
-    kept = {now[earlier]: each for earlier, each in known.thresholds.items() if earlier in now}
-    thresholds = dict(sorted((found.thresholds | kept).items()))
-    return ViewExemplars(found.view, view.vectors[sources[order]], owners[order], sources[order], thresholds)
-
-
-def _chosen(
-    view: ViewVectors, groups: Groups, wanted: BoolArray, limit: int
-) -> dict[int, tuple[IntArray, IntArray]]:
-    """For each wanted group that the view found: its points there, and which of them are exemplars."""
+def _chosen(view: ViewVectors, groups: Groups, limit: int) -> dict[int, tuple[IntArray, IntArray]]:
+    """For each group that the view found: its points there, and which of them are exemplars."""
     texts = view.texts
     group = groups.of_prompt[texts.prompts]
-    relevant = np.append(wanted, False)[group] & (view.labels[texts.points] != NOISE)
+    relevant = (group != UNGROUPED) & (view.labels[texts.points] != NOISE)
     members = np.unique(group[relevant] * len(texts.texts) + texts.points[relevant])
     owner, point = np.divmod(members, len(texts.texts)) if len(texts.texts) else (members, members)
     numbers, starts = np.unique(owner, return_index=True)
@@ -145,16 +122,10 @@ def _all_margins(
     return margins(near, needed, len(prompts), groups)[0]
 
 
-def extended(
-    views: Sequence[ViewVectors],
-    groups: Groups,
-    exemplars: Sequence[ViewExemplars],
-    stands: Standing | None = None,
-) -> Groups:
+def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:
     """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
     and what a gateway is told agree (but for the odd prompt where texts are many, see `best_margins`). No
-    threshold is below the view's ceiling, so noise that is alone matches none. What an earlier run compared is not
-    compared again, as far as it stands.
+    threshold is below the view's ceiling, so noise that is alone matches none.
     """
     free = groups.of_prompt == UNGROUPED
     margin = np.full(len(free), -np.inf, np.float32)
@@ -166,70 +137,18 @@ def extended(
         strange = view.alone & (view.labels == NOISE)
         rows = np.flatnonzero(free[texts.prompts] & ~strange[texts.points])
         points, place = np.unique(texts.points[rows], return_inverse=True)
-        if stands is None:
-            best, group = best_margins(view.vectors, points, each, len(groups), view.cells)
-        else:
-            best, group = _margins_again(view, points, each, stands)
+        best, group = best_margins(view.vectors, points, each, len(groups), view.cells)
         order = np.lexsort((group[place], -best[place], texts.prompts[rows]))
         prompts, first = np.unique(texts.prompts[rows][order], return_index=True)
         best, group = best[place][order][first], group[place][order][first]
         nearer = (best > margin[prompts]) | ((best == margin[prompts]) & (group < nearest[prompts]))
         margin[prompts[nearer]], nearest[prompts[nearer]] = best[nearer], group[nearer]
     joined = margin >= 0
-    if stands is not None:
-        still = _still_joined(views, stands, free & ~joined)
-        nearest, joined = np.where(still == UNGROUPED, nearest, still), joined | (still != UNGROUPED)
     return replace(
         groups,
         of_prompt=np.where(joined, nearest, groups.of_prompt),
         strand=np.where(joined, 0, groups.strand),
     )
-
-
-def _margins_again(
-    view: ViewVectors, points: IntArray, exemplars: ViewExemplars, stands: Standing
-) -> tuple[FloatArray, IntArray]:
-    """`best_margins` of new points to all groups, and of the others to those that changed."""
-    best = np.full(len(points), -np.inf, np.float32)
-    group = np.full(len(points), UNGROUPED, np.int64)
-    fresh, changed = stands.origins[view.texts.view][points] == NEW, stands.was == CHANGED
-    for mine, others in ((fresh, exemplars), (~fresh, _only(exemplars, changed))):
-        if mine.any() and len(others.owners):
-            best[mine], group[mine] = best_margins(view.vectors, points[mine], others, len(changed), view.cells)
-    return best, group
-
-
-def _only(exemplars: ViewExemplars, wanted: BoolArray) -> ViewExemplars:
-    """The exemplars and thresholds of the wanted groups, (groups,)."""
-    some = wanted[exemplars.owners]
-    return ViewExemplars(
-        exemplars.view,
-        exemplars.vectors[some],
-        exemplars.owners[some],
-        exemplars.sources[some],
-        {number: each for number, each in exemplars.thresholds.items() if wanted[number]},
-    )
-
-
-def _renumbered(exemplars: ViewExemplars, number: IntArray) -> ViewExemplars:
-    """The same with other numbers for the groups, which keep their order."""
-    thresholds = {int(number[group]): each for group, each in exemplars.thresholds.items()}
-    return replace(exemplars, owners=number[exemplars.owners], thresholds=thresholds)
-
-
-def _still_joined(views: Sequence[ViewVectors], stands: Standing, asked: BoolArray) -> IntArray:
-    """Of the prompts that are asked for, (prompts,), the group that each was in, if that stands and what recurs in
-    the prompt is what it was, (prompts,); UNGROUPED for others.
-    """
-    now = np.full(max(stands.before.max(initial=-1), stands.was.max(initial=-1)) + 2, UNGROUPED, np.int64)
-    standing = np.flatnonzero(stands.was != CHANGED)
-    now[stands.was[standing]] = standing
-    found = np.full(len(asked), UNGROUPED, np.int64)
-    found[: len(stands.before)] = now[stands.before]  # UNGROUPED, -1, reads the last
-    for each in views:
-        if each.texts.view is not View.WHOLE:
-            found[each.texts.prompts[stands.origins[each.texts.view][each.texts.points] == NEW]] = UNGROUPED
-    return np.where(asked, found, UNGROUPED)
 
 
 def best_margins(
@@ -306,10 +225,22 @@ def background_margins(
     sample = _sample(np.sort(rows[np.unique(senders[rows], return_index=True)[1]]), size)
     if not alarmed.any():
         return np.full(len(sample), -2.0, np.float32)
-    of_alarms = [_renumbered(_only(each, alarmed), np.cumsum(alarmed) - 1) for each in exemplars]
+    of_alarms = [_only(each, alarmed) for each in exemplars]
     near = _all_margins(views, of_alarms, sample, int(alarmed.sum()))
     found: FloatArray = np.sort(near.max(axis=1, initial=-2.0))
     return found
+
+
+def _only(exemplars: ViewExemplars, wanted: BoolArray) -> ViewExemplars:
+    """The exemplars and thresholds of the wanted groups, (groups,), which are numbered anew."""
+    number, some = np.cumsum(wanted) - 1, wanted[exemplars.owners]
+    return ViewExemplars(
+        exemplars.view,
+        exemplars.vectors[some],
+        number[exemplars.owners[some]],
+        exemplars.sources[some],
+        {int(number[group]): each for group, each in exemplars.thresholds.items() if wanted[group]},
+    )
 
 
 def _half(prompts: IntArray, which: int) -> IntArray:
