@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -10,19 +11,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.aims import Encode, aims_of
-from indexer.calibration import load_calibration
+from indexer.aims import Encode
+from indexer.cases import Before, weigh_groups
 from indexer.collapse import NOT_THERE
 from indexer.corpus import Corpus, PrintArray
-from indexer.describe import Portrait, background_of, events_by_group, observe, portray, totals_of
+from indexer.describe import Portrait, events_by_group, portray, totals_of
 from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups, members_of
 from indexer.key_table import UNKNOWN, KeyTable
 from indexer.lineage import Descent, descents, former_ids
-from indexer.score import Case, case_of, judge
+from indexer.score import judge
 from indexer.spacing import spaced
 from indexer.store import Store, StoredPrompt
-from indexer.strands import Extract, fixed_text, handovers, shifts_of, strands_of, with_shifts
+from indexer.strands import Extract, with_shifts
 from indexer.thresholds import ViewVectors
 from models.campaign import Campaign, Exemplar, HistoryEntry, Strand, ViewThreshold
 from models.text import FINGERPRINT_BYTES, clean
@@ -44,7 +45,7 @@ class Width(msgspec.Struct, frozen=True):
     units: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Earlier:
     """The generation before: its campaigns, in order, and the fingerprints of each one's prompts. fingerprints:
     (p, 16) uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none. widths: by
@@ -57,6 +58,11 @@ class Earlier:
     fingerprints: PrintArray
     group: IntArray
     widths: Mapping[str, Width] = field(default_factory=dict)
+
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        """Id of each campaign, in order."""
+        return tuple(self.campaigns)
 
     def group_of(self, fingerprints: PrintArray) -> IntArray:
         """The campaign that each prompt had, (n,), given their fingerprints (n, 16); NOT_THERE if it is new."""
@@ -85,83 +91,51 @@ def campaigns_of(
 ) -> tuple[list[Campaign], dict[str, Width]]:
     """A campaign for each group, in the order of the groups, and what the next run needs of each one's case.
 
-    was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; such a group
-    keeps its template and its evidence. encode: gives vectors of whole texts. extract: gives
-    the templates of samples of prompts. items: given the prompts of
-    interest, (prompts,), what each prompt is about, see `indexer.items`.
+    was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; it keeps its
+    templates and its evidence. encode, extract, items: see `indexer.cases.weigh_groups`.
     """
     events = events_by_group(corpus, groups.of_prompt, len(groups))
-    background, totals = background_of(corpus.events), totals_of(corpus.events)
     rows = members_of(groups.of_prompt, len(groups))
     names = descents(
         [frozenset(row.tobytes() for row in corpus.fingerprints[mine]) for mine in rows], earlier.prompts
     )
     formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
-    kept = [_kept(name, int(place), earlier) for name, place in zip(names, was, strict=True)]
-    changed = np.array([each is None for each in kept], bool)
-    item = items(np.append(changed, False)[groups.of_prompt])  # UNGROUPED, -1, reads the appended False
-    fresh = strands_of(corpus, store, groups, {n: events[n] for n in np.flatnonzero(changed).tolist()}, extract)
-    strands = [(_strand(before),) if before else fresh[number] for number, before in enumerate(kept)]
-    main = [max(each, key=lambda strand: (strand.events, -strand.number)) for each in strands]
-    aims = iter(aims_of([fixed_text(main[n].template, main[n].variants) for n in np.flatnonzero(changed)], encode))
-    strand_of_event = groups.strand[corpus.event_prompt]
-    shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
-    calibration = load_calibration()
-    cases = []
-    for number, (mine, seen, before) in enumerate(zip(events, groups.views, kept, strict=True)):
-        if before is None:
-            handed = handovers(shifts[number])
-            shown = observe(corpus, mine, main[number].template, next(aims), seen, totals, handed, item)
-            cases.append(case_of(shown, background, calibration))
-        else:
-            width = earlier.widths[before.campaign_id]
-            cases.append(Case(before.evidence, before.p_value, width.tested, width.units, seen, before.capability))
-    verdicts = judge(cases)
+    before = [_before(name, place, earlier) for name, place in zip(names, was.tolist(), strict=True)]
+    totals = totals_of(corpus.events)
+    weighed = weigh_groups(corpus, store, groups, events, before, totals, encode, extract, items)
+    verdicts = judge([each.case for each in weighed])
     stand_for = [_shown(number, mine, views, exemplars) for number, mine in enumerate(rows)]
     texts = iter(store.prompts_by_id(corpus.prompt_ids[np.concatenate([_NONE, *stand_for])].tolist()))
     found: list[Campaign] = []
-    for number in range(len(groups)):
+    for number, each in enumerate(weighed):
         portrait = portray(corpus, events[number], verdicts[number], totals)
-        thresholds = tuple(each.thresholds[number] for each in exemplars if number in each.thresholds)
-        before = earlier.campaigns.get(names[number].campaign_id)
-        entry = _history(names[number], portrait, before, generation, at)
-        history = with_shifts((*(before.history if before else ()), entry), shifts[number], entry)[-_HISTORY:]
+        last = earlier.campaigns.get(names[number].campaign_id)
+        entry = _history(names[number], portrait, last, generation, at)
+        history = with_shifts((*(last.history if last else ()), entry), each.shifts, entry)[-_HISTORY:]
         found.append(
             _campaign(
                 names[number],
                 formerly[number],
                 portrait,
-                main[number],
-                strands[number],
+                each.main,
+                each.strands,
                 groups.views[number],
                 list(islice(texts, len(stand_for[number]))),
-                thresholds,
+                tuple(view.thresholds[number] for view in exemplars if number in view.thresholds),
                 history,
             )
         )
+    cases = (each.case for each in weighed)
     widths = {name.campaign_id: Width(case.tested, case.units) for name, case in zip(names, cases, strict=True)}
     return found, widths
 
 
-def _kept(name: Descent, was: int, earlier: Earlier) -> Campaign | None:
-    """The earlier campaign whose template and evidence a group keeps, if it does."""
-    if was < 0 or name.event != "continued" or name.campaign_id not in earlier.widths:
+def _before(name: Descent, was: int, earlier: Earlier) -> Before | None:
+    """The earlier campaign that a group still is, if it has its id too."""
+    width = earlier.widths.get(name.campaign_id)
+    if was < 0 or width is None or name.event != "continued" or earlier.ids[was] != name.campaign_id:
         return None
-    before = list(earlier.campaigns.values())[was]
-    return before if before.campaign_id == name.campaign_id else None
-
-
-def _strand(before: Campaign) -> Strand:
-    """The one strand of a campaign that has one template."""
-    return Strand(
-        number=0,
-        template=before.template,
-        events=before.events,
-        accounts=before.accounts,
-        first_seen=before.first_seen,
-        last_seen=before.last_seen,
-        variants=before.variants,
-    )
+    return Before(earlier.campaigns[name.campaign_id], width.tested, width.units)
 
 
 def _campaign(

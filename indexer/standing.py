@@ -16,7 +16,6 @@ from indexer.workspace import Folder
 from models.view import View
 
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 CHANGED: Final = -1  # in place of the earlier group
 SAME: Final = 0.9  # of the prompts that a group and the one it was had then, that must be in both
@@ -40,19 +39,19 @@ def standing(corpus: Corpus, now: Groups, then: Looked) -> IntArray:
     """Which group of an earlier run, over the first of the prompts, each group still is, (groups,); CHANGED for
     one that is to be looked at again.
 
-    It is the same if each has SAME of the other's prompts, of those that there were, the same views have found it,
-    it has one template, and it has not grown to GROWN times its events.
+    It is the same if each has SAME of the other's prompts, of those that there were, as the same strands, the same
+    views have found it, and it has not grown to GROWN times its events.
     """
     earlier, span = then.groups, max(1, len(then.groups))
     here, there = now.of_prompt[: len(earlier.of_prompt)], earlier.of_prompt
-    inside = (here != UNGROUPED) & (there != UNGROUPED)
+    inside = (here != UNGROUPED) & (now.strand[: len(here)] == earlier.strand)
     pairs, common = np.unique(here[inside] * span + there[inside], return_counts=True)
     group, was = np.divmod(pairs, span)
     mine = np.bincount(here[here != UNGROUPED], minlength=len(now))[group]
     theirs = np.bincount(there[there != UNGROUPED], minlength=len(earlier))[was]
     same = common >= SAME * np.maximum(mine, theirs)
     same &= events_of_groups(corpus, now)[group] < GROWN * then.events[was]
-    same &= ~_has_strands(now)[group] & ~_has_strands(earlier)[was]
+    same &= _strands(now)[group] == _strands(earlier)[was]
     seen_alike = (now.views[one] == earlier.views[other] for one, other in zip(group, was, strict=True))
     same &= np.fromiter(seen_alike, np.bool_, len(group))
     found = np.full(len(now), CHANGED, np.int64)
@@ -82,8 +81,9 @@ def read_looked(folder: Folder) -> Looked:
     return Looked(Groups(of_prompt, views, strand), events)
 
 
-def _has_strands(groups: Groups) -> BoolArray:
-    """Which groups have several templates, (groups,)."""
-    found = np.zeros(len(groups), np.bool_)
-    found[groups.of_prompt[groups.strand > 0]] = True
+def _strands(groups: Groups) -> IntArray:
+    """How many strands each group has, (groups,)."""
+    found = np.zeros(len(groups), np.int64)
+    inside = groups.of_prompt != UNGROUPED
+    np.maximum.at(found, groups.of_prompt[inside], groups.strand[inside] + 1)
     return found

@@ -17,7 +17,7 @@ from indexer.shifts import FoundShift, Traffic, shifts
 from indexer.spacing import spaced
 from indexer.store import Store
 from indexer.templates import PromptSample
-from models.campaign import HistoryEntry, Shift, ShiftKind, Side, Strand, Template
+from models.campaign import Campaign, HistoryEntry, Shift, ShiftKind, Side, Strand, Template
 from models.view import View, only_system
 
 IntArray = NDArray[np.int64]
@@ -53,19 +53,35 @@ def strands_of(
     samples = [partial(_sample, corpus, store, draft, _roles(groups.views[draft.group])) for draft in drafts]
     found: dict[int, list[Strand]] = {group: [] for group in events}
     for draft, (template, *variants) in zip(drafts, extract(samples), strict=True):
-        times = corpus.events.timestamp[draft.rows]
-        found[draft.group].append(
-            Strand(
-                number=draft.number,
-                template=template,
-                events=len(draft.rows),
-                accounts=len(np.unique(corpus.events.account[draft.rows])),
-                first_seen=moment(times.min()),
-                last_seen=moment(times.max()),
-                variants=tuple(variants),
-            )
-        )
+        found[draft.group].append(_strand(corpus, draft, template, tuple(variants)))
     return {group: tuple(strands) for group, strands in found.items()}
+
+
+def same_strands(
+    corpus: Corpus, groups: Groups, group: int, rows: IntArray, before: Campaign
+) -> tuple[Strand, ...] | None:
+    """The strands of the group whose events are `rows`, with the templates that they had before; None if one had
+    none.
+    """
+    had = {each.number: (each.template, each.variants) for each in before.strands}
+    had = had or {0: (before.template, before.variants)}
+    drafts = list(_drafts(corpus, groups, group, rows))
+    if any(draft.number not in had for draft in drafts):
+        return None
+    return tuple(_strand(corpus, draft, *had[draft.number]) for draft in drafts)
+
+
+def _strand(corpus: Corpus, draft: _Draft, template: Template, variants: tuple[Template, ...]) -> Strand:
+    times = corpus.events.timestamp[draft.rows]
+    return Strand(
+        number=draft.number,
+        template=template,
+        events=len(draft.rows),
+        accounts=len(np.unique(corpus.events.account[draft.rows])),
+        first_seen=moment(times.min()),
+        last_seen=moment(times.max()),
+        variants=variants,
+    )
 
 
 def _drafts(corpus: Corpus, groups: Groups, group: int, rows: IntArray) -> Iterator[_Draft]:
