@@ -3,13 +3,13 @@ on, when more texts and senders have come.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.compiled import compiled
 from indexer.grams import DEEP, GRAM_TOKENS, HashArray, HotGrams, IntArray, TokenTable, expected_units
+from indexer.kept import directory
 from indexer.lanes import each_in_lanes
 from indexer.occurrences import (
     BUDGET,
@@ -20,15 +20,12 @@ from indexer.occurrences import (
     RunCounts,
     TextArray,
     gram_hash,
-    mark,
     occurrences,
     run_counts,
 )
 from indexer.senders import Senders
 
 BoolArray = NDArray[np.bool_]
-
-_NO_BITS: Final = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +107,16 @@ def more_hot_counts(
     touched = np.flatnonzero(more)
     added = table.between(len(sent_before), len(table))
     counted = base.counted.with_texts(added, np.full(len(added), GRAM_TOKENS))
-    touching = (table.hashes, table.offsets, touched, more, base.hashes, counted.counts, counted.shift, min_texts)
     fresh = np.zeros(len(base.hashes), np.int64)
-    again = Among.room(_touch(*touching, fresh, _NO_BITS, np.uint64(0)))
-    _touch(*touching, np.zeros_like(fresh), again.bits, again.shift)
+    unknown = np.empty(int(np.diff(table.offsets)[touched].sum()), np.uint64)
+    known, counters = (base.hashes, *directory(base.hashes)), (counted.counts, counted.shift, min_texts)
+    unknown = unknown[: _touch(table.hashes, table.offsets, touched, more, *known, *counters, fresh, unknown)]
     activity = np.bincount(sent_by.units)
     sendings, most = base.sendings + fresh, base.most_units + fresh
     expected = expected_units(sendings, activity)
     deep = expected >= DEEP * most
-    again.add(base.hashes[deep != (expected >= DEEP * base.least_units)])
+    unsure = base.hashes[deep != (expected >= DEEP * base.least_units)]
+    again = Among.of(np.concatenate([unknown, unsure]))
     exact = hot_counts(table, sent_by, min_texts, min_units, budget, again, counted)
     reckoned = HotCounts(base.hashes, deep, sendings, base.least_units, most, counted)
     return _together(counted, exact, reckoned.at(np.flatnonzero(~is_in(base.hashes, exact.hashes))))
@@ -165,16 +163,17 @@ def _touch(
     touched: IntArray,
     more: IntArray,
     known: HashArray,
+    shift: np.uint64,
+    starts: IntArray,
     counts: Counts,
     counts_shift: np.uint64,
     least: int,
     fresh: IntArray,
-    bits: Counts,
-    shift: np.uint64,
+    unknown: HashArray,
 ) -> int:
-    """Adds to `fresh`, of the known grams, what `more` units sent each of the touched texts that hold them. Marks
-    the other grams of these texts that may stand `least` times in all texts, if there are any bits, and gives how
-    many they are.
+    """Adds to `fresh`, of the known grams, what `more` units sent each of the touched texts that hold them. Puts
+    the other grams of these texts that may stand `least` times in all texts into `unknown`, and gives how many
+    they are. shift, starts: of the known grams, see `indexer.kept.directory`.
     """
     last = np.full(len(known), -1, np.int64)  # text in which a gram was seen
     count = 0
@@ -183,11 +182,12 @@ def _touch(
             gram = gram_hash(hashes, start)
             if counts[gram >> counts_shift] < least:
                 continue
-            place = np.searchsorted(known, gram)
-            if place == len(known) or known[place] != gram:
+            place, end = starts[gram >> shift], starts[(gram >> shift) + np.uint64(1)]
+            while place < end and known[place] != gram:
+                place += 1
+            if place == end:
+                unknown[count] = gram
                 count += 1
-                if len(bits):
-                    mark(gram, bits, shift)
             elif last[place] != text:
                 last[place] = text
                 fresh[place] += more[text]

@@ -19,7 +19,7 @@ def kept_in_corpus(table: TokenTable, hot: HotGrams) -> BoolArray:
     """Which tokens of the table's texts are worth comparing, (tokens,); equal to `kept_tokens(table, hot)`."""
     kept = np.zeros(len(table.hashes), np.bool_)
     if len(hot.hashes):
-        shift, starts = _directory(hot.hashes)
+        shift, starts = directory(hot.hashes)
         in_lanes(
             len(table),
             lambda first, last: _keep(
@@ -33,7 +33,7 @@ def texts_with(table: TokenTable, grams: HashArray) -> BoolArray:
     """Which texts of the table hold one of these grams, which ascend, (n,)."""
     found = np.zeros(len(table), np.bool_)
     if len(grams):
-        shift, starts = _directory(grams)
+        shift, starts = directory(grams)
         in_lanes(
             len(table),
             lambda first, last: _hold(table.hashes, table.offsets, first, last, grams, shift, starts, found),
@@ -41,7 +41,7 @@ def texts_with(table: TokenTable, grams: HashArray) -> BoolArray:
     return found
 
 
-def _directory(hashes: HashArray) -> tuple[np.uint64, IntArray]:
+def directory(hashes: HashArray) -> tuple[np.uint64, IntArray]:
     """Where in the ascending hashes those begin that share their first bits: how far to shift a hash, and the
     place of each number that this gives, with one more for the end. So a look-up goes straight to one hash or two.
     """

@@ -34,14 +34,12 @@ class Among:
     shift: np.uint64
 
     @classmethod
-    def room(cls, hashes: int) -> "Among":
-        """An empty set with room for so many hashes."""
-        shift = bucket_shift(_BITS_A_HASH * hashes, _MOST_BITS)
-        return cls(np.zeros(1 << (64 - 3 - int(shift)), np.uint8), shift)
-
-    def add(self, hashes: HashArray) -> None:
-        """Adds hashes to the set."""
-        _mark(hashes, self.bits, self.shift)
+    def of(cls, hashes: HashArray) -> "Among":
+        """The set of these hashes."""
+        shift = bucket_shift(_BITS_A_HASH * len(hashes), _MOST_BITS)
+        found = cls(np.zeros(1 << (64 - 3 - int(shift)), np.uint8), shift)
+        _mark(hashes, found.bits, found.shift)
+        return found
 
 
 EVERYTHING: Final = Among(np.full(1, 255, np.uint8), np.uint64(63))
@@ -55,16 +53,11 @@ def is_among(hashed: np.uint64, bits: Counts, shift: np.uint64) -> bool:
 
 
 @compiled
-def mark(hashed: np.uint64, bits: Counts, shift: np.uint64) -> None:
-    """Sets the bit of a hash."""
-    number = hashed >> shift
-    bits[number >> np.uint64(3)] |= np.uint8(1) << np.uint8(number & np.uint64(7))
-
-
-@compiled
 def _mark(hashes: HashArray, bits: Counts, shift: np.uint64) -> None:
+    """Sets the bits of hashes."""
     for hashed in hashes:
-        mark(hashed, bits, shift)
+        number = hashed >> shift
+        bits[number >> np.uint64(3)] |= np.uint8(1) << np.uint8(number & np.uint64(7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,36 +159,33 @@ def occurrences(
 
 def common_runs(table: TokenTable, lengths: IntArray, least: int, counted: RunCounts) -> Among:
     """The runs of these texts that may stand `least` times where they were counted."""
-    looking = (table.hashes, table.offsets, lengths, counted.counts, counted.shift, min(least, _FULL))
-    found = Among.room(_mark_common(*looking, np.zeros(0, np.uint8), np.uint64(0)))
-    _mark_common(*looking, found.bits, found.shift)
-    return found
+    found = np.empty(int(np.diff(table.offsets)[lengths > 0].sum()), np.uint64)
+    counters = counted.counts, counted.shift, min(least, _FULL)
+    return Among.of(found[: _common(table.hashes, table.offsets, lengths, *counters, found)])
 
 
 @compiled
-def _mark_common(
+def _common(
     hashes: HashArray,
     offsets: IntArray,
     lengths: IntArray,
     counts: Counts,
-    counts_shift: np.uint64,
-    least: int,
-    bits: Counts,
     shift: np.uint64,
+    least: int,
+    found: HashArray,
 ) -> int:
-    """Marks runs whose counter reaches `least`, if there are any bits; gives how many they are."""
-    count = 0
+    """Puts runs whose counter reaches `least` into `found`, and gives how many they are."""
+    size = 0
     for text in range(len(offsets) - 1):
         length = lengths[text]
         if not length:
             continue
         for start in range(offsets[text], offsets[text + 1] - length + 1):
-            gram = gram_hash(hashes, start, length)
-            if counts[gram >> counts_shift] >= least:
-                count += 1
-                if len(bits):
-                    mark(gram, bits, shift)
-    return count
+            run = gram_hash(hashes, start, length)
+            if counts[run >> shift] >= least:
+                found[size] = run
+                size += 1
+    return size
 
 
 @compiled

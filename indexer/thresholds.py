@@ -110,7 +110,8 @@ def _nearest(view: ViewVectors, exemplars: ViewExemplars, prompts: IntArray, gro
     rows = np.flatnonzero(place[texts.prompts] >= 0)
     near = nearest_by_campaign(view.vectors[texts.points[rows]], exemplars.vectors, exemplars.owners, groups)
     best = np.full((len(prompts), groups), -1.0, np.float32)
-    np.maximum.at(best, place[texts.prompts[rows]], near)
+    shown, starts = np.unique(place[texts.prompts[rows]], return_index=True)  # rows are ordered by prompt
+    best[shown] = np.maximum.reduceat(near, starts, axis=0) if len(starts) else best[shown]
     return best
 
 
