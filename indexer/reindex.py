@@ -63,9 +63,11 @@ def reindex(
     """Builds and publishes a generation over all events stored so far.
 
     If nothing is new and no parameter changed, the current generation stays, unless `full`. Texts already
-    encoded are never encoded again. What a run that was killed has done is not done again, unless `full`: it is
-    gone on with over the events that there were then, if nothing published covers them, and the next run takes up
-    those that have come since. engage: gives who does the heavy work; all cores of this machine if it is None.
+    encoded are never encoded again, and only new events are read, taken apart and linked to what the last run
+    left, unless they are many. What a run that was killed has done is not done again: it is gone on with over the
+    events that there were then, if nothing published covers them, and the next run takes up those that have come
+    since. With `full` all is done anew. engage: gives who does the heavy work; all cores of this machine if it is
+    None.
 
     Raises Busy if another reindex runs on this data directory; Collapsed, unless `force`, if what the current
     generation tells apart has run together, or is gone; Unreachable if it was published, but not left at the depot
@@ -108,7 +110,7 @@ def reindex(
             judge = partial(_judged, settings, found, store, earlier, about, encoder, caches, crew)
             manifest = _published(settings, found, judge, about, place, stages)
         _push(settings, open_current(settings.generations))
-        places.keep([place.work])
+        places.keep([place.work] if settings.keep_work else [])
         return _report(manifest, found, stages)
 
 

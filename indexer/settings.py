@@ -67,7 +67,8 @@ class Settings:
     folder. weights: where what `prepare` makes lies. max_prompt_chars: longest prompt a match call takes.
     max_body_bytes: longest HTTP request. mode: for match calls that name none. remember: whether the server stores
     prompts that it is asked about as events. kept_generations: how many stay on disk. depot: URL of the
-    place where generations are left for other machines, "" for none.
+    place where generations are left for other machines, "" for none. keep_work: whether a reindex leaves what the
+    next one goes on from, which takes three times the disk of the store.
     """
 
     data: Path
@@ -82,6 +83,7 @@ class Settings:
     remember: bool = False
     kept_generations: int = KEPT_GENERATIONS
     depot: str = ""
+    keep_work: bool = True
     detection: Detection = field(default_factory=Detection)
 
     @property
@@ -109,8 +111,8 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
     """Settings from the command line first, then the environment, then the defaults.
 
     Read from the environment: STILLWATCH_DATA, _DATABASE, _ENCODER, _WEIGHTS, _HOST, _PORT, _MODE, _REMEMBER,
-    _KEPT_GENERATIONS, _DEPOT, and each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises BadSettings
-    naming the variable.
+    _KEPT_GENERATIONS, _DEPOT, _KEEP_WORK, and each field of Detection as STILLWATCH_GRAM_TEXTS and so on. Raises
+    BadSettings naming the variable.
     """
     folder = (data or Path(environ.get("STILLWATCH_DATA") or DEFAULT_DATA)).absolute()
     settings = Settings(
@@ -123,6 +125,7 @@ def load_settings(data: Path | None, environ: Mapping[str, str], encoder: str | 
         remember=_flag(environ, "STILLWATCH_REMEMBER"),
         kept_generations=_number(environ, "STILLWATCH_KEPT_GENERATIONS", KEPT_GENERATIONS, int),
         depot=environ.get("STILLWATCH_DEPOT") or "",
+        keep_work=_flag(environ, "STILLWATCH_KEEP_WORK", "yes"),
         detection=_detection(environ),
     )
     if not 0 <= settings.port <= _HIGHEST_PORT:
@@ -154,8 +157,8 @@ def _mode(environ: Mapping[str, str]) -> Mode:
     return Mode(text)
 
 
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name) or "no"
+def _flag(environ: Mapping[str, str], name: str, default: str = "no") -> bool:
+    text = environ.get(name) or default
     if text not in ("yes", "no"):
         raise BadSettings(f"{name} is {text!r}, neither yes nor no")
     return text == "yes"

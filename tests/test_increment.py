@@ -17,6 +17,7 @@ from traffic import campaign_rows, run_reindex, settings_of, store_rows
 from indexer import finding, layout
 from indexer.generation import Generation, open_current
 from indexer.sample import load_texts
+from indexer.settings import load_settings
 from indexer.simulate import WorldSpec, simulate
 from models.campaign import Campaign
 
@@ -209,6 +210,15 @@ def test_without_what_the_last_run_left_all_is_done_again(tmp_path: Path) -> Non
     report = run_reindex(settings)
     assert report.published
     assert done(settings.data) == done(settings.data) | {"base": "", "events": 264}
+
+
+def test_nothing_is_left_where_it_must_not_be(tmp_path: Path) -> None:
+    settings = replace(settings_of(tmp_path / "data"), keep_work=False)
+    store_rows(settings, campaign_rows(0))
+    run_reindex(settings)
+    assert list(settings.work.iterdir()) == []
+    assert load_settings(None, {"STILLWATCH_KEEP_WORK": "no"}).keep_work is False
+    assert load_settings(None, {}).keep_work is True
 
 
 def test_an_older_generation_that_was_made_current_is_not_gone_on_from(tmp_path: Path) -> None:
