@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer import shifts as shifts_module
 from indexer.shifts import FoundShift, Traffic, pauses, pool_swap, shifts, upper_tail
 from models.campaign import ShiftKind
 
@@ -200,3 +201,29 @@ def test_people_who_do_one_thing_after_another_do_not_pivot(seed: int) -> None:
     times = (begins[:, :, None] + np.arange(5) * 120).ravel()
     strands = np.tile(np.repeat([0, 1], 5), 40)
     assert found(traffic(times, np.repeat(np.arange(40), 10), strands)) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 30), st.booleans()), min_size=30, max_size=250),
+    st.sampled_from([1, 40, 1 << 18]),
+)
+def test_moments_at_once_equal_each_by_itself(events: list[tuple[int, int, bool]], cells: int) -> None:
+    times, accounts, chosen = (np.array(column) for column in zip(*events, strict=True))
+    tried = np.unique(times[chosen])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shifts_module, "_CELLS_AT_A_TIME", cells)
+        found = shifts_module._may_have_moved(times, accounts, chosen, tried)
+    expected = []
+    for moment in tried.tolist():
+        there = shifts_module._moves(accounts, times < moment, chosen)
+        least = max(shifts_module.MIN_SIDE, shifts_module.LEAST_SHARE * there.judged.sum())
+        expected.append(bool(there.moved.sum() >= least))
+    assert found.tolist() == expected
+
+
+def test_moments_at_which_a_pool_moved_are_among_those_looked_at() -> None:
+    accounts = np.repeat(np.arange(12), 4)
+    times = np.tile(np.array([1, 2, 11, 12]), 12)
+    chosen = times > 5
+    tried = np.unique(times[chosen])
+    assert shifts_module._may_have_moved(times, accounts, chosen, tried).tolist() == [True, True]

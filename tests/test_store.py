@@ -209,6 +209,28 @@ def test_prompts_by_id_come_in_the_order_asked(store: Store) -> None:
         store.prompts_by_id([1, 2501])
 
 
+def test_what_came_after_an_event_is_read_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add_events([event(number, account_id=f"a{number % 3}", model=f"m{number % 2}") for number in range(7)])
+    monkeypatch.setattr("indexer.store._TABLE_ROWS_A_QUERY", 2)
+    table = store.event_table(6, after=3)
+    assert table.sequence.tolist() == [4, 5, 6]
+    assert [table.account_names.values[code] for code in table.account] == ["a0", "a1", "a2"]
+    assert [table.model_names.values[code] for code in table.model] == ["m1", "m0", "m1"]
+    assert len(store.event_table(6, after=6)) == 0
+    assert [store.events_up_to(watermark) for watermark in (0, 3, 7, 99)] == [0, 3, 7, 7]
+
+
+def test_prompts_among_come_in_order_of_fingerprint_and_once(store: Store) -> None:
+    store.add_events([event(number) for number in range(2500)])
+    everything = [each for batch in store.prompts(2500, batch=700) for each in batch]
+    wanted = np.array([2500, 7, 7, *range(100, 2000)])
+    batches = list(store.prompts_among(wanted, batch=300))
+    assert [len(batch) for batch in batches] == [300] * 6 + [102]
+    found = [each for batch in batches for each in batch]
+    assert found == [each for each in everything if each.prompt_id in set(wanted.tolist())]
+    assert list(store.prompts_among(np.zeros(0, np.int64))) == []
+
+
 @pytest.fixture
 def traffic(store: Store) -> Store:
     """Prompt 1 from accounts a, a and b; prompt 2 from b; prompt 3 from twelve accounts."""

@@ -1,5 +1,6 @@
 """Many texts in one array are the texts that went in."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +42,9 @@ def test_written_part_by_part_they_are_read_as_one(
         for part in parts:
             writer.append(part)
     assert list(folder.texts("some")) == [text for part in parts for text in part]
+
+
+@given(st.lists(ANY_TEXT, min_size=1, max_size=8), st.lists(st.integers(0, 7), max_size=8))
+def test_some_in_any_order(texts: list[str], places: list[int]) -> None:
+    rows = [place % len(texts) for place in places]
+    assert list(Texts.of(texts).at(np.array(rows, np.int64))) == [texts[row] for row in rows]

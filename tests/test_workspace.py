@@ -68,3 +68,49 @@ def test_values_are_checked(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.write_value("names", {"a": ("one", "two")})
     assert folder.value("names", dict[str, tuple[str, ...]]) == {"a": ("one", "two")}
+
+
+def test_an_array_that_grew_is_one_file_of_which_each_folder_knows_its_own_end(tmp_path: Path) -> None:
+    work = Workspace(tmp_path)
+
+    def first(folder: Folder) -> None:
+        folder.write("numbers", np.arange(3))
+        with folder.texts_writer("texts") as texts:
+            texts.append(["one", "two \ud800"])
+
+    base = work.made("base", first)
+    for end in (5, 9):  # as if a run had been killed and another began from the same base
+
+        def grow(folder: Folder, end: int = end) -> None:
+            with folder.writer("numbers", base) as file:
+                file.append(np.arange(3, end))
+            with folder.texts_writer("texts", base) as texts:
+                texts.append([f"text {end}"])
+
+        grown = work.made(f"up to {end}", grow)
+        assert grown.array("numbers", np.int64).tolist() == list(range(end))
+        assert list(grown.texts("texts")) == ["one", "two \ud800", f"text {end}"]
+        assert base.array("numbers", np.int64).tolist() == [0, 1, 2]
+        assert list(base.texts("texts")) == ["one", "two \ud800"]
+        assert (base.path / "numbers").samefile(grown.path / "numbers")
+
+
+def test_nothing_is_grown_from_nothing(tmp_path: Path) -> None:
+    work = Workspace(tmp_path)
+    base = work.made("base", lambda folder: folder.write("numbers", np.zeros(0, np.int64)))
+
+    def grow(folder: Folder) -> None:
+        with folder.writer("numbers", base) as file:
+            file.append(np.arange(2))
+
+    assert work.made("more", grow).array("numbers", np.int64).tolist() == [0, 1]
+    assert base.array("numbers", np.int64).tolist() == []
+
+
+def test_a_value_of_a_place_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    assert work.value("done", list[int]) is None
+    work.write_value("done", [1])
+    work.write_value("done", [2])
+    assert work.value("done", list[int]) == [2]
+    assert [path.name for path in work.path.iterdir()] == ["done"]
