@@ -7,7 +7,6 @@ from functools import cached_property
 from itertools import islice
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from indexer.exemplars import ViewExemplars
 from indexer.groups import Groups, members_of
 from indexer.key_table import UNKNOWN, KeyTable
 from indexer.lineage import Descent, descents, former_ids
+from indexer.replication import Replication
 from indexer.score import judge
 from indexer.spacing import spaced
 from indexer.store import Store, StoredPrompt
@@ -38,18 +38,11 @@ _GREW: Final = 1.1
 _NONE: Final = np.zeros(0, np.int64)
 
 
-class Width(msgspec.Struct, frozen=True):
-    """Of a campaign's case: whether it is wide and deep enough to be tested, and how many units share its work."""
-
-    tested: bool
-    units: int
-
-
 @dataclass(frozen=True)
 class Earlier:
     """The generation before: its campaigns, in order, and the fingerprints of each one's prompts. fingerprints:
-    (p, 16) uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none. widths: by
-    campaign, if they are known.
+    (p, 16) uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none. repeated:
+    what the items of each campaign showed, if that is known.
     """
 
     generation: str | None
@@ -57,7 +50,7 @@ class Earlier:
     prompts: Mapping[str, frozenset[bytes]]
     fingerprints: PrintArray
     group: IntArray
-    widths: Mapping[str, Width] = field(default_factory=dict)
+    repeated: Mapping[str, Replication] = field(default_factory=dict)
 
     @cached_property
     def ids(self) -> Sequence[str]:
@@ -88,11 +81,11 @@ def campaigns_of(
     encode: Encode,
     extract: Extract,
     items: Callable[[BoolArray], IntArray],
-) -> tuple[list[Campaign], dict[str, Width]]:
-    """A campaign for each group, in the order of the groups, and what the next run needs of each one's case.
+) -> tuple[list[Campaign], dict[str, Replication]]:
+    """A campaign for each group, in the order of the groups, and what the items of each show, by id.
 
-    was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; it keeps its
-    templates and its evidence. encode, extract, items: see `indexer.cases.weigh_groups`.
+    was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; it keeps
+    what takes long to find. encode, extract, items: see `indexer.cases.weigh_groups`.
     """
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     rows = members_of(groups.of_prompt, len(groups))
@@ -125,17 +118,15 @@ def campaigns_of(
                 history,
             )
         )
-    cases = (each.case for each in weighed)
-    widths = {name.campaign_id: Width(case.tested, case.units) for name, case in zip(names, cases, strict=True)}
-    return found, widths
+    return found, {name.campaign_id: each.repeated for name, each in zip(names, weighed, strict=True)}
 
 
 def _before(name: Descent, was: int, earlier: Earlier) -> Before | None:
     """The earlier campaign that a group still is, if it has its id too."""
-    width = earlier.widths.get(name.campaign_id)
-    if was < 0 or width is None or name.event != "continued" or earlier.ids[was] != name.campaign_id:
+    repeated = earlier.repeated.get(name.campaign_id)
+    if was < 0 or repeated is None or name.event != "continued" or earlier.ids[was] != name.campaign_id:
         return None
-    return Before(earlier.campaigns[name.campaign_id], width.tested, width.units)
+    return Before(earlier.campaigns[name.campaign_id], repeated)
 
 
 def _campaign(

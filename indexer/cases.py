@@ -11,6 +11,7 @@ from indexer.calibration import load_calibration
 from indexer.corpus import Corpus
 from indexer.describe import Totals, background_of, observe
 from indexer.groups import Groups
+from indexer.replication import Replication
 from indexer.score import Case, case_of
 from indexer.store import Store
 from indexer.strands import Extract, fixed_text, handovers, same_strands, shifts_of, strands_of
@@ -22,21 +23,19 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The campaign that a group was and still is. tested: whether it was wide and deep enough to be tested. units:
-    how many shared its work.
-    """
+    """The campaign that a group was and still is, and what its items showed."""
 
     campaign: Campaign
-    tested: bool
-    units: int
+    repeated: Replication
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A group with its strands, by number, its shifts and its case."""
+    """A group with its strands, by number, its shifts, what its items show, and its case."""
 
     strands: tuple[Strand, ...]
     shifts: list[Shift]
+    repeated: Replication
     case: Case
 
     @property
@@ -58,38 +57,36 @@ def weigh_groups(
 ) -> list[Weighed]:
     """Of each group.
 
-    events: the rows of each group's events. before: what each still is; it keeps its templates and its evidence.
-    encode: gives vectors of whole texts. extract: gives the templates of samples of prompts. items: given the
-    prompts of interest, (prompts,), what each prompt is about, see `indexer.items`.
+    events: the rows of each group's events. before: what each still is; it keeps its templates and what its items
+    showed, which take long to find; all else is looked at anew. encode: gives vectors of whole texts. extract:
+    gives the templates of samples of prompts. items: given the prompts of interest, (prompts,), what each prompt
+    is about, see `indexer.items`.
     """
-    strands = {
+    kept = {
         number: same
         for number, each in enumerate(before)
         if each and (same := same_strands(corpus, groups, number, events[number], each.campaign))
     }
-    changed = [number for number in range(len(groups)) if number not in strands]
-    cases = {number: _same_case(each) for number, each in enumerate(before) if each and number in strands}
-    strands |= strands_of(corpus, store, groups, {number: events[number] for number in changed}, extract)
+    changed = [number for number in range(len(groups)) if number not in kept]
+    fresh = strands_of(corpus, store, groups, {number: events[number] for number in changed}, extract)
+    strands = [kept.get(number) or fresh[number] for number in range(len(groups))]
     wanted = np.zeros(len(groups) + 1, np.bool_)
     wanted[changed] = True
     item = items(wanted[groups.of_prompt])  # UNGROUPED, -1, reads the last
+    mains = [_main(each) for each in strands]
+    aims = aims_of([fixed_text(main.template, main.variants) for main in mains], encode)
     strand_of_event = groups.strand[corpus.event_prompt]
-    shifts = [shifts_of(corpus.events, mine, strand_of_event) for mine in events]
-    mains = {number: _main(strands[number]) for number in changed}
-    aims = aims_of([fixed_text(each.template, each.variants) for each in mains.values()], encode)
     background, calibration = background_of(corpus.events), load_calibration()
-    for (number, main), aim in zip(mains.items(), aims, strict=True):
-        seen, handed = groups.views[number], handovers(shifts[number])
-        shown = observe(corpus, events[number], main.template, aim, seen, totals, handed, item)
-        cases[number] = case_of(shown, background, calibration)
-    return [Weighed(strands[number], shifts[number], cases[number]) for number in range(len(groups))]
-
-
-def _same_case(before: Before) -> Case:
-    campaign = before.campaign
-    return Case(
-        campaign.evidence, campaign.p_value, before.tested, before.units, campaign.views, campaign.capability
-    )
+    found = []
+    for number, (mine, each) in enumerate(zip(events, before, strict=True)):
+        shifts, template = shifts_of(corpus.events, mine, strand_of_event), mains[number].template
+        repeated = each.repeated if each and number in kept else None
+        seen = observe(
+            corpus, mine, template, aims[number], groups.views[number], totals, handovers(shifts), item, repeated
+        )
+        case = case_of(seen, background, calibration)
+        found.append(Weighed(strands[number], shifts, seen.replication, case))
+    return found
 
 
 def _main(strands: Sequence[Strand]) -> Strand:

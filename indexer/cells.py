@@ -64,8 +64,8 @@ def cells_of(vectors: UnitRows, probes: int, region_cells: int = _REGION_CELLS) 
     regions = _trained(vectors, np.arange(count), max(1, count // (CELL_ROWS * region_cells)))
     inside = rows_by_cell(nearest_cells(vectors, regions, 1), len(regions))
     middles = [_region_middles(vectors, rows) for rows in inside]
-    nothing = np.zeros((0, 0), np.int32)
-    cells = Cells(np.concatenate(middles), nothing, regions, np.array(list(map(len, middles)), np.int64))
+    sizes = np.array(list(map(len, middles)), np.int64)
+    cells = Cells(np.concatenate(middles), np.zeros((0, 0), np.int32), regions[sizes > 0], sizes[sizes > 0])
     return replace(cells, near=cells_near(vectors, np.arange(count), cells, probes))
 
 

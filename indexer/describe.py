@@ -96,12 +96,13 @@ def observe(
     totals: Totals,
     handovers: int,
     item: IntArray,
+    repeated: Replication | None = None,
 ) -> Observation:
     """What the group shows whose events are `rows` of the event table (at least one), units left aside that do
     not share its work.
 
     handovers: pool swaps and pivots found in its traffic. item: (prompts,) what each prompt of the corpus is
-    about, -1 for nothing.
+    about, -1 for nothing. repeated: what the group's items show, if that is known.
     """
     events = corpus.events
     units, codes, counts = np.unique(events.unit[rows], return_inverse=True, return_counts=True)
@@ -123,7 +124,7 @@ def observe(
         payments=payments[payments >= 0],
         networks=networks[networks >= 0],
         sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
-        replication=_replication(item[corpus.event_prompt[rows]], events.unit[rows]),
+        replication=repeated or _replication(item[corpus.event_prompt[rows]], events.unit[rows]),
         template=template,
         aim=aim,
         disguised=_share_of_known(events.disguised[rows]),

@@ -30,7 +30,7 @@ from models.space import EmbeddingSpace
 
 LEAST_TEXTS: Final = 20_000  # in all, from which it pays to start processes
 _PART_TEXTS: Final = 4_096  # in one question
-_PART_SAMPLES: Final = 8
+_LEAST_SAMPLES: Final = 64  # from which it pays to start processes
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class _Question(msgspec.Struct, frozen=True, array_like=True):
     """task: "encode", "cut", "tokens", "recurring" or "templates". name, weights: of the encoder, as
     `load_encoder` takes them.
     sketched: whether a sketch stands beside its vectors. space: key of the space that these must be in. lengths,
-    kept: tokens of each text, and a byte for each of them, whether it is kept. samples: of prompts.
+    kept: tokens of each text, and a byte for each of them, whether it is kept. sample: of prompts.
     """
 
     task: str
@@ -55,7 +55,7 @@ class _Question(msgspec.Struct, frozen=True, array_like=True):
     space: str = ""
     lengths: bytes = b""
     kept: bytes = b""
-    samples: Sequence[PromptSample] = ()
+    sample: PromptSample | None = None
 
 
 class _Table(msgspec.Struct, frozen=True, array_like=True):
@@ -78,7 +78,7 @@ class _Case:
 _QUESTIONS: Final = msgspec.msgpack.Decoder(_Question)
 _CUT: Final = msgspec.msgpack.Decoder(dict[int, list[str]])
 _TEXTS: Final = msgspec.msgpack.Decoder(list[str])
-_TEMPLATES: Final = msgspec.msgpack.Decoder(list[tuple[Template, ...]])
+_TEMPLATES: Final = msgspec.msgpack.Decoder(tuple[Template, ...])
 _TABLE: Final = msgspec.msgpack.Decoder(_Table)
 
 
@@ -123,15 +123,14 @@ class Encoders:
 
     def templates(self, samples: Sequence[Callable[[], PromptSample]]) -> Iterator[tuple[Template, ...]]:
         """`indexer.templates.templates_of` samples, which are asked for when it is their turn."""
-        starts = range(0, len(samples), _PART_SAMPLES)
-        parts = [samples[start : start + _PART_SAMPLES] for start in starts]
-        found = self.answers(
-            parts,
-            lambda part: _Question("templates", samples=[sample() for sample in part]),
+        if len(samples) < _LEAST_SAMPLES and not self._crew.is_at_work:
+            return (templates_of(sample()) for sample in samples)
+        return self.answers(  # one at a time: of long prompts, a sample is 20 MB
+            samples,
+            lambda sample: _Question("templates", sample=sample()),
             _TEMPLATES.decode,
-            lambda part: [templates_of(sample()) for sample in part],
+            lambda sample: templates_of(sample()),
         )
-        return chain.from_iterable(found)
 
     def parts_of(self, texts: Sequence[str]) -> list[Sequence[str]]:
         """The texts in parts, of one question each; in one part if they are too few to be shared."""
@@ -235,8 +234,8 @@ def answer(question: bytes) -> bytes:
     if asked.task == "recurring":
         lengths, kept = np.frombuffer(asked.lengths, np.int64), np.frombuffer(asked.kept, np.bool_)
         return msgspec.msgpack.encode(_left_of(asked.texts, lengths, kept))
-    if asked.task == "templates":
-        return msgspec.msgpack.encode([templates_of(sample) for sample in asked.samples])
+    if asked.task == "templates" and asked.sample:
+        return msgspec.msgpack.encode(templates_of(asked.sample))
     encoder = _encoder(asked.name, asked.weights, asked.sketched)
     if encoder.space.key != asked.space:  # a machine with other weights, or another version
         raise SpaceMismatch(f"the space here is {encoder.space.key}, but {asked.space} is asked for")

@@ -14,6 +14,7 @@ from indexer.lanes import each_in_lanes
 from indexer.occurrences import (
     BUDGET,
     EVERYTHING,
+    FULL,
     Among,
     Counts,
     Occurrences,
@@ -109,7 +110,7 @@ def more_hot_counts(
     counted = base.counted.with_texts(added, np.full(len(added), GRAM_TOKENS))
     fresh = np.zeros(len(base.hashes), np.int64)
     unknown = np.empty(int(np.diff(table.offsets)[touched].sum()), np.uint64)
-    known, counters = (base.hashes, *directory(base.hashes)), (counted.counts, counted.shift, min_texts)
+    known, counters = (base.hashes, *directory(base.hashes)), (counted.counts, counted.shift, min(min_texts, FULL))
     unknown = unknown[: _touch(table.hashes, table.offsets, touched, more, *known, *counters, fresh, unknown)]
     activity = np.bincount(sent_by.units)
     sendings, most = base.sendings + fresh, base.most_units + fresh

@@ -19,7 +19,7 @@ BUDGET: Final = 50_000_000  # occurrences that are sorted at a time; 24 bytes ea
 _COUNTER_BITS: Final = 30  # at most; of one byte each
 _BITS_A_HASH: Final = 8
 _MOST_BITS: Final = 33  # of a set, which is 1 GiB
-_FULL: Final = 255  # a counter that got so far stays there
+FULL: Final = 255  # a counter that got so far stays there
 
 gram_hash = compiled(gram_at)
 
@@ -113,7 +113,7 @@ class Occurrences:
 @dataclass(frozen=True, slots=True)
 class RunCounts:
     """How often runs stand in texts, by bucket, which is the first bits of their hash. counts: (2^b,) uint8, up to
-    _FULL.
+    FULL.
     """
 
     counts: Counts
@@ -150,7 +150,7 @@ def occurrences(
     among: those of interest. counted: how often each stands there, if that is known.
     """
     counted = counted or run_counts(table, lengths)
-    found = Occurrences(table, lengths, among, min(least, _FULL), counted.shift, counted.counts, LANES)
+    found = Occurrences(table, lengths, among, min(least, FULL), counted.shift, counted.counts, LANES)
     sizes, parts = each_in_lanes(range(LANES), found.size), LANES
     while parts * budget < sum(sizes) * LANES:
         parts *= 2
@@ -160,7 +160,7 @@ def occurrences(
 def common_runs(table: TokenTable, lengths: IntArray, least: int, counted: RunCounts) -> Among:
     """The runs of these texts that may stand `least` times where they were counted."""
     found = np.empty(int(np.diff(table.offsets)[lengths > 0].sum()), np.uint64)
-    counters = counted.counts, counted.shift, min(least, _FULL)
+    counters = counted.counts, counted.shift, min(least, FULL)
     return Among.of(found[: _common(table.hashes, table.offsets, lengths, *counters, found)])
 
 
@@ -201,7 +201,7 @@ def _count(
             continue
         for start in range(offsets[text], offsets[text + 1] - length + 1):
             bucket = gram_hash(hashes, start, length) >> shift
-            if bucket % np.uint64(LANES) == np.uint64(lane) and counts[bucket] < _FULL:
+            if bucket % np.uint64(LANES) == np.uint64(lane) and counts[bucket] < FULL:
                 counts[bucket] += np.uint8(1)
 
 

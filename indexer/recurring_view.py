@@ -47,19 +47,21 @@ def write_recurring_view(
     hot = _hot_counts(table, sent_by, view, detection, earlier)
     stale = np.concatenate([_stale(table, hot, earlier), np.arange(len(earlier.numbers), len(role.texts))])
     number = np.concatenate([earlier.numbers, np.full(len(role.texts) - len(earlier.numbers), _NOTHING)])
-    known, shown = known_texts(base), [earlier.texts]
-    for first, last in parts_of(0, len(stale)):
-        rows, pieces = _pieces(role.texts, table, stale[first:last], hot.grams, cut)
-        number[stale[first:last]] = _NOTHING
-        number[rows], fresh = numbered(pieces, known)
-        shown.append(Texts.of(fresh))
+    known = known_texts(base)
+    with folder.texts_writer("fresh") as texts:
+        for first, last in parts_of(0, len(stale)):
+            rows, pieces = _pieces(role.texts, table, stale[first:last], hot.grams, cut)
+            number[stale[first:last]] = _NOTHING
+            number[rows], fresh = numbered(pieces, known)
+            texts.append(fresh)
     used = np.unique(number[number != _NOTHING])  # a text that no prompt shows any more is dropped
     with folder.texts_writer("texts") as texts:
         begin = 0
-        for part in shown:
-            for first, last in parts_of(*np.searchsorted(used, [begin, begin + len(part)])):
-                texts.append_all(part.at(used[first:last] - begin))
-            begin += len(part)
+        for some in (earlier.texts, folder.texts("fresh")):
+            for first, last in parts_of(*np.searchsorted(used, [begin, begin + len(some)])):
+                texts.append_all(some.at(used[first:last] - begin))
+            begin += len(some)
+    folder.drop_texts("fresh")
     place = np.full(len(known) + 1, _NOTHING)
     place[used] = np.arange(len(used))
     number = place[number]
@@ -73,7 +75,7 @@ def write_recurring_view(
         ("senders", np.diff(sent_by.offsets)),
         ("numbers", number),
         ("keys", known.keys[used]),
-        ("origin", np.where(used < len(shown[0]), used, NEW)),
+        ("origin", np.where(used < len(earlier.texts), used, NEW)),
     ):
         folder.write(name, array)
     shows = number != _NOTHING

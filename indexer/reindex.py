@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from indexer import layout
 from indexer.cache import VectorCache
-from indexer.campaigns import NO_EARLIER, Earlier, Width, campaigns_of
+from indexer.campaigns import NO_EARLIER, Earlier, campaigns_of
 from indexer.collapse import collapse_of
 from indexer.crew import Crew, Engage, local_crew
 from indexer.depot import Depot
@@ -28,6 +28,7 @@ from indexer.match import view_encoders
 from indexer.process import usable_cores, without_collecting
 from indexer.progress import Progress, SilentProgress
 from indexer.publish import generation_name, publish, write_found
+from indexer.replication import Replication
 from indexer.resume import Place, Places
 from indexer.settings import Settings
 from indexer.stages import Stages
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 IntArray = NDArray[np.int64]
 
 LOCK_NAME: Final = "reindex.lock"
-_WIDTHS: Final = "widths.json"
+_REPEATED: Final = "repeated.json"
 
 
 def reindex(
@@ -81,7 +82,7 @@ def reindex(
         way = {**_parameters(settings), **{f"space of {view}": space.key for view, space in spaces.items()}}
         places = Places(settings.work, store, way)
         if current is not None and not full and _unchanged(current.manifest, watermark, settings, spaces):
-            places.keep_current(current.manifest.generation)
+            places.keep_current(current.manifest.generation if settings.keep_work else "")
             _push(settings, current)
             return _report(current.manifest, None, stages)
         place = places.next(
@@ -110,18 +111,21 @@ def reindex(
             judge = partial(_judged, settings, found, store, earlier, about, encoder, caches, crew)
             manifest = _published(settings, found, judge, about, place, stages)
         _push(settings, open_current(settings.generations))
-        places.keep([place.work] if settings.keep_work else [])
+        if settings.keep_work:
+            places.keep_published(place)
+        else:
+            places.keep([])
         return _report(manifest, found, stages)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """campaigns; widths: of their cases, by id. reference: the greatest margin of each background prompt to those
-    that are alarmed, ascending.
+    """campaigns. repeated: what the items of each show, by id. reference: the greatest margin of each background
+    prompt to those that are alarmed, ascending.
     """
 
     campaigns: list[Campaign]
-    widths: dict[str, Width]
+    repeated: dict[str, Replication]
     reference: FloatArray
 
 
@@ -135,7 +139,7 @@ def _judged(
     caches: Mapping[str, VectorCache],
     crew: Crew,
 ) -> _Judged:
-    campaigns, widths = campaigns_of(
+    campaigns, repeated = campaigns_of(
         found.corpus,
         store,
         found.groups,
@@ -152,7 +156,7 @@ def _judged(
     alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
     senders, background = found.corpus.first_sender(), settings.detection.background
     margins = background_margins(found.views, found.clustered, found.exemplars, alarmed, senders, background)
-    return _Judged(campaigns, widths, margins)
+    return _Judged(campaigns, repeated, margins)
 
 
 def _published(
@@ -167,7 +171,7 @@ def _published(
                 judged = judge()
             with stages.stage("publish"):
                 written.result()
-                place.work.write_value(_WIDTHS, judged.widths)
+                place.work.write_value(_REPEATED, judged.repeated)
                 place.done(about.generation, len(found.corpus.events))
                 return publish(writer, found, judged.campaigns, judged.reference, about, settings.kept_generations)
     finally:
@@ -211,8 +215,10 @@ def _earlier(current: Generation | None, place: Place) -> Earlier:
         for number, campaign in enumerate(campaigns)
     }
     known = {each.campaign_id: each for each in campaigns}
-    widths = (place.base.work.value(_WIDTHS, dict[str, Width]) if place.base else None) or {}
-    return Earlier(current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group, widths)
+    repeated = (place.base.work.value(_REPEATED, dict[str, Replication]) if place.base else None) or {}
+    return Earlier(
+        current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group, repeated
+    )
 
 
 def _unchanged(

@@ -1,7 +1,7 @@
 """Where a reindex works, and what it goes on from: where a killed one stopped, behind the last one, or afresh."""
 
+import logging
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +13,9 @@ import msgspec
 
 from indexer.generation import FORMAT
 from indexer.store import Store
-from indexer.workspace import Workspace
+from indexer.workspace import Workspace, remove
+
+log = logging.getLogger(__name__)
 
 GROWTH: Final = 1.5  # times the events of the last full run, beyond which its hot grams and cells are worn out
 _RECIPE: Final = 2  # raised whenever what a run leaves for the next one changes
@@ -88,7 +90,7 @@ class Places:
         begun = None if full else self._begun(covered, base)
         place = begun or Place(Workspace(self._root / self._name(watermark)), watermark, base)
         if begun is None:
-            shutil.rmtree(place.work.path)
+            place.work.remove()
             place.work.path.mkdir()
             place.work.write_value(_BEGUN, _Begun(base.work.path.name if base else ""))
         self.keep([place.work, *([place.base.work] if place.base else [])])
@@ -98,14 +100,17 @@ class Places:
         """Removes all but what the run left that the current generation comes from."""
         self.keep([work for work, _ in self._mine() if _generation(work) == current])
 
+    def keep_published(self, place: Place) -> None:
+        """Removes all but what a run has left that is over: nobody goes on with it, only from it."""
+        (place.work.path / _BEGUN).unlink(missing_ok=True)
+        self.keep([place.work])
+
     def keep(self, works: list[Workspace]) -> None:
         """Removes all but these."""
         kept = {work.path for work in works}
         for path in self._root.iterdir() if self._root.exists() else ():
-            if path.is_dir() and path not in kept:
-                shutil.rmtree(path)
-            elif path not in kept:
-                path.unlink()
+            if path not in kept:
+                remove(path) if path.is_dir() else path.unlink()
 
     def _mine(self) -> Iterator[tuple[Workspace, int]]:
         """Places of runs over this store in this way, and up to which event each is."""
@@ -118,17 +123,21 @@ class Places:
     def _base(self, current: str | None, watermark: int) -> Base | None:
         for work, last in self._mine():
             done = work.value(_DONE, _Done)
-            if current and done and done.generation == current and last <= watermark:
-                complete = self._store.events_up_to(last) == done.events
-                if complete and self._store.events_up_to(watermark) <= GROWTH * done.full_events:
-                    return Base(work, last, done.events, done.full_events)
+            if not current or done is None or done.generation != current or last > watermark:
+                continue
+            if self._store.events_up_to(watermark) > GROWTH * done.full_events:
+                continue
+            if self._store.events_up_to(last) == done.events and work.is_whole():
+                return Base(work, last, done.events, done.full_events)
+            log.warning("base_damaged work=%s", work.path.name)
         return None
 
     def _begun(self, covered: int, base: Base | None) -> Place | None:
         """Where a run that was killed stopped."""
         for work, last in self._mine():
             begun = work.value(_BEGUN, _Begun)
-            if begun and last > covered and begun.base == (base.work.path.name if base else ""):
+            behind = base.work.path.name if base else ""
+            if begun and last > covered and begun.base == behind and work.is_whole():
                 return Place(work, last, base)
         return None
 

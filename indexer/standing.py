@@ -24,15 +24,17 @@ GROWN: Final = 1.2  # times the events that it had when it was looked at, from w
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The groups of a run. events: (groups,) int64, of each when it was looked at, which may have been in a run
-    before.
+    """Groups as they were when each was looked at, which may have been in a run before the last. groups: with the
+    prompts of then. events, prompts: (groups,) int64, of each how many events it had, and how many prompts there
+    were in all.
     """
 
     groups: Groups
     events: IntArray
+    prompts: IntArray
 
 
-NOTHING_LOOKED: Final = Looked(NO_GROUPS, np.zeros(0, np.int64))
+NOTHING_LOOKED: Final = Looked(NO_GROUPS, np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def standing(corpus: Corpus, now: Groups, then: Looked) -> IntArray:
@@ -44,12 +46,17 @@ def standing(corpus: Corpus, now: Groups, then: Looked) -> IntArray:
     """
     earlier, span = then.groups, max(1, len(then.groups))
     here, there = now.of_prompt[: len(earlier.of_prompt)], earlier.of_prompt
-    inside = (here != UNGROUPED) & (now.strand[: len(here)] == earlier.strand)
+    inside = (here != UNGROUPED) & (there != UNGROUPED) & (now.strand[: len(here)] == earlier.strand)
     pairs, common = np.unique(here[inside] * span + there[inside], return_counts=True)
     group, was = np.divmod(pairs, span)
-    mine = np.bincount(here[here != UNGROUPED], minlength=len(now))[group]
     theirs = np.bincount(there[there != UNGROUPED], minlength=len(earlier))[was]
-    same = common >= SAME * np.maximum(mine, theirs)
+    same = common >= SAME * theirs  # of which there is one for a group at most, if ...
+    group, was, common = group[same], was[same], common[same]
+    there_were = np.zeros(len(now) + 1, np.int64)
+    order = np.argsort(common)  # the one with most in common counts
+    there_were[group[order]] = then.prompts[was[order]]
+    mine = np.bincount(here[np.arange(len(here)) < there_were[here]], minlength=len(now))
+    same = common >= SAME * mine[group]  # ... each has most of the other
     same &= events_of_groups(corpus, now)[group] < GROWN * then.events[was]
     same &= _strands(now)[group] == _strands(earlier)[was]
     seen_alike = (now.views[one] == earlier.views[other] for one, other in zip(group, was, strict=True))
@@ -60,10 +67,19 @@ def standing(corpus: Corpus, now: Groups, then: Looked) -> IntArray:
 
 
 def looked_at(corpus: Corpus, now: Groups, was: IntArray, then: Looked) -> Looked:
-    """The groups of this run, which those of the next may still be. was: what `standing` gave of them."""
-    events = events_of_groups(corpus, now)
-    events[was != CHANGED] = then.events[was[was != CHANGED]]
-    return Looked(now, events)
+    """The groups of this run, which those of the next may still be; one that stands stays as it was looked at.
+    was: what `standing` gave of them.
+    """
+    stands = np.flatnonzero(was != CHANGED)
+    events, prompts = events_of_groups(corpus, now), np.full(len(now), len(now.of_prompt))
+    events[stands], prompts[stands] = then.events[was[stands]], then.prompts[was[stands]]
+    anew = np.append(was == CHANGED, False)[now.of_prompt]  # UNGROUPED, -1, reads the last
+    of_prompt, strand = (np.where(anew, each, UNGROUPED) for each in (now.of_prompt, now.strand))
+    number = np.full(len(then.groups) + 1, UNGROUPED)
+    number[was[stands]] = stands
+    kept = np.flatnonzero(number[then.groups.of_prompt] != UNGROUPED)
+    of_prompt[kept], strand[kept] = number[then.groups.of_prompt[kept]], then.groups.strand[kept]
+    return Looked(Groups(of_prompt, now.views, strand), events, prompts)
 
 
 def write_looked(folder: Folder, looked: Looked) -> None:
@@ -72,13 +88,15 @@ def write_looked(folder: Folder, looked: Looked) -> None:
     folder.write("strand", looked.groups.strand)
     folder.write_value("views", looked.groups.views)
     folder.write("events", looked.events)
+    folder.write("prompts", looked.prompts)
 
 
 def read_looked(folder: Folder) -> Looked:
     """What `write_looked` put there."""
     views = folder.value("views", tuple[tuple[View, ...], ...])
-    of_prompt, strand, events = (folder.array(name, np.int64) for name in ("of_prompt", "strand", "events"))
-    return Looked(Groups(of_prompt, views, strand), events)
+    names = ("of_prompt", "strand", "events", "prompts")
+    of_prompt, strand, events, prompts = (folder.array(name, np.int64) for name in names)
+    return Looked(Groups(of_prompt, views, strand), events, prompts)
 
 
 def _strands(groups: Groups) -> IntArray:

@@ -40,12 +40,15 @@ class Folder:
     def writer(self, name: str, base: "Folder | None" = None) -> Iterator["ArrayWriter"]:
         """Adds an array that is written part by part.
 
-        base: a finished folder, whose array of this name comes first. Both folders then share its file, so nothing
-        is copied; the base goes on to see only what it had.
+        base: a finished folder, whose array of this name comes first. Both folders then share its file where they
+        can, so nothing is copied; the base goes on to see only what it had.
         """
         path = self.path / name
         if base is not None:
-            os.link(base.path / name, path)
+            try:
+                os.link(base.path / name, path)
+            except OSError:  # a file system without links; if it is something else, copying tells
+                shutil.copyfile(base.path / name, path)
         with ArrayWriter(path, 0 if base is None else base.size(name)) as file:
             yield file
 
@@ -57,6 +60,11 @@ class Folder:
             if base is None:
                 offsets.append(np.zeros(1, np.int64))
             yield TextsWriter(data, offsets, 0 if base is None else base.size(data_name))
+
+    def drop_texts(self, name: str) -> None:
+        """Takes texts away that were of use for a while."""
+        for part in ("bytes", "offsets"):
+            (self.path / f"{name}.{part}").unlink()
 
     def write_value(self, name: str, value: object) -> None:
         """Adds a value as JSON."""
@@ -92,6 +100,14 @@ class Folder:
             return msgspec.json.decode(sizes.read_bytes(), type=dict[str, int])[name]
         return (self.path / name).stat().st_size
 
+    def is_whole(self) -> bool:
+        """Whether all is there that was there when it was finished."""
+        try:
+            sizes = msgspec.json.decode((self.path / _SIZES).read_bytes(), type=dict[str, int])
+            return all((self.path / name).stat().st_size >= size for name, size in sizes.items())
+        except (OSError, msgspec.DecodeError):
+            return False
+
     def finish(self) -> None:
         """Notes how long each file is, and leaves all of it on the disk: nothing may be added from here on."""
         self.write_value(_SIZES, {path.name: path.stat().st_size for path in self.path.iterdir()})
@@ -104,6 +120,9 @@ class ArrayWriter:
     """A file that rows are appended to, behind its first `start` bytes; a context manager."""
 
     def __init__(self, path: Path, start: int = 0) -> None:
+        """Raises StorageUnusable if there are fewer."""
+        if start and (there := path.stat().st_size) < start:
+            raise StorageUnusable(f"{path} has {there} bytes, and {start} were written")
         self._file = path.open("r+b" if start else "wb")
         self._file.truncate(start)
         self._file.seek(start)
@@ -172,17 +191,41 @@ class Workspace:
         sync(self.path)
 
     def value(self, name: str, kind: type[T]) -> T | None:
-        """The value of a name, None if there is none."""
-        path = self.path / name
-        return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
+        """The value of a name, None if there is none that can be read."""
+        try:
+            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def is_whole(self) -> bool:
+        """Whether all folders that were made here are as they were."""
+        return all(Folder(path).is_whole() for path in self.path.iterdir() if path.is_dir() and _is_made(path))
 
     def folder(self, name: str) -> Folder:
         """The folder of a name that was made before."""
         return Folder(self.path / name)
 
     def remove(self) -> None:
-        """Removes all that was made, as far as that can be done. What is mapped stays readable."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Removes all that was made. What is mapped stays readable."""
+        remove(self.path)
+
+
+def _is_made(path: Path) -> bool:
+    return not path.name.startswith(_WRITING)
+
+
+def remove(path: Path) -> None:
+    """Removes a folder, as far as that can be done. It loses its name first, so nobody takes half of it for
+    all.
+    """
+    aside = path.with_name(f"{_WRITING}gone-{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    sync(path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

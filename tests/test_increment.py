@@ -1,6 +1,7 @@
 """A reindex behind the last one comes to what a full one does, over worlds that grow day by day."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ from indexer.generation import Generation, open_current
 from indexer.sample import load_texts
 from indexer.settings import load_settings
 from indexer.simulate import WorldSpec, simulate
+from indexer.workspace import remove
 from models.campaign import Campaign
 
 EVENTS = 24_000
@@ -81,8 +83,8 @@ def done(data: Path) -> dict[str, object]:
     """What the one run that is kept noted."""
     (work,) = (data / "work").iterdir()
     found: dict[str, object] = json.loads((work / "done.json").read_text())
-    begun: dict[str, object] = json.loads((work / "begun.json").read_text())
-    return found | begun
+    assert not (work / "begun.json").exists()
+    return found
 
 
 def fixed_words(campaign: Campaign) -> str:
@@ -147,7 +149,7 @@ def test_a_campaign_that_begins_in_the_increment_is_found_with_its_few_prompts_o
     run_reindex(settings)
     (alarm,) = (each for each in campaigns_of(settings.data) if each.level.is_alarm)
     assert (alarm.events, alarm.accounts) == (240, 24)
-    assert done(settings.data)["base"]
+    assert done(settings.data)["full_events"] < done(settings.data)["events"]
 
 
 def test_many_rows_are_linked_to_the_cells_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,13 +194,13 @@ def test_other_parameters_and_full_begin_anew(tmp_path: Path) -> None:
     run_reindex(settings)
     store_rows(settings, campaign_rows(2000, each=1))
     run_reindex(replace(settings, detection=replace(settings.detection, min_events=30)))
-    assert done(settings.data)["base"] == ""
+    assert done(settings.data)["full_events"] == done(settings.data)["events"]
     store_rows(settings, campaign_rows(3000, each=1))
     run_reindex(settings, full=True)
-    assert done(settings.data)["base"] == ""
+    assert done(settings.data)["full_events"] == done(settings.data)["events"]
     store_rows(settings, campaign_rows(4000, each=1))
     run_reindex(settings)
-    assert done(settings.data)["base"]
+    assert done(settings.data)["full_events"] < done(settings.data)["events"]
 
 
 def test_without_what_the_last_run_left_all_is_done_again(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_without_what_the_last_run_left_all_is_done_again(tmp_path: Path) -> Non
     store_rows(settings, campaign_rows(2000, each=1))
     report = run_reindex(settings)
     assert report.published
-    assert done(settings.data) == done(settings.data) | {"base": "", "events": 264}
+    assert (done(settings.data)["events"], done(settings.data)["full_events"]) == (264, 264)
 
 
 def test_nothing_is_left_where_it_must_not_be(tmp_path: Path) -> None:
@@ -217,20 +219,110 @@ def test_nothing_is_left_where_it_must_not_be(tmp_path: Path) -> None:
     store_rows(settings, campaign_rows(0))
     run_reindex(settings)
     assert list(settings.work.iterdir()) == []
+    store_rows(settings, campaign_rows(1000))
+    run_reindex(replace(settings, keep_work=True))
+    run_reindex(settings)
+    assert list(settings.work.iterdir()) == []
     assert load_settings(None, {"STILLWATCH_KEEP_WORK": "no"}).keep_work is False
     assert load_settings(None, {}).keep_work is True
 
 
-def test_an_older_generation_that_was_made_current_is_not_gone_on_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("full", [False, True])
+def test_an_older_generation_that_was_made_current_is_not_gone_on_from(full: bool, tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "data")
     store_rows(settings, [*campaign_rows(0), *campaign_rows(1000)])
     old = run_reindex(settings).generation
     store_rows(settings, campaign_rows(2000, each=1))
-    run_reindex(settings)
+    run_reindex(settings, full=full)
     (settings.generations / "CURRENT").write_text(old)
     store_rows(settings, campaign_rows(3000, each=1))
+    assert run_reindex(settings).events == 288
+    assert done(settings.data)["full_events"] == 288
+
+
+def test_a_run_whose_generation_is_lost_is_not_gone_on_with(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    store_rows(settings, campaign_rows(0))
     run_reindex(settings)
-    assert done(settings.data)["base"] == ""
+    shutil.rmtree(settings.generations)
+    store_rows(settings, campaign_rows(1000))
+    assert run_reindex(settings).events == 240
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["corpus/fingerprints", "recurring/numbers", "user words/hashes", "looked/of_prompt", "corpus", ".sizes"],
+)
+def test_a_damaged_base_is_given_up(name: str, tmp_path: Path) -> None:
+    """As one is that somebody was removing when he was killed, or of which a copy was not finished."""
+    settings = settings_of(tmp_path / "data")
+    store_rows(settings, [*campaign_rows(0), *campaign_rows(1000)])
+    run_reindex(settings)
+    (work,) = settings.work.iterdir()
+    if name == "corpus":
+        shutil.rmtree(work / name)
+        (work / name).mkdir()
+    elif name == ".sizes":
+        (work / "whole" / name).unlink()
+    else:
+        size = (work / name).stat().st_size
+        os.truncate(work / name, size // 16 * 8)
+    store_rows(settings, campaign_rows(2000, each=1))
+    report = run_reindex(settings)
+    assert (report.events, report.prompts) == (264, 264)
+    assert done(settings.data)["full_events"] == 264
+    prints = array(settings.data, layout.FINGERPRINTS)
+    assert prints.any(axis=1).all()
+
+
+def test_a_base_that_is_being_removed_is_none(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    store_rows(settings, [*campaign_rows(0), *campaign_rows(1000)])
+    run_reindex(settings)
+    (work,) = settings.work.iterdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a kill once it has lost its name
+        remove(work)
+    store_rows(settings, campaign_rows(2000, each=1))
+    run_reindex(settings)
+    assert done(settings.data)["full_events"] == 264
+
+
+def test_without_hard_links_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    settings = settings_of(tmp_path / "data")
+    store_rows(settings, [*campaign_rows(0), *campaign_rows(1000)])
+    run_reindex(settings)
+    store_rows(settings, campaign_rows(2000, each=1))
+    linked = copied(settings.data, tmp_path / "linked")
+    run_reindex(settings_of(linked))
+    monkeypatch.setattr(os, "link", refuse)
+    run_reindex(settings)
+    assert done(settings.data)["full_events"] < done(settings.data)["events"]
+    for name in (layout.GROUP, layout.FINGERPRINTS, layout.WHOLE_PROMPT):
+        np.testing.assert_array_equal(array(settings.data, name), array(linked, name))
+
+
+def test_evidence_of_a_group_that_stands_is_counted_anew(tmp_path: Path) -> None:
+    """A fifth more events would have its template looked for again; its accounts are counted in any case."""
+    settings = settings_of(tmp_path / "data")
+    store_rows(settings, campaign_rows(0, accounts=16, each=15))
+    run_reindex(settings)
+    (before,) = campaigns_of(settings.data)
+    store_rows(settings, campaign_rows(1000, accounts=22, each=2))
+    run_reindex(settings)
+    assert done(settings.data)["full_events"] < done(settings.data)["events"]
+    (now,) = campaigns_of(settings.data)
+    assert now.campaign_id == before.campaign_id
+    assert (before.accounts, now.accounts) == (16, 38)
+    assert now.template.skeleton == before.template.skeleton
+    assert now.evidence != before.evidence
+    counted_on = now.evidence, now.score, now.level
+    run_reindex(settings, full=True)
+    (at_once,) = campaigns_of(settings.data)
+    assert counted_on == (at_once.evidence, at_once.score, at_once.level)
 
 
 def test_nothing_new_keeps_what_was_left(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def was(now: Groups, then: Looked, events: int = 1) -> list[int]:
 
 
 def looked(at: Groups, *events: int) -> Looked:
-    return Looked(at, np.array(events))
+    return Looked(at, np.array(events), np.full(len(at), len(at.of_prompt)))
 
 
 BEFORE = groups([0] * 20 + [1] * 10 + [UNGROUPED] * 10)
@@ -67,10 +67,32 @@ def test_slow_growth_adds_up() -> None:
     then = looked(groups([0] * 20), 20)
     grown = groups([0] * 22)
     second = looked_at(corpus_of(22, [(prompt, 0) for prompt in range(22)]), grown, np.array([0]), then)
-    assert second.events.tolist() == [20]
+    assert (second.events.tolist(), second.prompts.tolist()) == ([20], [20])
     third = groups([0] * 24 + [UNGROUPED] * 16)
     assert standing(corpus, third, second).tolist() == [CHANGED]
     assert looked_at(corpus, third, np.array([CHANGED]), second).events.tolist() == [24]
+
+
+def test_slow_exchange_adds_up() -> None:
+    """A group that drops a twentieth of its prompts a day, and takes in as many, is looked at again on the
+    third.
+    """
+    corpus = corpus_of(PROMPTS, [(prompt, 0) for prompt in range(PROMPTS)])
+    then, found = looked(groups([0] * 20 + [UNGROUPED] * 20), 20), []
+    for day in range(1, 5):
+        now = groups([UNGROUPED] * day + [0] * 20 + [UNGROUPED] * (20 - day))
+        same = standing(corpus, now, then)
+        found.append(int(same[0]))
+        then = looked_at(corpus, now, same, then)
+    assert found == [0, 0, CHANGED, 0]
+
+
+def test_prompts_that_came_since_do_not_count_as_taken_in() -> None:
+    """Of 23 prompts 3 are new; all of the 20 that were there are in it still."""
+    now = groups([0] * 20 + [UNGROUPED] * 17 + [0] * 3)
+    then = Looked(groups([0] * 20 + [UNGROUPED] * 20), np.array([20]), np.array([37]))
+    assert was(now, then) == [0]
+    assert was(now, Looked(then.groups, then.events, np.array([40]))) == [CHANGED]
 
 
 def test_other_views_or_strands_are_a_change() -> None:
@@ -97,3 +119,4 @@ def test_they_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.groups.of_prompt, BEFORE.of_prompt)
     np.testing.assert_array_equal(found.groups.strand, BEFORE.strand)
     assert (found.groups.views, found.events.tolist()) == (BEFORE.views, [20, 10])
+    assert found.prompts.tolist() == [PROMPTS, PROMPTS]
