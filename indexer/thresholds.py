@@ -97,7 +97,7 @@ def _view_exemplars(view: ViewVectors, chosen: Mapping[int, tuple[IntArray, IntA
 
 
 def _sample(rows: IntArray, size: int) -> IntArray:
-    """At most `size` of the rows, in the order of fingerprints."""
+    """At most `size` of the rows, evenly spaced."""
     return rows[spaced(len(rows), size)]
 
 
@@ -245,6 +245,6 @@ def _only(exemplars: ViewExemplars, wanted: BoolArray) -> ViewExemplars:
 
 
 def _half(prompts: IntArray, which: int) -> IntArray:
-    """The prompts with even or odd numbers: in the order of fingerprints that is as good as by lot."""
+    """The prompts with even or odd numbers: in an order that fingerprints give that is as good as by lot."""
     chosen: IntArray = prompts[prompts % 2 == which]
     return chosen

@@ -28,9 +28,10 @@ _TEXTS_AT_A_TIME: Final = 1 << 17
 class ViewTexts:
     """The distinct texts of one view: the points that are clustered.
 
-    texts: p distinct texts, in the order in which prompts have them. prompts, points: (m,) int64, one row for each
-    text of each prompt, ordered by prompt; a prompt has no row if the view shows nothing of it, several if it was
-    cut into windows. weights: (p,) int64 >= 1, distinct pairs of a prompt and a unit that sent it.
+    texts: p distinct texts, in the order in which prompts have them, behind those of the corpus before. prompts,
+    points: (m,) int64, one row for each text of each prompt, ordered by prompt; a prompt has no row if the view
+    shows nothing of it, several if it was cut into windows. weights: (p,) int64 >= 1, distinct pairs of a prompt
+    and a unit that sent it.
     """
 
     view: View
