@@ -143,15 +143,18 @@ with Examiners(2) as examiners:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_none_outlives_the_process_that_asked_however_it_ends(number: int) -> None:
     root = Path(__file__).parents[1]
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", STUCK], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    pids = [int(word) for word in parent.stdout.readline().split()]
-    assert len(pids) == 2
-    time.sleep(0.1)  # so that they are in the middle of something
-    os.kill(parent.pid, number)
-    _, said = parent.communicate(timeout=20)
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            pids = [int(word) for word in parent.stdout.readline().split()]
+            assert len(pids) == 2
+            time.sleep(0.1)  # so that they are in the middle of something
+            os.kill(parent.pid, number)
+            _, said = parent.communicate(timeout=20)
+        finally:
+            parent.kill()  # where signals of the terminal are ignored, as in a background job, it would go on
     assert parent.returncode == -number
     assert said.count("Traceback") == (number == signal.SIGINT), said  # its own, none of theirs
     until = time.monotonic() + 20
