@@ -83,13 +83,13 @@ class Options:
         return folder
 
     def parameters(self, rows: int, **more: Any) -> dict[str, Any]:
-        """What methods get, unless `more` says otherwise; plain HDBSCAN."""
+        """What methods get, unless `more` says otherwise; plain HDBSCAN, over the graph that the product makes."""
         shipped = Detection()
         usual = {
             "min_cluster_size": shipped.min_cluster_size,
             "min_samples": shipped.min_samples,
             "neighbours": shipped.neighbours,
-            "probes": PROBES,
+            "probes": shipped.probes,
             "exact_limit": EXACT_LIMIT,
             "warm_exact_limit": WARM_EXACT_LIMIT if rows > EXACT_LIMIT else EXACT_LIMIT,
             "ceiling": UNCUT,
@@ -104,7 +104,6 @@ class Options:
         shipped = Detection()
         return self.parameters(
             rows,
-            probes=shipped.probes,
             ceiling=chord(shipped.recurring_ceiling),
             resolution=chord(shipped.same_text),
         )
@@ -285,12 +284,12 @@ def growth(options: Options) -> Report:
 def neighbours(options: Options) -> Report:
     """The neighbour graph alone."""
     dimension, least = options.dimension or 256, Detection().recurring_ceiling
-    usual = options.parameters(NEIGHBOUR_GOAL_ROWS, least_cosine=-1.0, cell_rows=CELL_ROWS)
+    usual = options.parameters(NEIGHBOUR_GOAL_ROWS, least_cosine=-1.0, cell_rows=CELL_ROWS, probes=PROBES)
     report = Report("neighbours", {"dimension": dimension, **_told(options, usual), "least_cosine": least})
     ours, within = "stillwatch", f"stillwatch, cosine from {least:g}"
     for rows in options.sizes or NEIGHBOUR_SIZES:
         data, warm = options.data("distinct", rows, dimension), options.data("distinct", WARM_ROWS, dimension)
-        given = options.parameters(rows, least_cosine=-1.0, cell_rows=CELL_ROWS)
+        given = options.parameters(rows, least_cosine=-1.0, cell_rows=CELL_ROWS, probes=PROBES)
         jobs = {ours: Job("stillwatch, neighbours", given, (data,), (warm,))}
         jobs[within] = Job("stillwatch, neighbours", {**given, "least_cosine": least}, (data,), (warm,))
         jobs |= {name: Job(name, given, (data,), (warm,)) for name in options.peers("faiss IVF", "pynndescent")}
