@@ -320,7 +320,7 @@ def upper_tail(observed: int, chances: DoubleArray) -> float:
         return 1.0
     tilts = np.geomspace(0.01, 30.0, 120)[:, None]
     logs = np.log1p(chances * np.expm1(tilts)).sum(axis=1) - tilts[:, 0] * observed
-    return float(np.exp(logs.min()))
+    return float(np.exp(min(0.0, logs.min())))  # t = 0 gives 1
 
 
 def _lower_tail(observed: int, expected: float) -> float:

@@ -177,6 +177,11 @@ def test_upper_tail_bounds_the_exact_chance(chances: list[float], observed: int)
     assert bound <= 1.0
 
 
+def test_upper_tail_is_a_probability_where_as_many_are_expected() -> None:
+    """Just above the mean every t of the grid gives more than 1."""
+    assert upper_tail(4, np.full(9, 4 / 9 - 1e-4)) == 1.0
+
+
 def test_upper_tail_is_close_where_it_matters() -> None:
     """18 of 20 accounts moved, each with a chance of a third: 2.2e-7 exactly, 4e-4 as a Poisson sum."""
     bound = upper_tail(18, np.full(20, 1 / 3))
