@@ -105,7 +105,7 @@ def more_hot_counts(
     """
     more = np.diff(sent_by.offsets)
     more[: len(sent_before)] -= sent_before
-    touched = np.flatnonzero(more)
+    touched = np.flatnonzero((more > 0) | (np.arange(len(table)) >= len(sent_before)))
     added = table.between(len(sent_before), len(table))
     counted = base.counted.with_texts(added, np.full(len(added), GRAM_TOKENS))
     fresh = np.zeros(len(base.hashes), np.int64)

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_neighbours import groups
 from test_views import DETECTION, Row
@@ -59,6 +59,7 @@ def assert_same_grams(found: HotCounts, expected: HotCounts) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(traffic(), st.integers(1, 3), st.integers(1, 3))
+@example((["a a a a", "a a a a"], 1, [(0, 0)], 1), 2, 1)  # a text that nobody sent counts as one
 def test_hot_grams(world: tuple[list[str], int, Sent, int], min_texts: int, min_units: int) -> None:
     texts, before, sent, then = world
     base = hot_counts(token_table(texts[:before]), sent_by(sent[:then], before), min_texts, min_units)
