@@ -199,11 +199,16 @@ def expected_units(draws: IntArray, activity: IntArray) -> NDArray[np.float64]:
 
 def found_in(hot: HotGrams, hashes: HashArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of `hashes` are hot, and which of them deep."""
-    if not len(hot.hashes):
-        return np.zeros(len(hashes), bool), np.zeros(len(hashes), bool)
-    places = np.minimum(np.searchsorted(hot.hashes, hashes), len(hot.hashes) - 1)
-    known = hot.hashes[places] == hashes
-    return known, known & hot.deep[places]
+    places, known = look_up(hot.hashes, hashes)
+    return known, known & np.append(hot.deep, False)[places]
+
+
+def look_up(known: HashArray, hashes: HashArray) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Where each of the hashes stands among the known ones, which ascend, and whether it does at all; if not, its
+    place is that of another or of the end.
+    """
+    places = np.searchsorted(known, hashes)
+    return places, (places < len(known)) & (np.append(known, np.uint64(0))[places] == hashes)
 
 
 def bucket_shift(tokens: int, most_bits: int = 26) -> np.uint64:

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cells import MISSING, Cells, RowArray
+from indexer.cells import MISSING, RowArray
 from indexer.compiled import compiled
-from indexer.neighbours import EXACT_LIMIT, PROBES, Compare, all_neighbours
+from indexer.neighbours import EXACT_LIMIT, PROBES, all_neighbours
 from indexer.spacing import spaced
 from indexer.union_find import root_of
 from indexer.vectors import FloatArray, UnitRows, normalise
@@ -68,13 +68,11 @@ def spanning_forest(
     resolution: float = DISTANCE_FLOOR,
     probes: int = PROBES,
     exact_limit: int = EXACT_LIMIT,
-    cells: Cells | None = None,
-    compare: Compare | None = None,
 ) -> Forest:
     """Forest over the mutual-reachability distances (Campello et al., 2013) of weighted points.
 
     vectors: (n, d) unit rows, float32, distinct. weights: (n,) >= 1, how many equal points each stands for.
-    neighbours: list length of the neighbour graph. probes, exact_limit, cells, compare: see `all_neighbours`.
+    neighbours: list length of the neighbour graph. probes, exact_limit: see `all_neighbours`.
     min_samples: the core distance of a point is that to its min_samples-th other point, equal ones included (the
     convention of the `hdbscan` package). ceiling: edges longer than this are left out, so unrelated points stay
     apart.
@@ -89,8 +87,6 @@ def spanning_forest(
         least_cosine=1 - ceiling**2 / 2,
         probes=probes,
         exact_limit=exact_limit,
-        cells=cells,
-        compare=compare,
     )
     return forest_of(vectors, weights, rows, lengths, min_samples, ceiling, resolution)
 

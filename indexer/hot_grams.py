@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.compiled import compiled
-from indexer.grams import DEEP, GRAM_TOKENS, HashArray, HotGrams, IntArray, TokenTable, expected_units
+from indexer.grams import DEEP, GRAM_TOKENS, HashArray, HotGrams, IntArray, TokenTable, expected_units, look_up
 from indexer.kept import directory
 from indexer.lanes import each_in_lanes
 from indexer.occurrences import (
@@ -96,8 +96,7 @@ def more_hot_counts(
     sent_before: IntArray,
     budget: int = BUDGET,
 ) -> HotCounts:
-    """`hot_counts`, given those of the first texts when fewer units had sent them, and the hashes of the grams
-    that have become hot, deep or not deep since, ascending.
+    """`hot_counts`, given those of the first texts when fewer units had sent them.
 
     sent_before: (texts before,) how many units had sent each text then. Grams are counted again only where that
     could matter: those of texts that somebody has sent since, if they were not hot, and hot ones that may be deep
@@ -120,15 +119,7 @@ def more_hot_counts(
     again = Among.of(np.concatenate([unknown, unsure]))
     exact = hot_counts(table, sent_by, min_texts, min_units, budget, again, counted)
     reckoned = HotCounts(base.hashes, deep, sendings, base.least_units, most, counted)
-    return _together(counted, exact, reckoned.at(np.flatnonzero(~is_in(base.hashes, exact.hashes))))
-
-
-def is_in(hashes: HashArray, known: HashArray) -> BoolArray:
-    """Which of the hashes are among the known ones, which ascend."""
-    if not len(known):
-        return np.zeros(len(hashes), np.bool_)
-    found: BoolArray = known[np.minimum(np.searchsorted(known, hashes), len(known) - 1)] == hashes
-    return found
+    return _together(counted, exact, reckoned.at(np.flatnonzero(~look_up(exact.hashes, base.hashes)[1])))
 
 
 def _together(counted: RunCounts, *parts: HotCounts) -> HotCounts:
@@ -154,7 +145,7 @@ def _hot_in_part(
     hot = (texts >= min_texts) & (units >= min_units)
     grams, sendings, units = grams[hot], sendings[hot], units[hot]
     deep = expected_units(sendings, activity) >= DEEP * units
-    return HotCounts(grams, deep, sendings, units, units, RunCounts(found.counts))
+    return HotCounts(grams, deep, sendings, units, units, found.counted)
 
 
 @compiled

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from indexer.cluster import NOISE
-from indexer.grams import GRAM_TOKENS, HashArray, TokenTable
+from indexer.grams import GRAM_TOKENS, HashArray, TokenTable, look_up
 from indexer.lanes import each_in_lanes
 from indexer.occurrences import Occurrences, occurrences
 
@@ -67,8 +67,8 @@ class TextGrams:
 
         def look(part: int) -> tuple[RowArray, RowArray]:
             grams, texts = self._part(part)
-            place = np.minimum(np.searchsorted(hashes, grams), max(0, len(hashes) - 1))
-            there = np.flatnonzero(chosen[texts] & (hashes[place] == grams if len(hashes) else False))
+            place, known = look_up(hashes, grams)
+            there = np.flatnonzero(chosen[texts] & known)
             return texts[there].astype(np.int32), place[there].astype(np.int32)
 
         found = each_in_lanes(range(self.found.parts), look)
@@ -84,7 +84,7 @@ class TextGrams:
 
     def _part(self, number: int) -> tuple[HashArray, IntArray]:
         """Distinct pairs of a gram and a text, by gram, of one part."""
-        return self.parts[number] if self.parts else _distinct(*self.found.part(number))
+        return self.parts[number] if self.parts else self.found.distinct_part(number)
 
     def _kept(self, labels: IntArray, keep: "Callable[[_Entries], BoolArray]") -> "ClusterGrams":
         def look(part: int) -> tuple[HashArray, IntArray]:
@@ -136,14 +136,7 @@ def text_grams(table: TokenTable, weights: IntArray, budget: int = _BUDGET) -> T
     found = occurrences(table, np.full(len(table), GRAM_TOKENS), 1, budget)
     if len(table.hashes) > _KEPT:
         return TextGrams(found, weights)
-    return TextGrams(found, weights, each_in_lanes(range(found.parts), lambda part: _distinct(*found.part(part))))
-
-
-def _distinct(hashes: HashArray, texts: RowArray) -> tuple[HashArray, IntArray]:
-    """Each pair of a gram and a text once."""
-    fresh = np.ones(len(hashes), np.bool_)
-    fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
-    return hashes[fresh], texts[fresh].astype(np.int64)
+    return TextGrams(found, weights, each_in_lanes(range(found.parts), found.distinct_part))
 
 
 def join_templates(table: TokenTable, weights: IntArray, labels: IntArray) -> IntArray:

@@ -61,56 +61,6 @@ def _mark(hashes: HashArray, bits: Counts, shift: np.uint64) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrences:
-    """Runs that stand at least `least` times in the texts of a table, and others whose hash begins alike.
-
-    lengths: (n,) int64, how many tokens of each text make a run, 0 for a text that is not looked at. among: the
-    runs that are looked at. parts: into how many parts they fall, by the last bits of their hash. sizes: of the
-    parts, if they are known.
-    """
-
-    table: TokenTable
-    lengths: IntArray
-    among: Among
-    least: int
-    shift: np.uint64
-    counts: Counts
-    parts: int
-    sizes: tuple[int, ...] = ()
-
-    def size(self, number: int) -> int:
-        """How many occurrences there are in a part."""
-        if self.sizes:
-            return self.sizes[number]
-        return self._collect(number, np.empty(0, np.uint64), np.empty(0, np.int32))
-
-    def part(self, number: int) -> tuple[HashArray, TextArray]:
-        """Hash and text of each occurrence in a part, by hash, then by text."""
-        size = self.size(number)
-        hashes, text = np.empty(size, np.uint64), np.empty(size, np.int32)
-        self._collect(number, hashes, text)
-        order = np.argsort(hashes, kind="stable")  # texts stay ascending, so that one twice in a run is seen
-        return hashes[order], text[order]
-
-    def _collect(self, number: int, found: HashArray, owner: TextArray) -> int:
-        table = self.table
-        return _collect(
-            table.hashes,
-            table.offsets,
-            self.lengths,
-            self.among.bits,
-            self.among.shift,
-            self.shift,
-            self.counts,
-            self.least,
-            self.parts,
-            number,
-            found,
-            owner,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class RunCounts:
     """How often runs stand in texts, by bucket, which is the first bits of their hash. counts: (2^b,) uint8, up to
     FULL.
@@ -128,6 +78,67 @@ class RunCounts:
         counts, lanes = self.counts.copy(), range(LANES)
         each_in_lanes(lanes, lambda lane: _count(table.hashes, table.offsets, lengths, self.shift, counts, lane))
         return RunCounts(counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    """Runs that stand at least `least` times in the texts of a table, and others whose hash begins alike.
+
+    lengths: (n,) int64, how many tokens of each text make a run, 0 for a text that is not looked at. among: the
+    runs that are looked at. parts: into how many parts they fall, by the last bits of their hash. sizes: of the
+    parts, if they are known.
+    """
+
+    table: TokenTable
+    lengths: IntArray
+    among: Among
+    least: int
+    counted: RunCounts
+    parts: int
+    sizes: tuple[int, ...] = ()
+
+    def size(self, number: int) -> int:
+        """How many occurrences there are in a part."""
+        if self.sizes:
+            return self.sizes[number]
+        return self._collect(number, np.empty(0, np.uint64), np.empty(0, np.int32))
+
+    def part(self, number: int) -> tuple[HashArray, TextArray]:
+        """Hash and text of each occurrence in a part, by hash, then by text."""
+        hashes, text = self.unsorted_part(number)
+        order = np.argsort(hashes, kind="stable")  # texts stay ascending, so that one twice in a run is seen
+        return hashes[order], text[order]
+
+    def distinct_part(self, number: int) -> tuple[HashArray, IntArray]:
+        """Each pair of a hash and a text in a part once, by hash, then by text."""
+        hashes, texts = self.part(number)
+        fresh = np.ones(len(hashes), np.bool_)
+        fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
+        return hashes[fresh], texts[fresh].astype(np.int64)
+
+    def unsorted_part(self, number: int) -> tuple[HashArray, TextArray]:
+        """Hash and text of each occurrence in a part, by text."""
+        size = self.size(number)
+        hashes, text = np.empty(size, np.uint64), np.empty(size, np.int32)
+        self._collect(number, hashes, text)
+        return hashes, text
+
+    def _collect(self, number: int, found: HashArray, owner: TextArray) -> int:
+        table = self.table
+        return _collect(
+            table.hashes,
+            table.offsets,
+            self.lengths,
+            self.among.bits,
+            self.among.shift,
+            self.counted.shift,
+            self.counted.counts,
+            self.least,
+            self.parts,
+            number,
+            found,
+            owner,
+        )
 
 
 def run_counts(table: TokenTable, lengths: IntArray) -> RunCounts:
@@ -150,7 +161,7 @@ def occurrences(
     among: those of interest. counted: how often each stands there, if that is known.
     """
     counted = counted or run_counts(table, lengths)
-    found = Occurrences(table, lengths, among, min(least, FULL), counted.shift, counted.counts, LANES)
+    found = Occurrences(table, lengths, among, min(least, FULL), counted, LANES)
     sizes, parts = each_in_lanes(range(LANES), found.size), LANES
     while parts * budget < sum(sizes) * LANES:
         parts *= 2
@@ -159,33 +170,8 @@ def occurrences(
 
 def common_runs(table: TokenTable, lengths: IntArray, least: int, counted: RunCounts) -> Among:
     """The runs of these texts that may stand `least` times where they were counted."""
-    found = np.empty(int(np.diff(table.offsets)[lengths > 0].sum()), np.uint64)
-    counters = counted.counts, counted.shift, min(least, FULL)
-    return Among.of(found[: _common(table.hashes, table.offsets, lengths, *counters, found)])
-
-
-@compiled
-def _common(
-    hashes: HashArray,
-    offsets: IntArray,
-    lengths: IntArray,
-    counts: Counts,
-    shift: np.uint64,
-    least: int,
-    found: HashArray,
-) -> int:
-    """Puts runs whose counter reaches `least` into `found`, and gives how many they are."""
-    size = 0
-    for text in range(len(offsets) - 1):
-        length = lengths[text]
-        if not length:
-            continue
-        for start in range(offsets[text], offsets[text + 1] - length + 1):
-            run = gram_hash(hashes, start, length)
-            if counts[run >> shift] >= least:
-                found[size] = run
-                size += 1
-    return size
+    found = Occurrences(table, lengths, EVERYTHING, min(least, FULL), counted, parts=1)
+    return Among.of(found.unsorted_part(0)[0])
 
 
 @compiled

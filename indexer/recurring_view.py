@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.corpus import Corpus, numbered
-from indexer.grams import HotGrams, TokenTable
-from indexer.hot_grams import HotCounts, hot_counts, is_in, more_hot_counts
+from indexer.grams import HotGrams, TokenTable, look_up
+from indexer.hot_grams import HotCounts, hot_counts, more_hot_counts
 from indexer.kept import kept_in_corpus, texts_with
 from indexer.occurrences import RunCounts
 from indexer.ranges import any_in, places_in
@@ -38,8 +38,7 @@ def write_recurring_view(
 ) -> None:
     """Puts recurring text of the user's words (View.RECURRING) or of the system prompt (View.SYSTEM) into a
     folder, and the hot grams that decide what recurs. cut: does what `cut_out` does. base: where the view of the
-    corpus before is; only texts that it lacks are cut, and those that hold grams which have become hot, deep or
-    not deep since.
+    corpus before is; only texts that it lacks are cut, and those of which something else recurs now.
     """
     role, table = words.role, words.table
     sent_by = corpus.senders_of(role.text_of_prompt, len(role.texts))
@@ -135,7 +134,7 @@ def _stale(table: TokenTable, hot: HotCounts, earlier: _Shown) -> IntArray:
     """
     if earlier.hot is None:
         return np.zeros(0, np.int64)
-    before = is_in(hot.hashes, earlier.hot.hashes)
+    before = look_up(earlier.hot.hashes, hot.hashes)[1]
     same = before.copy()
     same[before] = earlier.hot.deep == hot.deep[before]
     found = [np.zeros(0, np.int64)]

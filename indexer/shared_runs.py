@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.grams import HashArray, TokenTable
+from indexer.grams import TokenTable
 from indexer.lanes import each_in_lanes
-from indexer.occurrences import Occurrences, RunCounts, TextArray, common_runs, occurrences, run_counts
+from indexer.occurrences import Occurrences, RunCounts, common_runs, occurrences, run_counts
 from indexer.runs import MOST_TEXTS, held_together, run_lengths
 from indexer.workspace import Folder
 
@@ -78,7 +78,7 @@ def _pairs(found: Occurrences) -> IntArray:
 
     def look(part: int) -> IntArray:
         pairs = [np.zeros(0, np.int64)]
-        for members in held_together(*_distinct(*found.part(part)), MOST_TEXTS):
+        for members in held_together(*found.distinct_part(part), MOST_TEXTS):
             one, other = np.triu_indices(members.shape[1], 1)
             pairs.append(np.unique(members[:, one] * texts + members[:, other]))
         return np.unique(np.concatenate(pairs))
@@ -93,7 +93,7 @@ def _crowded(found: Occurrences, known: BoolArray) -> BoolArray:
     """
 
     def look(part: int) -> IntArray:
-        hashes, texts = _distinct(*found.part(part))
+        hashes, texts = found.distinct_part(part)
         starts = np.flatnonzero(np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)])
         sizes = np.diff(np.append(starts, len(hashes)))
         of_known = np.add.reduceat(known[texts].astype(np.int64), starts) if len(starts) else sizes
@@ -103,10 +103,3 @@ def _crowded(found: Occurrences, known: BoolArray) -> BoolArray:
     crowded = np.zeros(len(known), np.bool_)
     crowded[np.concatenate(each_in_lanes(range(found.parts), look))] = True
     return crowded
-
-
-def _distinct(hashes: HashArray, texts: TextArray) -> tuple[HashArray, IntArray]:
-    """Each pair of a run and a text that has it once."""
-    fresh = np.ones(len(hashes), np.bool_)
-    fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
-    return hashes[fresh], texts[fresh].astype(np.int64)

@@ -8,7 +8,7 @@ import pytest
 from indexer import remote
 from indexer.cells import cells_of
 from indexer.cluster import NOISE, forest_clusters
-from indexer.graph import chord, spanning_forest
+from indexer.graph import chord, forest_of, spanning_forest
 from indexer.neighbours import all_neighbours
 from indexer.remote import RemoteGraph
 from indexer.vectors import FloatArray, normalise
@@ -51,7 +51,7 @@ def test_neighbours_and_clusters_are_the_same(
     for one, other in zip(here, there, strict=True):
         np.testing.assert_array_equal(one, other)
     assert others.asked > 10
-    forest = spanning_forest(rows, weights, 10, 5, chord(0.8), cells=cells)
+    forest = forest_of(rows, weights, *here, 5, chord(0.8))
     labels = forest_clusters(forest, weights, 12, chord(0.8), 1e-4)
     assert len(np.unique(labels[labels != NOISE])) > 30
     np.testing.assert_array_equal(graph.clusters(forest, weights, 12, chord(0.8), 1e-4), labels)
