@@ -38,7 +38,7 @@ from indexer.neighbours import (
 from indexer.pools import join_pools
 from indexer.progress import SilentProgress
 from indexer.recurring_view import read_hot_grams, write_recurring_view
-from indexer.resume import Place
+from indexer.resume import Workplace
 from indexer.sample import load_texts
 from indexer.settings import Detection, Settings
 from indexer.shared_runs import read_shared_runs, shared_runs, write_shared_runs
@@ -85,13 +85,16 @@ def find_groups(
     caches: Mapping[str, VectorCache],
     crew: Crew,
     stages: Stages,
-    place: Place,
+    workplace: Workplace,
 ) -> Found:
-    """Groups of all events up to the watermark of the place. caches: the vectors of each space, by its key."""
-    detection, making = settings.detection, _Making(place.work, place.base.work if place.base else None, crew)
+    """Groups of all events up to the watermark of the workplace. caches: the vectors of each space, by its key."""
+    detection, making = (
+        settings.detection,
+        _Making(workplace.work, workplace.base.work if workplace.base else None, crew),
+    )
     encoders = _shared(view_encoders(encoder), encoder, crew.encoders, settings)
     with stages.stage("read events and prompts"):
-        corpus = read_corpus(making.made("corpus", partial(_write_corpus, store, place)))
+        corpus = read_corpus(making.made("corpus", partial(_write_corpus, store, workplace)))
     with stages.stage("take texts apart"):
         words = Words(corpus.user, making.tokens("user words", corpus.user.texts))
         system_words = Words(corpus.system, making.tokens("system words", corpus.system.texts))
@@ -115,9 +118,9 @@ def find_groups(
     with stages.stage("set thresholds"):
         exemplars = group_exemplars(views, clustered, ceilings, detection)
         groups = extended(views, clustered, exemplars)
-    then = read_looked(place.base.work.folder(_LOOKED)) if place.base else NOTHING_LOOKED
+    then = read_looked(workplace.base.work.folder(_LOOKED)) if workplace.base else NOTHING_LOOKED
     was = standing(corpus, groups, then)
-    place.work.made(_LOOKED, lambda folder: write_looked(folder, looked_at(corpus, groups, was, then)))
+    workplace.work.made(_LOOKED, lambda folder: write_looked(folder, looked_at(corpus, groups, was, then)))
     hot = {view: read_hot_grams(folders[view]) for view in (View.RECURRING, View.SYSTEM)}
     return Found(corpus, words, hot, views, clustered, groups, exemplars, was, encoded)
 
@@ -155,11 +158,11 @@ def _shared(
     return {view: SharedEncoder(each, helpers, name, weights) for view, each in encoders.items()}
 
 
-def _write_corpus(store: Store, place: Place, folder: Folder, base: Folder | None) -> None:
-    if base is None or place.base is None:
-        write_corpus(folder, store.event_table(place.watermark), store.prompts(place.watermark))
+def _write_corpus(store: Store, workplace: Workplace, folder: Folder, base: Folder | None) -> None:
+    if base is None or workplace.base is None:
+        write_corpus(folder, store.event_table(workplace.watermark), store.prompts(workplace.watermark))
         return
-    events = store.event_table(place.watermark, after=place.base.watermark)
+    events = store.event_table(workplace.watermark, after=workplace.base.watermark)
     known = base.array("prompt_ids", np.int64)
     write_corpus(folder, events, store.prompts_among(np.setdiff1d(events.prompt, known)), base)
 

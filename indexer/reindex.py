@@ -29,7 +29,7 @@ from indexer.process import usable_cores, without_collecting
 from indexer.progress import Progress, SilentProgress
 from indexer.publish import generation_name, publish, write_found
 from indexer.replication import Replication
-from indexer.resume import Place, Places
+from indexer.resume import Workplace, Workplaces
 from indexer.settings import Settings
 from indexer.stages import Stages
 from indexer.store import Store
@@ -80,21 +80,21 @@ def reindex(
         current = _current(settings)
         spaces = {view: each.space for view, each in view_encoders(encoder).items()}
         way = {**_parameters(settings), **{f"space of {view}": space.key for view, space in spaces.items()}}
-        places = Places(settings.work, store, way)
+        workplaces = Workplaces(settings.work, store, way)
         if current is not None and not full and _unchanged(current.manifest, watermark, settings, spaces):
-            places.keep_current(current.manifest.generation if settings.keep_work else "")
+            workplaces.keep_current(current.manifest.generation if settings.keep_work else "")
             _push(settings, current)
             return _report(current.manifest, None, stages)
-        place = places.next(
+        workplace = workplaces.next(
             watermark, _covered(current, settings, spaces), current.manifest.generation if current else None, full
         )
-        earlier = _earlier(current, place)
+        earlier = _earlier(current, workplace)
         caches = {space.key: VectorCache(settings.vectors, space) for space in spaces.values()}
         with without_collecting(), (engage or partial(local_crew, usable_cores()))() as crew:
-            found = find_groups(settings, store, encoder, caches, crew, stages, place)
+            found = find_groups(settings, store, encoder, caches, crew, stages, workplace)
             reason = collapse_of(found.groups.of_prompt, earlier.group_of(found.corpus.fingerprints))
             if reason and not force:
-                place.work.remove()  # or the next run would come to the same, whatever has come since
+                workplace.work.remove()  # or the next run would come to the same, whatever has come since
                 raise Collapsed(f"not published: {reason}; `stillwatch reindex --force` publishes it nevertheless")
             created_at = clock()
             about = Manifest(
@@ -102,19 +102,19 @@ def reindex(
                 generation=generation_name(created_at, settings.generations, _elsewhere(settings)),
                 parent=earlier.generation,
                 created_at=created_at,
-                watermark=place.watermark,
+                watermark=workplace.watermark,
                 spaces=spaces,
                 parameters=_parameters(settings),
                 counts={},
                 files=(),
             )
             judge = partial(_judged, settings, found, store, earlier, about, encoder, caches, crew)
-            manifest = _published(settings, found, judge, about, place, stages)
+            manifest = _published(settings, found, judge, about, workplace, stages)
         _push(settings, open_current(settings.generations))
         if settings.keep_work:
-            places.keep_published(place)
+            workplaces.keep_published(workplace)
         else:
-            places.keep([])
+            workplaces.keep([])
         return _report(manifest, found, stages)
 
 
@@ -160,7 +160,12 @@ def _judged(
 
 
 def _published(
-    settings: Settings, found: Found, judge: Callable[[], _Judged], about: Manifest, place: Place, stages: Stages
+    settings: Settings,
+    found: Found,
+    judge: Callable[[], _Judged],
+    about: Manifest,
+    workplace: Workplace,
+    stages: Stages,
 ) -> Manifest:
     """Writes what was found while it is judged: the one is files and compiled code, the other Python."""
     writer = GenerationWriter(settings.generations)
@@ -171,8 +176,8 @@ def _published(
                 judged = judge()
             with stages.stage("publish"):
                 written.result()
-                place.work.write_value(_REPEATED, judged.repeated)
-                place.done(about.generation, len(found.corpus.events))
+                workplace.work.write_value(_REPEATED, judged.repeated)
+                workplace.done(about.generation, len(found.corpus.events))
                 return publish(writer, found, judged.campaigns, judged.reference, about, settings.kept_generations)
     finally:
         writer.abandon()
@@ -204,7 +209,7 @@ def _current(settings: Settings) -> Generation | None:
         return None
 
 
-def _earlier(current: Generation | None, place: Place) -> Earlier:
+def _earlier(current: Generation | None, workplace: Workplace) -> Earlier:
     if current is None:
         return NO_EARLIER
     campaigns = current.value(layout.CAMPAIGNS, list[Campaign])
@@ -215,7 +220,7 @@ def _earlier(current: Generation | None, place: Place) -> Earlier:
         for number, campaign in enumerate(campaigns)
     }
     known = {each.campaign_id: each for each in campaigns}
-    repeated = (place.base.work.value(_REPEATED, dict[str, Replication]) if place.base else None) or {}
+    repeated = (workplace.base.work.value(_REPEATED, dict[str, Replication]) if workplace.base else None) or {}
     return Earlier(
         current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group, repeated
     )

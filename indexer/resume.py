@@ -25,7 +25,7 @@ _DONE: Final = "done.json"
 
 
 class _Begun(msgspec.Struct, frozen=True):
-    """What a run goes on from: the name of another's place, "" for nothing."""
+    """What a run goes on from: the name of another's workplace, "" for nothing."""
 
     base: str
 
@@ -40,18 +40,17 @@ class _Done(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What an earlier run left. work: where it is. watermark: up to which event. events: how many these are.
-    full_events: of the full run that it goes back to.
+    """What an earlier run left. work: where it is. watermark: up to which event. full_events: how many events the
+    full run had that it goes back to.
     """
 
     work: Workspace
     watermark: int
-    events: int
     full_events: int
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Workplace:
     """work: where to work. watermark: up to which event. base: what to go on from, None for a full run."""
 
     work: Workspace
@@ -66,7 +65,7 @@ class Place:
         self.work.write_value(_DONE, _Done(generation, events, full_events))
 
 
-class Places:
+class Workplaces:
     """Where reindexes of one data directory work, below `root`.
 
     way: spaces and parameters; what was done in another way is of no use, nor is what belongs to another store.
@@ -78,9 +77,9 @@ class Places:
         told = msgspec.json.encode((_RECIPE, FORMAT, version("stillwatch"), way))
         self._recipe = sha256(told).hexdigest()[:_RECIPE_DIGITS]
 
-    def next(self, watermark: int, covered: int, current: str | None, full: bool) -> Place:
-        """Where the next run works: where a killed one stopped, or in a new place. What is of no use is removed,
-        and with `full` all that is there.
+    def next(self, watermark: int, covered: int, current: str | None, full: bool) -> Workplace:
+        """Where the next run works: where a killed one stopped, or in a new workplace. What is of no use is
+        removed, and with `full` all that is there.
 
         covered: an event up to which all is done; work that goes no further is of no use. current: the generation
         that serves; what the run left that it comes from is what the new one goes on from, unless there are too
@@ -88,22 +87,22 @@ class Places:
         """
         base = None if full else self._base(current, watermark)
         begun = None if full else self._begun(covered, base)
-        place = begun or Place(Workspace(self._root / self._name(watermark)), watermark, base)
+        workplace = begun or Workplace(Workspace(self._root / self._name(watermark)), watermark, base)
         if begun is None:
-            place.work.remove()
-            place.work.path.mkdir()
-            place.work.write_value(_BEGUN, _Begun(base.work.path.name if base else ""))
-        self.keep([place.work, *([place.base.work] if place.base else [])])
-        return place
+            workplace.work.remove()
+            workplace.work.path.mkdir()
+            workplace.work.write_value(_BEGUN, _Begun(base.work.path.name if base else ""))
+        self.keep([workplace.work, *([workplace.base.work] if workplace.base else [])])
+        return workplace
 
     def keep_current(self, current: str) -> None:
         """Removes all but what the run left that the current generation comes from."""
         self.keep([work for work, _ in self._mine() if _generation(work) == current])
 
-    def keep_published(self, place: Place) -> None:
+    def keep_published(self, workplace: Workplace) -> None:
         """Removes all but what a run has left that is over: nobody goes on with it, only from it."""
-        (place.work.path / _BEGUN).unlink(missing_ok=True)
-        self.keep([place.work])
+        (workplace.work.path / _BEGUN).unlink(missing_ok=True)
+        self.keep([workplace.work])
 
     def keep(self, works: list[Workspace]) -> None:
         """Removes all but these."""
@@ -113,7 +112,7 @@ class Places:
                 remove(path) if path.is_dir() else path.unlink()
 
     def _mine(self) -> Iterator[tuple[Workspace, int]]:
-        """Places of runs over this store in this way, and up to which event each is."""
+        """Workplaces of runs over this store in this way, and up to which event each is."""
         mine = re.compile(f"([0-9]+)-([0-9a-f]+)-{self._recipe}")
         for path in sorted(self._root.iterdir()) if self._root.exists() else ():
             name = mine.fullmatch(path.name)
@@ -128,17 +127,17 @@ class Places:
             if self._store.events_up_to(watermark) > GROWTH * done.full_events:
                 continue
             if self._store.events_up_to(last) == done.events and work.is_whole():
-                return Base(work, last, done.events, done.full_events)
+                return Base(work, last, done.full_events)
             log.warning("base_damaged work=%s", work.path.name)
         return None
 
-    def _begun(self, covered: int, base: Base | None) -> Place | None:
+    def _begun(self, covered: int, base: Base | None) -> Workplace | None:
         """Where a run that was killed stopped."""
         for work, last in self._mine():
             begun = work.value(_BEGUN, _Begun)
             behind = base.work.path.name if base else ""
             if begun and last > covered and begun.base == behind and work.is_whole():
-                return Place(work, last, base)
+                return Workplace(work, last, base)
         return None
 
     def _name(self, watermark: int) -> str:

@@ -68,7 +68,7 @@ class Settings:
     max_body_bytes: longest HTTP request. mode: for match calls that name none. remember: whether the server stores
     prompts that it is asked about as events. kept_generations: how many stay on disk. depot: URL of the
     place where generations are left for other machines, "" for none. keep_work: whether a reindex leaves what the
-    next one goes on from, which takes three times the disk of the store.
+    next one goes on from, which takes three or four times the disk of the store.
     """
 
     data: Path
