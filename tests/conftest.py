@@ -11,6 +11,8 @@ import pytest
 import s3_house
 from api_double import MemoryEngine, client_of, make_app
 
+from indexer.store import Store
+
 # How long an example takes says more about the machine than about the code, and the first call may compile.
 hypothesis.settings.register_profile("stillwatch", deadline=None)
 hypothesis.settings.load_profile("stillwatch")
@@ -72,3 +74,10 @@ def bucket(object_store: s3_house.Server, monkeypatch: pytest.MonkeyPatch) -> st
     for name, value in object_store.environment().items():
         monkeypatch.setenv(name, value)
     return object_store.fresh()
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    """An empty store."""
+    with Store.open(database) as opened:
+        yield opened

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from gateway_house import free_port
 from postgres_house import PASSWORD, Server, serving
-from test_store import START, beside, event, raw
+from stored import START, beside, event, raw
 
 from indexer.database import insert_rows
 from indexer.schema import metadata
