@@ -85,6 +85,7 @@ def spanning_forest(
         vectors,
         neighbours,
         least_cosine=1 - ceiling**2 / 2,
+        same_cosine=1 - resolution**2 / 2,
         probes=probes,
         exact_limit=exact_limit,
     )

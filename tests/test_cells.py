@@ -5,7 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.cells import MISSING, Cells, cells_of, nearest_cells, read_cells, rows_by_cell, write_cells
+from indexer.cells import (
+    MISSING,
+    Cells,
+    cells_near,
+    cells_of,
+    further_cells,
+    nearest_cells,
+    read_cells,
+    rows_by_cell,
+    write_cells,
+)
 from indexer.neighbours import all_neighbours
 from indexer.vectors import FloatArray, normalise
 from indexer.workspace import Folder
@@ -21,20 +31,32 @@ def rows() -> FloatArray:
 
 
 def test_each_row_is_in_the_nearest_of_the_cells_that_it_looked_at(rows: FloatArray) -> None:
-    cells = cells_of(rows, 6, region_cells=2)
+    cells = cells_of(rows, region_cells=3)
     assert 10 < len(cells) < 40
-    cosines = np.take_along_axis(rows @ cells.middles.T, cells.near.astype(np.int64), 1)
-    assert (np.diff(cosines, axis=1) <= 1e-6).all()
-    assert all(len(set(near.tolist())) == 6 for near in cells.near)
+    for near in (cells.near, cells_near(rows, np.arange(ROWS), cells, 6)):
+        cosines = np.take_along_axis(rows @ cells.middles.T, near.astype(np.int64), 1)
+        cosines[near == MISSING] = -1.0  # at the end, where the regions hold fewer
+        assert (np.diff(cosines, axis=1) <= 1e-6).all()
+        assert all(len(set(each)) == len(each) for each in (row[row != MISSING].tolist() for row in near))
     nearest = nearest_cells(rows, cells.middles, 1)[:, 0]
     assert np.mean(cells.home == nearest) > 0.99
 
 
 def test_regions_lose_next_to_no_neighbours(rows: FloatArray) -> None:
     exact = all_neighbours(rows, 10, least_cosine=0.8)[0]
-    found = all_neighbours(rows, 10, least_cosine=0.8, cells=cells_of(rows, 8, region_cells=2))[0]
+    found = all_neighbours(rows, 10, least_cosine=0.8, probes=8, cells=cells_of(rows, region_cells=2))[0]
     kept = [len(set(one) & set(other)) for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
     assert sum(kept) >= 0.97 * sum(len(set(each)) for each in exact.tolist())
+
+
+def test_further_cells_are_those_that_are_not_known(rows: FloatArray) -> None:
+    cells = cells_of(rows, region_cells=2)
+    some = np.arange(0, ROWS, 7)
+    near = cells_near(rows, some, cells, 12)
+    further = further_cells(rows, some, cells, cells.near[some], 12)
+    for known, all_of, left in zip(cells.near[some].tolist(), near.tolist(), further.tolist(), strict=True):
+        assert left == [MISSING if cell in known else cell for cell in all_of]
+    assert (further != MISSING).any(axis=1).all()
 
 
 def test_rows_by_cell_leaves_out_what_is_missing() -> None:

@@ -1,13 +1,16 @@
 """The neighbour graph against all pairs compared by numpy."""
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.cells import CELL_ROWS, MISSING
+from indexer.cells import CELL_ROWS, MISSING, RowArray, cells_of
 from indexer.graph import chord
-from indexer.neighbours import all_neighbours
-from indexer.vectors import FloatArray, normalise
+from indexer.neighbours import Visit, all_neighbours, compare_here
+from indexer.vectors import FloatArray, UnitRows, normalise
 
 IntArray = NDArray[np.int64]
 
@@ -121,3 +124,28 @@ def test_a_cell_crowded_with_near_duplicates_costs_others_nothing() -> None:
     assert (found[len(others) :] != MISSING).all()
     assert (found[len(others) :] >= len(others)).all()
     assert lengths[len(others) :].max() < 0.02
+
+
+def test_a_row_with_a_list_full_of_the_same_text_looks_no_further_and_loses_nothing_that_counts() -> None:
+    """Of what counts as equally near any k are as good; what is less near is found as before."""
+    rows = groups(11, [300] * 10 + [6] * 500, spread=0.02)
+    cells, same = cells_of(rows, region_cells=3), 0.98
+    visits: list[int] = []
+
+    def compare(vectors: UnitRows, some: Iterable[Visit], found: RowArray, cosines: FloatArray) -> None:
+        kept = list(some)
+        visits.append(sum(len(visit.visiting) for visit in kept))
+        compare_here(vectors, kept, found, cosines)
+
+    lists = []
+    for enough in (math.inf, same):
+        visits.clear()
+        lists.append(
+            all_neighbours(rows, 8, least_cosine=0.7, same_cosine=enough, probes=12, cells=cells, compare=compare)
+        )
+        lists.append((visits[0] + visits[1], sum(visits[2:])))
+    (every, lengths), (first, further), (_, spared), (still, fewer) = lists
+    assert first == still
+    assert fewer < 0.6 * further  # six of a text are no list of eight
+    np.testing.assert_allclose(np.maximum(lengths, chord(same)), np.maximum(spared, chord(same)), atol=1e-6)
+    assert (every != MISSING).any(axis=1).all()

@@ -86,6 +86,7 @@ def graph(parameters: Parameters) -> Fit:
             given["vectors"][first],
             parameters["neighbours"],
             least_cosine=least,
+            same_cosine=1 - parameters["resolution"] ** 2 / 2,
             probes=parameters["probes"],
             exact_limit=parameters["exact_limit"],
         )
