@@ -120,8 +120,8 @@ def rows_by_cell(near: RowArray, cells: int) -> list[IntArray]:
 
 @compiled
 def _by_cell(flat: RowArray, width: int, starts: IntArray) -> IntArray:
-    """Counting sort of the rows, `width` numbers each, by the cells that they name; those of a cell ascend. starts:
-    (cells,) where each cell's begin.
+    """Counting sort of the rows, `width` numbers each, by the cells that they name; those of a cell ascend.
+    starts: (cells,) where each cell's begin.
     """
     rows = np.empty(np.count_nonzero(flat != MISSING), np.int64)
     free = starts.copy()
