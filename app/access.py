@@ -4,17 +4,21 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.console.places import HOME, SIGN_IN, STATIC, is_page
+from app.console.sessions import COOKIE, Sessions
 from app.errors import GATEWAY_PATHS, error_answer
 from app.exchange import note
 from app.schemas import ErrorAnswer
 from models.key import KEY_HEADER, ApiKey, Keyring, Role
 
-_OPEN: Final = frozenset({"/livez", "/readyz"})
+_OPEN: Final = frozenset({"/livez", "/readyz", SIGN_IN})
 _OF_GATEWAYS: Final = frozenset(
     {"/v1/match", "/v1/match/batch", "/v1/events", "/v1/status", "/metrics", "/openapi.json"}
 )
@@ -42,12 +46,14 @@ class Access:
         keys: Callable[[], Keyring],
         required: bool,
         clock: Callable[[], datetime],
+        sessions: Sessions,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._keys = keys
         self._required = required
         self._clock = clock
+        self._sessions = sessions
         self._rates = Rates(timer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,8 +63,12 @@ class Access:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        key = keys.find(token_of(request.headers, scope["path"]) or "", self._clock())
-        if key is None:
+        answer: Response
+        key = self._key(request, keys)
+        if key is None and is_page(scope["path"]):
+            goal = scope["path"] if scope["method"] == "GET" else HOME
+            answer = RedirectResponse(f"{SIGN_IN}?{urlencode({'next': goal})}", 303)
+        elif key is None:
             answer = error_answer(
                 request, 401, "unauthorised", f"a valid key is needed, in the header {KEY_HEADER}"
             )
@@ -77,6 +87,15 @@ class Access:
         if key is not None:
             note(request, key_id=key.key_id)
         await answer(scope, receive, send)
+
+    def _key(self, request: Request, keys: Keyring) -> ApiKey | None:
+        """The key of a request; on pages, that of the session too."""
+        now, path = self._clock(), request.scope["path"]
+        token = token_of(request.headers, path)
+        if token is None and is_page(path):
+            session = self._sessions.find(request.cookies.get(COOKIE, ""), now)
+            return keys.get(session.key_id, now) if session else None
+        return keys.find(token or "", now)
 
 
 class Rates:
@@ -102,7 +121,7 @@ class Rates:
 
 def role_needed(path: str) -> Role | None:
     """The least role that may use a path, None if everybody may. What is not named is for analysts."""
-    if path in _OPEN:
+    if path in _OPEN or path.startswith(STATIC):
         return None
     if path in _OF_GATEWAYS or path.startswith(GATEWAY_PATHS):
         return Role.GATEWAY

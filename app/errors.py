@@ -12,8 +12,10 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
+from app.console.pages import rendered
+from app.console.places import is_page
 from app.exchange import exchange_of
 from app.schemas import ErrorAnswer
 from models import errors
@@ -50,11 +52,13 @@ STATUS: Final[Mapping[type[errors.StillwatchError], int]] = MappingProxyType(
 _HTTP_CODES: Final[Mapping[int, str]] = MappingProxyType(
     {
         400: "bad_request",
+        403: "forbidden",
         404: "not_found",
         405: "method_not_allowed",
         408: "body_timeout",
         413: "body_too_large",
         415: "unsupported_media_type",
+        422: "invalid_request",
     }
 )
 
@@ -90,8 +94,8 @@ _SHOWN_PROBLEMS: Final = 5
 
 def error_answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """The one shape of all errors; with Retry-After if the status is 503.
+) -> Response:
+    """The one shape of all errors; with Retry-After if the status is 503. In the console it is a page.
 
     To gateways it is 503 whatever the fault, so that they fail the way they are set up to: an answer below 500 is
     a verdict on the sender to Envoy, and an error without a way round it to LiteLLM.
@@ -99,8 +103,14 @@ def error_answer(
     if status in _FAULTS and request.url.path.startswith(GATEWAY_PATHS):
         status = 503
     retry = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}
-    answer = ErrorAnswer(error=error, detail=detail, request_id=exchange_of(request).request_id)
-    return JSONResponse(answer.model_dump(), status, headers={**retry, **(headers or {})})
+    said = {"detail": detail, "request_id": exchange_of(request).request_id}
+    if is_page(request.url.path):
+        answer: Response = rendered("error.html", status, title=error.replace("_", " ").capitalize(), **said)
+        answer.headers.update({**retry, **(headers or {})})
+        return answer
+    return JSONResponse(
+        ErrorAnswer(error=error, **said).model_dump(), status, headers={**retry, **(headers or {})}
+    )
 
 
 def code_of(error: errors.StillwatchError) -> str:
@@ -108,7 +118,7 @@ def code_of(error: errors.StillwatchError) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
-def unexpected(request: Request) -> JSONResponse:
+def unexpected(request: Request) -> Response:
     """The answer to an error nobody foresaw: it says nothing but where to look."""
     return error_answer(request, 500, "internal_error", "unexpected error; the server's log has this request id")
 
@@ -120,19 +130,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
-async def _on_purpose(request: Request, error: Exception) -> JSONResponse:
+async def _on_purpose(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.StillwatchError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return error_answer(request, status, code_of(error), str(error))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _HTTP_CODES.get(error.status_code, "http_error")
     return error_answer(request, error.status_code, code, error.detail, error.headers)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [f"{_place(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
     hidden = len(problems) - _SHOWN_PROBLEMS

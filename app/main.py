@@ -27,6 +27,7 @@ from app import (
     searching,
 )
 from app.access import Access, documented
+from app.console import screens, signing, static
 from app.edge import Edge
 from app.errors import install
 from app.heap import settle
@@ -89,7 +90,9 @@ def create_app(
         lifespan=lifespan,
         middleware=[
             Middleware(Edge, metrics=services.metrics, limits=manner.limits, tracing=tracing),
-            Middleware(Access, keys=engine.keys, required=manner.keys_required, clock=clock),
+            Middleware(
+                Access, keys=engine.keys, required=manner.keys_required, clock=clock, sessions=services.sessions
+            ),
         ],
         telemetry=_NO_TELEMETRY,
     )
@@ -98,6 +101,8 @@ def create_app(
     gateways = (litellm, authz, moderations, portkey, kgateway)
     for part in (matching, ingesting, campaigns, allowances, blocks, searching, operations, *gateways):
         app.include_router(part.router)
+    for page in (signing, screens, static):
+        app.include_router(page.router, include_in_schema=False)
     return app
 
 

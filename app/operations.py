@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
-from starlette.responses import JSONResponse
 
 from app.errors import BUSY, DOCUMENTED, NOT_FOUND, error_answer
 from app.exchange import note
@@ -56,7 +55,7 @@ async def alive() -> Alive:
 
 
 @router.get("/readyz", response_model=Ready)
-async def ready(request: Request, use: Use) -> Ready | JSONResponse:
+async def ready(request: Request, use: Use) -> Ready | Response:
     """Whether to send traffic here: 503 with INDEX-NOT-LOADED without a generation, INDEX-STALE if it is old."""
     now = await use.look(use.engine.status)
     if now.health in _NOT_READY_CODES:

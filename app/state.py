@@ -1,5 +1,6 @@
 """What every endpoint works with: the engine, the jobs, and threads to run them in."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, create_task_group, to_thread
 from fastapi import Depends, Request
 
+from app.console.sessions import SECRET_BYTES, Sessions
 from app.ledger import Ledger
 from app.match_queue import MatchQueue
 from app.metrics import Metrics
@@ -95,6 +97,7 @@ class Manner:
     keys_required: whether nobody gets in even if no API key was ever made.
     remember: whether prompts that are asked about are stored as events.
     together: folder where the workers of one server count together, see `Metrics`.
+    session_secret: what sessions of the console are signed with; None for one that nobody else has.
     """
 
     limits: Limits = Limits()
@@ -103,6 +106,7 @@ class Manner:
     keys_required: bool = False
     remember: bool = False
     together: Path | None = None
+    session_secret: bytes | None = None
 
 
 DEFAULT_MANNER: Final = Manner()
@@ -124,6 +128,7 @@ class Services:
         self.clock = clock
         self.limits = limits = manner.limits
         self.mode = manner.mode
+        self.sessions = Sessions(manner.session_secret or os.urandom(SECRET_BYTES))
         self.tracing = tracing
         self.metrics = Metrics(manner.together)
         self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks, self.metrics.lost_blocks.inc)

@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from app import logs
+from app.console.sessions import session_secret
 from app.main import create_app, now_utc
 from app.server import Server, nothing
 from app.state import Limits, Manner
@@ -24,6 +25,7 @@ from indexer.threads import settle_for_one
 from models.errors import StillwatchError
 
 SWITCH_S: Final = 0.0005  # the event loop waits no longer for the thread that examines prompts; 0.005 by default
+SESSION_SECRET: Final = "console.secret"
 TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"  # the name that prometheus_client knows it by
 
 
@@ -60,5 +62,6 @@ def application(
         keys_required=remote,
         remember=settings.remember,
         together=together,
+        session_secret=session_secret(settings.data / SESSION_SECRET),
     )
     return create_app(engine, jobs, now_utc, manner, tracing)

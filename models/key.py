@@ -86,12 +86,17 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def get(self, key_id: str, now: datetime) -> ApiKey | None:
+        """The valid key of an id, None if there is none."""
+        key = self._keys.get(key_id)
+        return key if key is not None and key.is_valid(now) else None
+
     def find(self, token: str, now: datetime) -> ApiKey | None:
         """The valid key that a token is of, None if there is none. Takes as long for any secret."""
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
-        key = self._keys.get(key_id)
-        if prefix != TOKEN_PREFIX or key is None or not key.is_valid(now):
+        key = self.get(key_id, now)
+        if prefix != TOKEN_PREFIX or key is None:
             return None
         given = sha256(secret.encode("utf-8", "surrogatepass")).digest()
         return key if hmac.compare_digest(key.digest, given) else None

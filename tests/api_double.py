@@ -121,7 +121,7 @@ class MemoryEngine:
         self.refreshes = self.heeds = 0
         self.generation = GENERATION
         self.keyring = Keyring(())
-        self._campaigns = (
+        self._campaigns: tuple[Campaign, ...] = (
             make_campaign(EXAMPLE_CAMPAIGN, Level.LIKELY, EXAMPLE_PROMPT),
             make_campaign(WATCHED_CAMPAIGN, Level.WATCH, WATCHED_PROMPT),
         )
@@ -130,6 +130,9 @@ class MemoryEngine:
         self._blocks: list[Block] = []
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
+
+    def set_campaigns(self, *campaigns: Campaign) -> None:
+        self._campaigns = campaigns
 
     def close(self) -> None:
         self.closed = True

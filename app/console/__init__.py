@@ -1,0 +1,1 @@
+"""The analyst's console: pages rendered here, over the same engine calls as the API."""

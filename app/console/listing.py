@@ -1,0 +1,92 @@
+"""The campaigns of a list: what each row tells, which rows pass the filters, and in what order."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from models.campaign import Campaign, CampaignLabel, Level, level_now
+
+LATELY: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A campaign as a list tells of it. level: with what an analyst said. lately: events in the last LATELY of all
+    campaigns' traffic. news: what became of it in the newest generation it was noticed in.
+    """
+
+    campaign: Campaign
+    level: Level
+    label: CampaignLabel | None
+    lately: int
+    news: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list was asked for. Empty: whatever there is. words: all must be in the template, the id or the
+    capability. sort: a column of COLUMNS, "" for the most urgent first.
+    """
+
+    words: str = ""
+    level: str = ""
+    label: str = ""
+    model: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    sort: str = ""
+    upwards: bool = False
+
+
+COLUMNS: Final[Mapping[str, Callable[[Row], Any]]] = {
+    "level": lambda row: row.level.rank,
+    "score": lambda row: row.campaign.score,
+    "capability": lambda row: row.campaign.capability,
+    "accounts": lambda row: row.campaign.accounts,
+    "events": lambda row: row.campaign.events,
+    "lately": lambda row: row.lately,
+    "first": lambda row: row.campaign.first_seen,
+    "last": lambda row: row.campaign.last_seen,
+}
+
+
+def rows_of(campaigns: Sequence[Campaign], labels: Mapping[str, CampaignLabel]) -> list[Row]:
+    """A row for each, in the same order."""
+    end = max((each.last_seen for each in campaigns), default=None)
+    since = end - LATELY if end else None
+    return [_row(each, labels.get(each.campaign_id), since) for each in campaigns]
+
+
+def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
+    """Those that pass, in the order that is wanted; equals stay as they are."""
+    found = [row for row in rows if _passes(row, wanted)]
+    key = COLUMNS.get(wanted.sort)
+    return sorted(found, key=key, reverse=not wanted.upwards) if key else found
+
+
+def models_of(campaigns: Iterable[Campaign]) -> list[str]:
+    """All models that any of them asked."""
+    return sorted({model for each in campaigns for model in each.models if model})
+
+
+def _row(campaign: Campaign, label: CampaignLabel | None, since: datetime | None) -> Row:
+    lately = 0
+    if since is not None and campaign.last_seen >= since:
+        lately = sum(hour.events for hour in campaign.timeline if hour.hour >= since)
+    news = campaign.history[-1].event if campaign.history else ""
+    return Row(campaign, level_now(campaign.level, label.label if label else None), label, lately, news)
+
+
+def _passes(row: Row, wanted: Wanted) -> bool:
+    one = row.campaign
+    label = row.label.label.value if row.label else "none"
+    text = f"{one.campaign_id} {one.capability} {one.template.skeleton}".casefold()
+    return (
+        wanted.level in ("", row.level.value)
+        and wanted.label in ("", label)
+        and (not wanted.model or wanted.model in one.models)
+        and (wanted.since is None or one.last_seen >= wanted.since)
+        and (wanted.until is None or one.first_seen < wanted.until)
+        and all(word in text for word in wanted.words.casefold().split())
+    )

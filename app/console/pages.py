@@ -1,0 +1,104 @@
+"""Pages: the console's templates, filled in. The only door to Jinja."""
+
+import re
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+FOLDER: Final = Path(__file__).parent
+_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+HEADERS: Final = {"content-security-policy": _POLICY, "referrer-policy": "same-origin"}
+SHOWN: Final = 600  # characters of a prompt on a page that has many
+_SLOT: Final = re.compile(r"\{(\d{1,3})\}")
+_DRAWN: Final = frozenset("\n\t")
+
+
+def shown(text: str, limit: int = SHOWN) -> str:
+    """A text that somebody else wrote, so that all of it that is shown can be seen: what draws nothing, or turns
+    the direction of writing, stands there by its code; a long one is cut, and it is said by how much.
+    """
+    cut = len(text) - limit
+    some = text[:limit] if cut > 0 else text
+    if not some.isprintable():
+        some = "".join(
+            letter if letter in _DRAWN or unicodedata.category(letter)[0] != "C" else f"[U+{ord(letter):04X}]"
+            for letter in some
+        )
+    return f"{some} … ({cut:,} more characters)" if cut > 0 else some
+
+
+def pieces(skeleton: str) -> list[tuple[str, int]]:
+    """A template's fixed text and slots in order: (text, 0) or ("", number of the slot)."""
+    parts = _SLOT.split(skeleton)
+    found = [(part, 0) if at % 2 == 0 else ("", int(part)) for at, part in enumerate(parts)]
+    return [piece for piece in found if piece != ("", 0)]
+
+
+def count(number: float) -> str:
+    """A number of things."""
+    return f"{number:,.0f}"
+
+
+def share(fraction: float) -> str:
+    """A share in per cent; never a round 0 or 100 that it is not."""
+    percent = 100 * fraction
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    if 99.9 < percent < 100:
+        return "> 99.9 %"
+    return f"{percent:.1f} %" if percent % 1 and percent < 99.95 else f"{percent:.0f} %"
+
+
+def measure(value: float | None) -> str:
+    """A measured value in three figures; a dash where there is none."""
+    return "–" if value is None else f"{value:.3g}" if abs(value) < 10_000 else count(value)
+
+
+def when(moment: datetime) -> str:
+    """A moment, UTC, to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, in its largest unit."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "less than a minute"
+
+
+def rendered(name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
+    """A template filled in, as an answer that loads nothing from elsewhere and runs no script but our own."""
+    return HTMLResponse(_TEMPLATES.get_template(name).render(values), http_status, HEADERS)
+
+
+def _templates() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for each in (shown, pieces, count, share, measure, when, age):
+        found.filters[each.__name__] = each
+    return found
+
+
+_TEMPLATES: Final = _templates()
