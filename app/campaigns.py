@@ -108,7 +108,7 @@ async def put_label(campaign_id: CampaignId, question: LabelRequest, request: Re
     now = use.clock()
     until = in_future(question.until, now)
     label = CampaignLabel(campaign_id, question.label, question.note, question.author, now, until)
-    return Verdict.model_validate(await use.run(_put, use.engine, label))
+    return Verdict.model_validate(await use.run(store_label, use.engine, label))
 
 
 @router.put("/{campaign_id}/mode", responses=NOT_FOUND)
@@ -116,19 +116,21 @@ async def put_mode(campaign_id: CampaignId, question: ModeRequest, request: Requ
     """Set the most that may be done about a campaign's prompts, from the next match call on."""
     note(request, campaign_id=campaign_id, mode=question.mode)
     mode = CampaignMode(campaign_id, question.mode, question.author, use.clock())
-    return ModeAnswer.model_validate(await use.run(_put_mode, use.engine, mode))
+    return ModeAnswer.model_validate(await use.run(store_mode, use.engine, mode))
 
 
 def _all(engine: Engine) -> tuple[tuple[Campaign, ...], Labels]:
     return engine.campaigns(), engine.labels()
 
 
-def _put(engine: Engine, label: CampaignLabel) -> CampaignLabel:
-    found = engine.campaign(label.campaign_id)  # an unknown one is refused here
+def store_label(engine: Engine, label: CampaignLabel) -> CampaignLabel:
+    """Stores a label under the campaign's present id. Raises UnknownCampaign."""
+    found = engine.campaign(label.campaign_id)
     return engine.put_label(replace(label, campaign_id=found.campaign_id))
 
 
-def _put_mode(engine: Engine, mode: CampaignMode) -> CampaignMode:
+def store_mode(engine: Engine, mode: CampaignMode) -> CampaignMode:
+    """Stores a mode under the campaign's present id. Raises UnknownCampaign."""
     found = engine.campaign(mode.campaign_id)
     return engine.put_campaign_mode(replace(mode, campaign_id=found.campaign_id))
 

@@ -27,7 +27,8 @@ from app import (
     searching,
 )
 from app.access import Access, documented
-from app.console import screens, signing, static
+from app.console import acts, screens, signing, static
+from app.console import searching as console_searching
 from app.edge import Edge
 from app.errors import install
 from app.heap import settle
@@ -101,7 +102,7 @@ def create_app(
     gateways = (litellm, authz, moderations, portkey, kgateway)
     for part in (matching, ingesting, campaigns, allowances, blocks, searching, operations, *gateways):
         app.include_router(part.router)
-    for page in (signing, screens, static):
+    for page in (signing, screens, acts, console_searching, static):
         app.include_router(page.router, include_in_schema=False)
     return app
 

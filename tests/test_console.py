@@ -24,6 +24,7 @@ from app.console.visit import local
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from models.campaign import CampaignLabel, HistoryEntry, Label, Level, TimelineHour
 from models.key import ApiKey, Keyring, Role, new_key
+from models.mode import Mode
 
 pytestmark = pytest.mark.anyio
 
@@ -313,3 +314,73 @@ def test_numbers_are_said_as_people_read_them() -> None:
     assert pieces("ask {1} now{2}") == [("ask ", 0), ("", 1), (" now", 0), ("", 2)]
     assert shown("abc", 2) == "ab … (1 more characters)"
     assert COOKIE == "stillwatch_session"
+
+
+async def test_a_label_given_here_counts_at_the_next_match_and_bears_the_name_of_the_key() -> None:
+    key, token = KEYS[Role.ANALYST]
+    engine = MemoryEngine()
+    where = f"/console/campaigns/{EXAMPLE_CAMPAIGN}"
+    async with console(engine, key) as client:
+        await sign_in(client, token)
+        fields = {"token": Links((await client.get(where)).text).fields["token"]}
+        said = {**fields, "label": "confirmed", "note": "seen before <b>", "author": "somebody else"}
+        answer = await client.post(f"{where}/label", data=said)
+        assert (answer.status_code, answer.headers["location"]) == (303, where)
+        verdict = engine.labels()[EXAMPLE_CAMPAIGN]
+        assert (verdict.label, verdict.note, verdict.author) == (Label.CONFIRMED, "seen before <b>", key.name)
+        page = (await client.get(where)).text
+        assert "seen before &lt;b&gt;" in page
+        answer = await client.post(f"{where}/mode", data={**fields, "mode": "audit"})
+        assert answer.status_code == 303
+        mode = engine.campaign_modes()[EXAMPLE_CAMPAIGN]
+        assert (mode.mode, mode.author) == (Mode.AUDIT, key.name)
+        assert "At most <strong>audit</strong>" in (await client.get(where)).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"label": "confirmed", "note": " "}, 422, "say why"),
+        ({"label": "guilty", "note": "x"}, 422, "label: "),
+        ({"label": "ignore_until", "note": "x"}, 422, "until is needed"),
+        ({"label": "ignore_until", "note": "x", "until": "2026-13-01"}, 422, "until: "),
+        ({"label": "ignore_until", "note": "x", "until": "2020-01-01"}, 422, "not in the future"),
+        ({"label": "benign", "note": "x", "author": ""}, 422, "author: "),
+        ({"label": "ignore_until", "note": "a class", "until": "2126-03-01"}, 303, ""),
+        ({"label": "benign", "note": "a class", "until": "2126-03-01"}, 303, ""),
+    ],
+)
+async def test_what_a_form_lacks_is_said(fields: dict[str, str], status: int, said: str) -> None:
+    """Without keys, whoever says something is asked for a name."""
+    engine = MemoryEngine()
+    where = f"/console/campaigns/{EXAMPLE_CAMPAIGN}"
+    async with console(engine) as client:
+        page = Links((await client.get(where)).text).fields
+        assert "author" in page
+        sent = {"token": page["token"], "author": "mira", **fields}
+        answer = await client.post(f"{where}/label", data=sent)
+        assert answer.status_code == status
+        assert said in answer.text
+        assert (EXAMPLE_CAMPAIGN in engine.labels()) == (status == 303)
+        unsigned = await client.post(f"{where}/label", data={**sent, "token": ""})
+        assert unsigned.status_code == 403
+
+
+async def test_search_finds_prompts_and_explains_what_they_resemble() -> None:
+    async with console() as client:
+        empty = await client.get("/console/search")
+        assert empty.status_code == 200
+        assert "Prompts like it" not in empty.text
+        found = await client.get("/console/search", params={"q": EXAMPLE_PROMPT})
+        assert found.status_code == 200
+        assert "<strong>match</strong>" in found.text
+        assert found.text.index(EXAMPLE_CAMPAIGN) < found.text.index(WATCHED_CAMPAIGN)
+        assert "more like this" in found.text
+        token = Links(empty.text).fields["token"]
+        pasted = await client.post("/console/search", data={"q": EXAMPLE_PROMPT, "token": token})
+        assert "<strong>match</strong>" in pasted.text
+        assert (await client.post("/console/search", data={"q": EXAMPLE_PROMPT})).status_code == 403
+        long = await client.post("/console/search", data={"q": "word " * 3000, "token": token})
+        assert (long.status_code, "Prompt too large" in long.text) == (413, True)
+        wrong = await client.get("/console/search", params={"q": "bread", "since": "soon"})
+        assert (wrong.status_code, "a day is written like" in wrong.text) == (422, True)

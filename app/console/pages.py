@@ -42,6 +42,11 @@ def shown(text: str, limit: int = SHOWN) -> str:
     return f"{some} … ({cut:,} more characters)" if cut > 0 else some
 
 
+def brief(text: str, limit: int) -> str:
+    """The beginning of a text, as `shown` has it; that there is more is told by three dots."""
+    return shown(text[:limit], limit) + (" …" if len(text) > limit else "")
+
+
 def pieces(skeleton: str) -> list[tuple[str, int]]:
     """A template's fixed text and slots in order: (text, 0) or ("", number of the slot)."""
     parts = _SLOT.split(skeleton)
@@ -96,7 +101,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (shown, pieces, count, share, measure, when, age):
+    for each in (shown, brief, pieces, count, share, measure, when, age):
         found.filters[each.__name__] = each
     return found
 

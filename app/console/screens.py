@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
+from app.campaigns import CampaignId
 from app.console.listing import COLUMNS, Row, Wanted, chosen, models_of, rows_of
 from app.console.news import news_since
 from app.console.places import HOME
@@ -12,6 +13,7 @@ from app.console.visit import Visit, Visiting
 from app.exchange import note
 from app.state import Engine
 from models.campaign import Campaign, Label, Level
+from models.mode import Mode
 from models.status import Status
 
 router = APIRouter()
@@ -23,7 +25,6 @@ _FIRST_VISIT: Final = timedelta(days=1)
 _NEWS_SHOWN: Final = 40
 _ACCOUNTS_SHOWN: Final = 100
 
-CampaignId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Word = Annotated[str, Query(max_length=200)]
 
 
@@ -113,6 +114,8 @@ async def campaign(visit: Visiting, campaign_id: CampaignId) -> Response:
         members=sorted(one.members, key=lambda each: (-each.events, each.account_id))[:_ACCOUNTS_SHOWN],
         history=one.history[::-1],
         mode=visit.use.engine.campaign_modes().get(one.campaign_id),
+        labels=list(Label),
+        modes=list(Mode),
     )
 
 
