@@ -9,6 +9,8 @@ from typing import Any, Final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from models.text import clean
+
 FOLDER: Final = Path(__file__).parent
 _POLICY: Final = "; ".join(
     (
@@ -101,7 +103,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (shown, brief, pieces, count, share, measure, when, age):
+    for each in (shown, brief, pieces, count, share, measure, when, age, clean):
         found.filters[each.__name__] = each
     return found
 
