@@ -27,8 +27,7 @@ MISSING: Final = -1
 CELL_ROWS: Final = 400  # on average; a block of the product then fits into a core's cache
 _SPLIT: Final = 2  # times CELL_ROWS, from which a cell is given further centroids
 _REGION_CELLS: Final = 48  # on average
-FIRST_PROBES: Final = 4  # cells that every row knows
-_MOST_REGIONS: Final = 8  # that a row looks into
+_REGIONS: Final = 8  # that each row looks into
 _PART_ROWS: Final = 1 << 20  # whose cells are looked for at a time
 _BLOCK_ROWS: Final = 2_048  # in one product
 
@@ -55,8 +54,8 @@ class Cells:
         return self.near[:, 0]
 
 
-def cells_of(vectors: UnitRows, region_cells: int = _REGION_CELLS) -> Cells:
-    """Cells of about CELL_ROWS rows each, of which each row knows the FIRST_PROBES nearest, if it finds as many.
+def cells_of(vectors: UnitRows, probes: int, region_cells: int = _REGION_CELLS) -> Cells:
+    """Cells of about CELL_ROWS rows each, of which each row knows the `probes` nearest, or as many as it finds.
 
     Centroids are those of k-means in each region, and of k-means once more in cells that are crowded. vectors:
     (n, d) unit rows.
@@ -67,26 +66,17 @@ def cells_of(vectors: UnitRows, region_cells: int = _REGION_CELLS) -> Cells:
     middles = [_region_middles(vectors, rows) for rows in inside]
     sizes = np.array(list(map(len, middles)), np.int64)
     cells = Cells(np.concatenate(middles), np.zeros((0, 0), np.int32), regions[sizes > 0], sizes[sizes > 0])
-    return replace(cells, near=cells_near(vectors, np.arange(count), cells, FIRST_PROBES))
+    return replace(cells, near=cells_near(vectors, np.arange(count), cells, probes))
 
 
 def cells_near(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int) -> RowArray:
     """The `probes` cells nearest to these rows, each the nearest first, or as many as are found, (len(rows),
-    probes); whether the rows have been among those of the cells or not. One region more than the cells that are
-    wanted is looked into, up to _MOST_REGIONS.
+    probes); whether the rows have been among those of the cells or not.
     """
     near = np.full((len(rows), min(probes, len(cells))), MISSING, np.int32)
     for start in range(0, len(rows), _PART_ROWS):
         part = slice(start, start + _PART_ROWS)
         _look_into_regions(vectors, rows[part], cells, near[part])
-    return near
-
-
-def further_cells(vectors: UnitRows, rows: IntArray, cells: Cells, known: RowArray, probes: int) -> RowArray:
-    """The same without those cells that are known of each row, (len(rows), p), in whose place MISSING stands."""
-    near = cells_near(vectors, rows, cells, probes)
-    for column in known.T:
-        near[near == column[:, None]] = MISSING
     return near
 
 
@@ -170,9 +160,7 @@ def nearest_cells(vectors: UnitRows, middles: FloatArray, probes: int, rows: Int
 
 def _look_into_regions(vectors: UnitRows, rows: IntArray, cells: Cells, near: RowArray) -> None:
     """Fills in the cells near to the rows, as many as `near` has room for, from the regions near to them."""
-    near_regions = nearest_cells(
-        vectors, cells.regions, min(near.shape[1] + 1, _MOST_REGIONS, len(cells.regions)), rows
-    )
+    near_regions = nearest_cells(vectors, cells.regions, min(_REGIONS, len(cells.regions)), rows)
     visitors = rows_by_cell(near_regions, len(cells.regions))
     cosines = np.full(near.shape, -2.0, np.float32)
     numbers = np.split(np.arange(len(cells)), np.cumsum(cells.cells_of_region)[:-1])

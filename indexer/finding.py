@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.cache import VectorCache
-from indexer.cells import FIRST_PROBES, Cells, cells_near, cells_of, read_cells, write_cells
+from indexer.cells import Cells, cells_near, cells_of, read_cells, write_cells
 from indexer.cluster import forest_clusters
 from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.crew import Crew
@@ -250,24 +250,21 @@ def _neighbours(
     """Neighbour lists, and the cells where there are many rows: those of the base, as long as none of them becomes
     so crowded that it would be compared in parts.
     """
-    k, probes, least = detection.neighbours, detection.probes, 1 - longest**2 / 2
+    k, least = detection.neighbours, 1 - longest**2 / 2
     if len(vectors) <= EXACT_LIMIT:
         return all_neighbours(vectors, k, least_cosine=least), None
     if base is not None and base.has("middles"):
         before, fresh = read_cells(base, vectors.shape[1]), np.flatnonzero(origin == NEW)
-        near = cells_near(vectors, fresh, before, FIRST_PROBES)
+        near = cells_near(vectors, fresh, before, detection.probes)
         home = np.concatenate([before.home[origin[origin != NEW]], near[:, 0]])
         cells = replace(before, near=home[:, None])
         was, is_now = (np.bincount(each, minlength=len(cells)) > CROWDED_ROWS for each in (before.home, home))
         if not (is_now & ~was).any():
             known = read_lists(base, k)
-            return more_neighbours(
-                vectors, k, known, origin, least_cosine=least, cells=cells, near=near, probes=probes
-            ), cells
-    cells, same = cells_of(vectors), detection.same_text
-    return all_neighbours(
-        vectors, k, least_cosine=least, same_cosine=same, probes=probes, cells=cells, compare=compare
-    ), cells
+            lists = more_neighbours(vectors, k, known, origin, least_cosine=least, cells=cells, near=near)
+            return lists, cells
+    cells, same = cells_of(vectors, detection.probes), detection.same_text
+    return all_neighbours(vectors, k, least_cosine=least, same_cosine=same, cells=cells, compare=compare), cells
 
 
 def _combined(

@@ -5,6 +5,7 @@ holds, and monotone in cosine.
 """
 
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -85,7 +86,7 @@ def spanning_forest(
         vectors,
         neighbours,
         least_cosine=1 - ceiling**2 / 2,
-        same_cosine=1 - resolution**2 / 2,
+        same_cosine=1 - resolution**2 / 2 if resolution > DISTANCE_FLOOR else inf,  # no float32 is so near to 1
         probes=probes,
         exact_limit=exact_limit,
     )

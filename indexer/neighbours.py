@@ -1,8 +1,8 @@
 """The nearest other rows of every row: the neighbour graph that clustering works on.
 
 Rows are put into cells round centroids, and each row is compared with the rows of the cells nearest to it, as one
-product of matrices a cell. So the work is n * probes * CELL_ROWS products instead of n * n, and nearly all of it
-runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
+product of matrices a cell. So the work is at most n * probes * CELL_ROWS products instead of n * n, and nearly all
+of it runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,17 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cells import (
-    CELL_ROWS,
-    MISSING,
-    Cells,
-    RowArray,
-    cells_of,
-    further_cells,
-    join_lists,
-    keep_nearest,
-    rows_by_cell,
-)
+from indexer.cells import CELL_ROWS, MISSING, Cells, RowArray, cells_of, join_lists, keep_nearest, rows_by_cell
 from indexer.compiled import compiled, compiled_sums
 from indexer.lanes import LANES, each_in_lanes, in_lanes
 from indexer.threads import one_thread_a_product
@@ -35,6 +25,7 @@ IntArray = NDArray[np.int64]
 
 EXACT_LIMIT: Final = 20_000  # up to here all pairs are compared, in a second or two
 PROBES: Final = 64  # finds 0.97 of the 16 nearest of 200,000 ordinary prompts, which hardly resemble one another
+_FIRST_PROBES: Final = 4
 CROWDED_ROWS: Final = 10 * CELL_ROWS  # from which a cell is compared in parts
 _BLOCK_ROWS: Final = 4_096
 _MEASURED_ROWS: Final = 256  # at a time
@@ -76,23 +67,23 @@ def all_neighbours(
 ) -> Lists:
     """The k nearest other rows of each row, the nearest first: row numbers and chord lengths, each (n, k).
 
-    vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. same_cosine: whatever is nearer
-    than this counts as equally near, so a row that has k of these in the first few cells looks into no others.
-    probes: how many cells each row is compared with; all of them up to `exact_limit` rows. cells: of these rows,
-    if they are known. compare: compares the rows of cells, here if it is None. Where fewer were found, MISSING and
-    infinity fill up.
+    vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. same_cosine: rows nearer than
+    this count as equally near, so one that has k of them in the first cells looks into no others. probes: how many
+    cells each row is compared with at most; all of them up to `exact_limit` rows. cells: of these rows, if they
+    are known; then `probes` is how many each row knows. compare: compares the rows of cells, here if it is None.
+    Where fewer were found, MISSING and infinity fill up.
     """
     count = len(vectors)
     rows = np.full((count, k), MISSING, np.int32)
     cosines = np.full((count, k), np.nextafter(np.float32(least_cosine), np.float32(-2)), np.float32)
     if count > exact_limit and cells is None:
-        cells = cells_of(vectors)
+        cells = cells_of(vectors, probes)
     if count > 1 and k:
         with one_thread_a_product():
             if cells is None:
                 _compare_all(vectors, rows, cosines)
             else:
-                _compare_in_cells(vectors, rows, cosines, cells, probes, same_cosine, compare or compare_here)
+                _compare_in_cells(vectors, rows, cosines, cells, same_cosine, compare or compare_here)
     _measure_lists(vectors, np.arange(count), rows, cosines)
     return rows, cosines  # which are lengths now
 
@@ -106,15 +97,13 @@ def more_neighbours(
     least_cosine: float,
     cells: Cells,
     near: RowArray,
-    probes: int = PROBES,
 ) -> Lists:
     """`all_neighbours`, given those that some of the rows had before the others came.
 
     base: the lists then. origin: (n,) int64, which row each was then, ascending; negative for new ones, which
-    stand behind the others. cells: of all rows. near: (new rows, p) the cells that each new one is compared with
-    first. Old ones are then compared with those that look into their own cell, which is why a new one looks into
-    `probes` of them, however near to it others are. What an old row found before is as near as ever, and what is
-    gone leaves its place to others.
+    stand behind the others. cells: of all rows. near: (new rows, p) the cells that each new one is compared with;
+    then old ones are with those that looked into their own. What an old row found before is as near as ever, and
+    what is gone leaves its place to others.
     """
     old = int(np.count_nonzero(origin >= 0))
     rows = np.full((len(vectors), k), MISSING, np.int32)
@@ -125,11 +114,11 @@ def more_neighbours(
     in_lanes(old, lambda first, last: _take_over(*base, origin, place, first, last, rows, cosines, lengths))
     members = rows_by_cell(cells.home[:, None], len(cells))
     with one_thread_a_product():
-        visitors = rows_by_cell(near[:, :probes], len(cells))
-        _compare_both_ways(vectors, rows, cosines, old, members, [old + each for each in visitors])
+        first = rows_by_cell(near[:, :_FIRST_PROBES], len(cells))
+        _compare_both_ways(vectors, rows, cosines, old, members, [old + each for each in first])
         found = np.flatnonzero(rows[old:, 0] != MISSING)
-        further = rows_by_cell(further_cells(vectors, old + found, cells, near[found], probes), len(cells))
-        _compare_both_ways(vectors, rows, cosines, old, members, [old + found[each] for each in further])
+        others = rows_by_cell(near[found, _FIRST_PROBES:], len(cells))
+        _compare_both_ways(vectors, rows, cosines, old, members, [old + found[each] for each in others])
     unchanged = np.flatnonzero((rows[:old] < old).all(axis=1))
     cosines[unchanged] = lengths[unchanged]
     _measure_lists(vectors, np.setdiff1d(np.arange(len(vectors)), unchanged, assume_unique=True), rows, cosines)
@@ -175,16 +164,11 @@ def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None
 
 
 def _compare_in_cells(
-    vectors: UnitRows,
-    rows: RowArray,
-    cosines: FloatArray,
-    cells: Cells,
-    probes: int,
-    same_cosine: float,
-    compare: Compare,
+    vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells, same_cosine: float, compare: Compare
 ) -> None:
     """Every row with those of the cells nearest to it. A row that has nothing near in the first few of them, as
-    most of ordinary prompts have, is spared the others; and so is one whose list is full of the same text.
+    most of ordinary prompts have, is spared the others; and so is one whose list is full of the same text. It
+    would have found rows that are nearer still, which counts for nothing.
     """
     members = rows_by_cell(cells.home[:, None], len(cells))
 
@@ -193,12 +177,10 @@ def _compare_in_cells(
         visits = (Visit(inside, visiting) for inside, visiting in zip(members, mine, strict=True))
         compare(vectors, (visit for visit in visits if len(visit.inside) and len(visit.visiting)), rows, cosines)
 
-    in_lanes(len(vectors), partial(lane, rows_by_cell(cells.near[:, :probes], len(cells))))
-    if probes <= cells.near.shape[1]:
-        return
+    in_lanes(len(vectors), partial(lane, rows_by_cell(cells.near[:, :_FIRST_PROBES], len(cells))))
     wanting = np.flatnonzero((rows[:, 0] != MISSING) & (cosines[:, -1] < same_cosine))
-    further = further_cells(vectors, wanting, cells, cells.near[wanting], probes)
-    in_lanes(len(vectors), partial(lane, [wanting[each] for each in rows_by_cell(further, len(cells))]))
+    visitors = [wanting[each] for each in rows_by_cell(cells.near[wanting, _FIRST_PROBES:], len(cells))]
+    in_lanes(len(vectors), partial(lane, visitors))
 
 
 def _compare_both_ways(

@@ -23,7 +23,8 @@ class Detection:
 
     gram_texts, gram_units: a word 4-gram is hot from this many distinct texts and units of spread.
     min_cluster_size, min_samples, neighbours: HDBSCAN's, over points weighted by units; list length.
-    probes: cells of the neighbour search that a text with anything near is compared with.
+    probes: cells of the neighbour search that a text with anything near is compared with, or fewer if its list is
+        full of the same text.
     whole_ceiling_rate: share of unrelated text pairs that may be nearer than the whole-text ceiling, which
         is measured for each encoder. recurring_ceiling: least cosine that may join two recurring texts.
     same_text: cosine from which two texts count as equally near, whatever more they share.

@@ -4,18 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from indexer.cells import (
-    MISSING,
-    Cells,
-    cells_near,
-    cells_of,
-    further_cells,
-    nearest_cells,
-    read_cells,
-    rows_by_cell,
-    write_cells,
-)
+from indexer.cells import MISSING, Cells, RowArray, cells_of, nearest_cells, read_cells, rows_by_cell, write_cells
 from indexer.neighbours import all_neighbours
 from indexer.vectors import FloatArray, normalise
 from indexer.workspace import Folder
@@ -31,38 +24,38 @@ def rows() -> FloatArray:
 
 
 def test_each_row_is_in_the_nearest_of_the_cells_that_it_looked_at(rows: FloatArray) -> None:
-    cells = cells_of(rows, region_cells=3)
+    cells = cells_of(rows, 6, region_cells=2)
     assert 10 < len(cells) < 40
-    for near in (cells.near, cells_near(rows, np.arange(ROWS), cells, 6)):
-        cosines = np.take_along_axis(rows @ cells.middles.T, near.astype(np.int64), 1)
-        cosines[near == MISSING] = -1.0  # at the end, where the regions hold fewer
-        assert (np.diff(cosines, axis=1) <= 1e-6).all()
-        assert all(len(set(each)) == len(each) for each in (row[row != MISSING].tolist() for row in near))
+    cosines = np.take_along_axis(rows @ cells.middles.T, cells.near.astype(np.int64), 1)
+    assert (np.diff(cosines, axis=1) <= 1e-6).all()
+    assert all(len(set(near.tolist())) == 6 for near in cells.near)
     nearest = nearest_cells(rows, cells.middles, 1)[:, 0]
     assert np.mean(cells.home == nearest) > 0.99
 
 
 def test_regions_lose_next_to_no_neighbours(rows: FloatArray) -> None:
     exact = all_neighbours(rows, 10, least_cosine=0.8)[0]
-    found = all_neighbours(rows, 10, least_cosine=0.8, probes=8, cells=cells_of(rows, region_cells=2))[0]
+    found = all_neighbours(rows, 10, least_cosine=0.8, cells=cells_of(rows, 8, region_cells=2))[0]
     kept = [len(set(one) & set(other)) for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
     assert sum(kept) >= 0.97 * sum(len(set(each)) for each in exact.tolist())
-
-
-def test_further_cells_are_those_that_are_not_known(rows: FloatArray) -> None:
-    cells = cells_of(rows, region_cells=2)
-    some = np.arange(0, ROWS, 7)
-    near = cells_near(rows, some, cells, 12)
-    further = further_cells(rows, some, cells, cells.near[some], 12)
-    for known, all_of, left in zip(cells.near[some].tolist(), near.tolist(), further.tolist(), strict=True):
-        assert left == [MISSING if cell in known else cell for cell in all_of]
-    assert (further != MISSING).any(axis=1).all()
 
 
 def test_rows_by_cell_leaves_out_what_is_missing() -> None:
     near = np.array([[0, 2], [2, MISSING], [MISSING, MISSING], [0, 1]], np.int32)
     assert [each.tolist() for each in rows_by_cell(near, 4)] == [[0, 3], [3], [0, 1], []]
     assert [each.tolist() for each in rows_by_cell(near[2:3], 1)] == [[]]
+
+
+@given(
+    arrays(np.int32, st.tuples(st.integers(0, 40), st.integers(1, 5)), elements=st.integers(MISSING, 7)),
+    st.sampled_from(["C", "F", "part"]),
+)
+def test_the_counting_sort_is_a_stable_sort(near: RowArray, kind: str) -> None:
+    given_so = {"C": near, "F": np.asfortranarray(near), "part": near[::-1, : max(1, near.shape[1] - 1)]}[kind]
+    rows = np.repeat(np.arange(len(given_so)), given_so.shape[1])
+    order = np.argsort(given_so.ravel(), kind="stable")
+    expected = [rows[order][given_so.ravel()[order] == cell].tolist() for cell in range(8)]
+    assert [each.tolist() for each in rows_by_cell(given_so, 8)] == expected
 
 
 def test_cells_come_back_with_the_one_that_each_row_is_in(tmp_path: Path) -> None:

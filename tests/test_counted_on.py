@@ -12,7 +12,7 @@ from test_neighbours import groups
 from test_views import DETECTION, Row
 
 from indexer import shared_runs as shared_runs_module
-from indexer.cells import FIRST_PROBES, Cells, cells_near, cells_of
+from indexer.cells import Cells, cells_near, cells_of
 from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.events import EventTable, Names
 from indexer.grams import token_table
@@ -123,12 +123,12 @@ def test_neighbours(gone: float) -> None:
     """With all cells looked at, lists are those of all pairs, though a fifth of the rows is gone."""
     rows = groups(5, [400, 900, 60, 1200, 3, 800], spread=0.25)
     old = 2300
-    cells = cells_of(rows[:old])
+    cells = cells_of(rows[:old], 64)
     base = all_neighbours(rows[:old], 6, least_cosine=0.5)
     kept = np.flatnonzero(np.random.default_rng(1).random(old) >= gone)
     now = np.concatenate([rows[kept], rows[old:]])
     origin = np.concatenate([kept, np.full(len(rows) - old, NEW)])
-    near = cells_near(now, np.arange(len(kept), len(now)), cells, FIRST_PROBES)
+    near = cells_near(now, np.arange(len(kept), len(now)), cells, 64)
     home = np.concatenate([cells.home[kept], near[:, 0]])
     together = Cells(cells.middles, home[:, None], cells.regions, cells.cells_of_region)
     found, lengths = more_neighbours(now, 6, base, origin, least_cosine=0.5, cells=together, near=near)
@@ -143,7 +143,7 @@ def test_neighbours(gone: float) -> None:
 
 def test_a_crowded_cell_has_no_row_among_its_own_neighbours() -> None:
     rows = groups(7, [9000], spread=0.01)
-    cells = cells_of(rows[:4500])
+    cells = cells_of(rows[:4500], 4)
     one = Cells(cells.middles[:1], np.zeros((9000, 1), np.int32), cells.regions[:1], np.array([1]))
     base = all_neighbours(rows[:4500], 5, least_cosine=0.5, cells=cells)
     origin = np.concatenate([np.arange(4500), np.full(4500, NEW)])

@@ -1,11 +1,16 @@
 """The spanning forest against complete graphs, worked out by numpy and scipy in double precision."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import minimum_spanning_tree
 
+from indexer import graph
 from indexer.graph import DISTANCE_FLOOR, Forest, chord, spanning_forest
+from indexer.neighbours import Lists, all_neighbours
 from indexer.vectors import FloatArray, normalise
 
 DoubleArray = NDArray[np.float64]
@@ -138,3 +143,19 @@ def test_halves_that_fill_each_others_lists_are_joined() -> None:
 
 def test_chord_of_a_cosine() -> None:
     assert [chord(cosine) for cosine in (1.0, 0.5, 0.0, -1.0, 1.0000001)] == pytest.approx([0, 1, 2**0.5, 2, 0])
+
+
+@pytest.mark.parametrize(("resolution", "same"), [(0.2, 0.98), (0.01, 0.99995), (DISTANCE_FLOOR, math.inf)])
+def test_what_the_resolution_makes_equal_need_not_be_looked_for(
+    resolution: float, same: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def neighbours(*given: Any, same_cosine: float, **named: Any) -> Lists:
+        asked.append(same_cosine)
+        return all_neighbours(*given, same_cosine=same_cosine, **named)
+
+    monkeypatch.setattr(graph, "all_neighbours", neighbours)
+    rows = normalise(np.random.default_rng(4).normal(size=(50, 8)).astype(np.float32))
+    graph.spanning_forest(rows, np.ones(50, np.int64), 8, 3, 1.0, resolution)
+    assert asked == [pytest.approx(same, abs=1e-12)]

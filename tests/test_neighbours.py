@@ -129,7 +129,7 @@ def test_a_cell_crowded_with_near_duplicates_costs_others_nothing() -> None:
 def test_a_row_with_a_list_full_of_the_same_text_looks_no_further_and_loses_nothing_that_counts() -> None:
     """Of what counts as equally near any k are as good; what is less near is found as before."""
     rows = groups(11, [300] * 10 + [6] * 500, spread=0.02)
-    cells, same = cells_of(rows, region_cells=3), 0.98
+    cells, same = cells_of(rows, 12, region_cells=3), 0.98
     visits: list[int] = []
 
     def compare(vectors: UnitRows, some: Iterable[Visit], found: RowArray, cosines: FloatArray) -> None:
@@ -140,9 +140,7 @@ def test_a_row_with_a_list_full_of_the_same_text_looks_no_further_and_loses_noth
     lists = []
     for enough in (math.inf, same):
         visits.clear()
-        lists.append(
-            all_neighbours(rows, 8, least_cosine=0.7, same_cosine=enough, probes=12, cells=cells, compare=compare)
-        )
+        lists.append(all_neighbours(rows, 8, least_cosine=0.7, same_cosine=enough, cells=cells, compare=compare))
         lists.append((visits[0] + visits[1], sum(visits[2:])))
     (every, lengths), (first, further), (_, spared), (still, fewer) = lists
     assert first == still

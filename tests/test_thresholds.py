@@ -106,7 +106,7 @@ def test_in_cells_what_is_reached_is_found_and_nothing_else() -> None:
     exemplars = ViewExemplars(View.RECURRING, chosen, owners, np.arange(200), needed)
     points = np.sort(rng.choice(9000, 5000, replace=False))
     exact, group = best_margins(rows, points, exemplars, 40)
-    near, group_near = best_margins(rows, points, exemplars, 40, cells_of(rows))
+    near, group_near = best_margins(rows, points, exemplars, 40, cells_of(rows, 4))
     reached = exact >= 0
     assert 2000 < np.count_nonzero(reached) < 4500
     assert np.mean(group[reached] == group_near[reached]) > 0.999
