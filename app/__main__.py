@@ -15,11 +15,12 @@ from typing import Final
 from fastapi import FastAPI
 
 from app import logs
+from app.console.sessions import session_secret
 from app.metrics import metrics_folder
 from app.server import BACKLOG, Server, nothing, say_where
 from app.supervisor import CANNOT_START, Supervisor
 from app.tracing import tracing_of
-from app.worker import TOGETHER, application, work
+from app.worker import SESSION_SECRET, TOGETHER, application, work
 from indexer.engine import Engine
 from indexer.settings import Settings, load_settings
 from models.errors import BadSettings, StillwatchError
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if remote:
             require_keys(host, engine.keys(), options.allow_remote)
         tracing = tracing_of(os.environ)
+        session_secret(settings.data / SESSION_SECRET)  # or it is made by several workers at once
     except StillwatchError as error:
         sys.stderr.write(f"stillwatch serve: {error}\n")
         return CANNOT_START

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.console.places import HOME, SIGN_IN, STATIC, is_page
+from app.console.places import KEY, SIGN_IN, STATIC, is_page
 from app.console.sessions import COOKIE, Sessions
 from app.errors import GATEWAY_PATHS, error_answer
 from app.exchange import note
@@ -26,6 +27,7 @@ _OF_ADMINS: Final = frozenset({"/v1/reindex"})
 _JOBS: Final = "/v1/jobs/"
 _CANCEL: Final = "/cancel"
 _AUTHZ: Final = "/v1/authz/"
+_BY_NAME: Final = "while there is no key, ask by an address or by localhost, not by a domain's name; or make a key"
 _BEARER: Final = "bearer "
 _REFUSALS: Final = {
     "401": "A valid key is needed.",
@@ -35,7 +37,9 @@ _REFUSALS: Final = {
 
 
 class Access:
-    """ASGI middleware. Where no key was ever made and none is required, everybody may do everything.
+    """ASGI middleware. Where no key was ever made and none is required, everybody may do everything who asks by an
+    address, or a name that no domain can have: else any web site could have its own name lead here, and ask on
+    behalf of whoever looks at it ("DNS rebinding"). What gateways ask may bear the name of another.
 
     A refusal comes before any of the body is read. To gateways it is 503, as every fault is.
     """
@@ -59,15 +63,16 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = role_needed(scope["path"]) if scope["type"] == "http" else None
         keys = self._keys()
-        if needed is None or not (keys.is_in_use or self._required):
-            await self._app(scope, receive, send)
-            return
         request = Request(scope)
-        answer: Response
+        answer: Response | None = None
+        if needed is None or not (keys.is_in_use or self._required):
+            if needed is not None and needed.rank >= Role.ANALYST.rank and is_of_elsewhere(request.headers):
+                answer = error_answer(request, 403, "forbidden", _BY_NAME)
+            await (answer or self._app)(scope, receive, send)
+            return
         key = self._key(request, keys)
         if key is None and is_page(scope["path"]):
-            goal = scope["path"] if scope["method"] == "GET" else HOME
-            answer = RedirectResponse(f"{SIGN_IN}?{urlencode({'next': goal})}", 303)
+            answer = RedirectResponse(f"{SIGN_IN}?{urlencode({'next': _goal(request)})}", 303)
         elif key is None:
             answer = error_answer(
                 request, 401, "unauthorised", f"a valid key is needed, in the header {KEY_HEADER}"
@@ -82,6 +87,7 @@ class Access:
             answer = error_answer(request, 429, "too_many_requests", detail, headers)
         else:
             note(request, key_id=key.key_id)
+            scope["state"][KEY] = key
             await self._app(scope, receive, send)
             return
         if key is not None:
@@ -117,6 +123,27 @@ class Rates:
             return (1 - left) / key.rate
         self._left[key.key_id] = (left - 1, now)
         return 0.0
+
+
+def is_of_elsewhere(headers: Headers) -> bool:
+    """Whether a request names a host as only a domain of the internet could be named."""
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return True
+    try:
+        ip_address(host.partition("%")[0])
+        return False
+    except ValueError:
+        return "." in host and not host.endswith(".localhost")
+
+
+def _goal(request: Request) -> str:
+    """Where to go on after signing in: the page, with what it was asked for, or that of the form."""
+    path, query = request.scope["path"], request.url.query
+    if request.method != "GET":
+        return str(path).rpartition("/")[0]
+    return f"{path}?{query}" if query else path
 
 
 def role_needed(path: str) -> Role | None:

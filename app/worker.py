@@ -40,9 +40,9 @@ def work(settings: Settings, remote: bool, opened: socket.socket, beat: Beat) ->
 
     try:
         engine, tracing = Engine.open(settings), tracing_of(os.environ)
+        app = application(engine, settings, remote, tracing, Path(os.environ[TOGETHER]))
     except StillwatchError as error:
         sys.exit(f"stillwatch serve: {error}")
-    app = application(engine, settings, remote, tracing, Path(os.environ[TOGETHER]))
     Server(app, opened, started=nothing, beat=live).serve_until_stopped()
 
 
@@ -51,7 +51,8 @@ def application(
 ) -> FastAPI:
     """The application as the settings have it, in a process that serves it alone or together with others.
 
-    remote: whether more than this machine can reach it. together: see `Manner`.
+    remote: whether more than this machine can reach it. together: see `Manner`. Raises StorageUnusable if the
+    secret of the console's sessions cannot be kept.
     """
     sys.setswitchinterval(SWITCH_S)
     settle_for_one()

@@ -61,6 +61,11 @@ def visible(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_VISIBLE)
 
 
+def draws_nothing(letter: str) -> bool:
+    """Whether a character is neither white space nor seen."""
+    return letter.translate(_VISIBLE) == ""
+
+
 @cache
 def look_alikes() -> Mapping[int, str]:
     """Non-ASCII characters that Unicode's confusables table (TR39) ties to one ASCII letter."""

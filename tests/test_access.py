@@ -198,3 +198,29 @@ def test_the_document_names_the_keys_and_the_refusals() -> None:
     assert authz["security"] == [{"key": []}, {}]
     assert "401" not in authz["responses"]
     assert "security" not in document["paths"]["/livez"]["get"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8765", 200),
+        ("127.0.0.1:8765", 200),
+        ("[::1]:8765", 200),
+        ("192.168.1.7", 200),
+        ("stillwatch", 200),
+        ("console.localhost", 200),
+        ("evil.example", 403),
+        ("evil.example:8765", 403),
+        ("[", 403),
+    ],
+)
+async def test_without_keys_no_web_site_can_have_its_own_name_lead_here(host: str, status: int) -> None:
+    """A browser would let it read the answers. With a key, that is what matters; gateways name others' hosts."""
+    async with client_of(make_app(MemoryEngine())) as client:
+        for path in ("/v1/campaigns", "/console/campaigns"):
+            assert (await client.get(path, headers={"host": host})).status_code == status
+        assert (await client.post("/v1/match", **ASK, headers={"host": host})).status_code == 200
+        assert (await client.get("/readyz", headers={"host": host})).status_code == 200
+    async with keyed() as client:
+        answer = await client.get("/v1/campaigns", headers={"host": host, **with_key(Role.ANALYST)})
+        assert answer.status_code == 200

@@ -16,14 +16,17 @@ from api_double import NOW, WATCHED_CAMPAIGN, MemoryEngine, client_of, make_app,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.console import sessions
 from app.console.listing import Wanted, chosen, models_of, rows_of
 from app.console.news import news_since
 from app.console.pages import age, measure, pieces, share, shown
+from app.console.places import local
 from app.console.sessions import COOKIE, LIFETIME, Session, Sessions, session_secret
-from app.console.visit import local
+from app.console.visit import FORM_BYTES
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from models.campaign import CampaignLabel, HistoryEntry, Label, Level, TimelineHour
-from models.key import ApiKey, Keyring, Role, new_key
+from models.errors import StorageUnusable
+from models.key import KEY_HEADER, ApiKey, Keyring, Role, new_key
 from models.mode import Mode
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +37,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202egnp.exe\u2
 
 
 class Links(HTMLParser):
-    """What a page loads or leads to, its inline scripts and styles, and its form fields."""
+    """What a page loads or leads to, its inline scripts and styles, its form fields, and what is read there."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -42,7 +45,11 @@ class Links(HTMLParser):
         self.inline: list[str] = []
         self.fields: dict[str, str] = {}
         self.tags: list[str] = []
+        self.text = ""
         self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -112,11 +119,11 @@ async def test_a_revoked_key_ends_its_sessions_and_so_does_time_and_signing_out(
         left = await client.post("/console/sign-out", data={"token": Links(page.text).fields["token"]})
         assert left.status_code == 303
         assert (await client.get("/console")).status_code == 303
-    sessions = Sessions(b"s" * 32, DICE.randbytes)
-    session = sessions.begin(key.key_id, NOW)
-    cookie = sessions.cookie(session)
-    assert sessions.find(cookie, NOW + LIFETIME - timedelta(seconds=1)) == session
-    assert sessions.find(cookie, NOW + LIFETIME) is None
+    ours = Sessions(b"s" * 32, DICE.randbytes)
+    session = ours.begin(key.key_id, NOW)
+    cookie = ours.cookie(session)
+    assert ours.find(cookie, NOW + LIFETIME - timedelta(seconds=1)) == session
+    assert ours.find(cookie, NOW + LIFETIME) is None
 
 
 async def test_a_form_from_elsewhere_is_refused() -> None:
@@ -129,6 +136,47 @@ async def test_a_form_from_elsewhere_is_refused() -> None:
             assert answer.status_code == 403
             assert "load the page again" in answer.text
         assert (await client.get("/console")).status_code == 303
+
+
+@pytest.mark.parametrize("cookie", ["x.999999999999.b.c", "x.-1.b.c", "x.y.b.c", "...", "a.b.c.d.e", "\xe9", ""])
+async def test_a_cookie_of_any_shape_is_no_session_and_no_fault(cookie: str) -> None:
+    async with console(None, KEYS[Role.ANALYST][0]) as client:
+        header = {"cookie": f"{COOKIE}={cookie}".encode("latin-1")}
+        assert (await client.get("/console", headers=header)).status_code == 303
+        assert (await client.get("/console/sign-in", headers=header)).status_code == 200
+
+
+async def test_a_form_larger_than_any_of_ours_is_not_read_to_its_end() -> None:
+    key, token = KEYS[Role.ANALYST]
+    async with console(None, key) as client:
+        fields = Links((await client.get("/console/sign-in")).text).fields
+        answer = await client.post("/console/sign-in", data={**fields, "key": token + " " * FORM_BYTES})
+        assert (answer.status_code, "larger than" in answer.text) == (413, True)
+
+
+async def test_what_was_asked_for_is_asked_again_after_signing_in() -> None:
+    key, token = KEYS[Role.ANALYST]
+    async with console(None, key) as client:
+        refused = await client.get("/console/campaigns", params={"level": "strong", "q": "a b"})
+        sent_to = httpx.URL(refused.headers["location"])
+        goal = sent_to.params["next"]
+        assert goal == "/console/campaigns?level=strong&q=a+b"
+        assert (await sign_in(client, token, goal)).headers["location"] == goal
+        client.cookies.clear()
+        lost = await client.post(f"/console/campaigns/{EXAMPLE_CAMPAIGN}/label", data={"label": "benign"})
+        assert httpx.URL(lost.headers["location"]).params["next"] == f"/console/campaigns/{EXAMPLE_CAMPAIGN}"
+
+
+async def test_a_key_sent_as_a_header_signs_what_is_done_with_it() -> None:
+    key, token = KEYS[Role.ANALYST]
+    engine = MemoryEngine()
+    where = f"/console/campaigns/{EXAMPLE_CAMPAIGN}"
+    async with console(engine, key) as client:
+        fields = Links((await client.get(where, headers={KEY_HEADER: token})).text).fields
+        said = {**fields, "label": "benign", "note": "a class", "author": "the boss"}
+        answer = await client.post(f"{where}/label", data=said, headers={KEY_HEADER: token})
+        assert answer.status_code == 303
+        assert engine.labels()[EXAMPLE_CAMPAIGN].author == key.name
 
 
 @given(st.text(max_size=80), st.binary(min_size=32, max_size=32))
@@ -152,8 +200,22 @@ def test_the_secret_is_made_once_and_is_for_its_owner(tmp_path: Path) -> None:
     assert session_secret(path) == first
     assert [each.name for each in path.parent.iterdir()] == ["console.secret"]
     path.write_bytes(b"short")
-    with pytest.raises(ValueError, match="holds 5 bytes, not 32"):
+    with pytest.raises(StorageUnusable, match="holds 5 bytes, not 32"):
         session_secret(path)
+    with pytest.raises(StorageUnusable, match="cannot be kept"):
+        session_secret(path / "beneath")
+
+
+def test_where_files_cannot_be_linked_the_secret_is_kept_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(sessions.os, "link", refuse)
+    first = session_secret(tmp_path / "console.secret")
+    assert session_secret(tmp_path / "console.secret") == first
+    assert [each.name for each in tmp_path.iterdir()] == ["console.secret"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +225,12 @@ def test_the_secret_is_made_once_and_is_for_its_owner(tmp_path: Path) -> None:
         ("/console", "/console"),
         ("https://evil.example/console", "/console"),
         ("//evil.example", "/console"),
+        ("/console/campaigns/c-1", "/console/campaigns/c-1"),
+        ("/console/../v1/status", "/console"),
+        ("/console/%2e%2e/v1/status", "/console"),
+        ("/console//evil.example", "/console"),
+        ("/console\r\nset-cookie: a=b", "/console"),
+        ("http://[", "/console"),
         ("/consoles", "/console"),
         ("/v1/reindex", "/console"),
         ("", "/console"),
@@ -196,8 +264,11 @@ async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
     hostile = make_campaign(EXAMPLE_CAMPAIGN, Level.STRONG, HOSTILE)
     exemplars = tuple(replace(each, text=f"{HOSTILE} {long}") for each in hostile.exemplars)
     members = tuple(replace(each, account_id=HOSTILE, org_id=HOSTILE) for each in hostile.members)
-    template = replace(hostile.template, skeleton=HOSTILE)
-    engine.set_campaigns(replace(hostile, exemplars=exemplars, members=members, template=template))
+    template = replace(hostile.template, skeleton=f"{{0}} {{77}} {HOSTILE}")
+    evidence = tuple(replace(each, explanation=HOSTILE) for each in hostile.evidence)
+    history = tuple(replace(each, detail=HOSTILE) for each in hostile.history)
+    more = {"evidence": evidence, "history": history, "models": {HOSTILE: 3}}
+    engine.set_campaigns(replace(hostile, exemplars=exemplars, members=members, template=template, **more))
     async with console(engine) as client:
         clean = Links((await client.get("/console/campaigns")).text).tags
         assert "img" not in clean
@@ -206,12 +277,13 @@ async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
             assert page.status_code == 200
             assert "&lt;script&gt;alert(1)" in page.text
             assert "<script>alert" not in page.text
-            assert "\u202e" not in page.text
+            assert "\u202e" not in Links(page.text).text
             assert "[U+202E]gnp.exe[U+200B][U+0000]" in page.text
             assert "{{ 7*7 }}" in page.text
             assert "🙂" in page.text
             assert len(page.text) < 30_000
         assert "more characters)" in page.text
+        assert "{0} {77} " in page.text  # which a sender wrote, and no slot is called
         assert '<mark title="slot 1">1</mark>' in page.text
 
 
@@ -283,16 +355,19 @@ def test_rows_count_what_came_lately_and_heed_what_analysts_said() -> None:
 
 def test_news_are_what_was_noticed_since_alarms_first() -> None:
     def became(event: str, hour: int) -> HistoryEntry:
-        return HistoryEntry("g", NOW + timedelta(hours=hour), event, 1, 1, "")
+        return HistoryEntry(f"g{10 + hour:02}", NOW + timedelta(hours=hour), event, 1, 1, "")
 
     watched = campaign("c-1", Level.WATCH, history=(became("born", 5),))
     moved = campaign("c-2", Level.STRONG, history=(became("born", -1), became("pool swap", 1), became("grew", 2)))
     calm = campaign("c-3", Level.STRONG, history=(became("born", -1), became("unchanged", 3)))
-    found = news_since(rows_of([watched, moved, calm], {}), NOW)
-    assert [(each.row.campaign.campaign_id, [one.event for one in each.entries]) for each in found] == [
-        ("c-2", ["grew", "pool swap"]),
-        ("c-1", ["born"]),
-    ]
+
+    def told(generation: str, moment: datetime) -> list[tuple[str, list[str]]]:
+        found = news_since(rows_of([watched, moved, calm], {}), generation, moment)
+        return [(each.row.campaign.campaign_id, [one.event for one in each.entries]) for each in found]
+
+    assert told("", NOW) == [("c-2", ["grew", "pool swap"]), ("c-1", ["born"])]
+    assert told("g11", NOW) == [("c-2", ["grew"]), ("c-1", ["born"])]  # whenever that was looked at
+    assert told("g15", NOW) == []
 
 
 def test_numbers_are_said_as_people_read_them() -> None:
@@ -311,7 +386,10 @@ def test_numbers_are_said_as_people_read_them() -> None:
         "2 hours",
         "2 days",
     ]
-    assert pieces("ask {1} now{2}") == [("ask ", 0), ("", 1), (" now", 0), ("", 2)]
+    assert pieces("ask {1} now{2}{3}", [1, 2]) == [("ask ", 0), ("", 1), (" now", 0), ("", 2), ("{3}", 0)]
+    assert shown("a\u3164b\u2800c\u2028d\U000e0141e\ufe01f ☀\ufe0f\tg\nh") == (
+        "a[U+3164]b[U+2800]c[U+2028]d[U+E0141]e[U+FE01]f ☀\ufe0f\tg\nh"
+    )
     assert shown("abc", 2) == "ab … (1 more characters)"
     assert COOKIE == "stillwatch_session"
 
@@ -382,5 +460,6 @@ async def test_search_finds_prompts_and_explains_what_they_resemble() -> None:
         assert (await client.post("/console/search", data={"q": EXAMPLE_PROMPT})).status_code == 403
         long = await client.post("/console/search", data={"q": "word " * 3000, "token": token})
         assert (long.status_code, "Prompt too large" in long.text) == (413, True)
-        wrong = await client.get("/console/search", params={"q": "bread", "since": "soon"})
-        assert (wrong.status_code, "a day is written like" in wrong.text) == (422, True)
+        for days in ({"since": "soon"}, {"since": "2026-03-02", "until": "2026-03-01"}):
+            wrong = await client.get("/console/search", params={"q": "bread", **days})
+            assert (wrong.status_code, "Bad input" in wrong.text) == (422, True)

@@ -1,15 +1,13 @@
 """What an analyst does about a campaign: the verdict and the mode, each with who said so and why."""
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ValidationError
 
 from app.campaign_schemas import LabelRequest, ModeRequest
 from app.campaigns import CampaignId, store_label, store_mode
 from app.console.places import HOME
-from app.console.visit import Visit, Visiting, go_to
+from app.console.visit import Visit, Visiting, asked, day, go_to
 from app.exchange import note
 from models.campaign import CampaignLabel, Label
 from models.deadline import in_future
@@ -18,9 +16,6 @@ from models.mode import CampaignMode
 
 router = APIRouter()
 
-_DAY: Final = "T00:00:00Z"
-Asked = TypeVar("Asked", bound=BaseModel)
-
 
 @router.post(f"{HOME}/campaigns/{{campaign_id}}/label")
 async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
@@ -28,9 +23,7 @@ async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
     form = await visit.form()
     said = {name: form.get(name, "") for name in ("label", "note")}
     until = form.get("until", "") if said["label"] == Label.IGNORE_UNTIL else ""
-    question = _asked(
-        LabelRequest, {**said, "author": _author(visit, form), "until": f"{until}{_DAY}" if until else None}
-    )
+    question = asked(LabelRequest, {**said, "author": _author(visit, form), "until": day(until)})
     if not question.note.strip():
         raise BadInput("say why, in a word or two; whoever comes next will want to know")
     note(visit.request, campaign_id=campaign_id, label=question.label)
@@ -46,7 +39,7 @@ async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
 async def mode(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Sets the most that may be done about a campaign's prompts."""
     form = await visit.form()
-    question = _asked(ModeRequest, {"mode": form.get("mode", ""), "author": _author(visit, form)})
+    question = asked(ModeRequest, {"mode": form.get("mode", ""), "author": _author(visit, form)})
     note(visit.request, campaign_id=campaign_id, mode=question.mode)
     wanted = CampaignMode(campaign_id, question.mode, question.author, visit.use.clock())
     stored = await visit.use.run(store_mode, visit.use.engine, wanted)
@@ -56,13 +49,3 @@ async def mode(visit: Visiting, campaign_id: CampaignId) -> Response:
 def _author(visit: Visit, form: Mapping[str, str]) -> str:
     """Whose act it is: that of the key, whatever the form says; where there are no keys, of whoever is named."""
     return visit.author or form.get("author", "").strip()
-
-
-def _asked(kind: type[Asked], fields: Mapping[str, str | None]) -> Asked:
-    """The request that the API takes, of a form. Raises BadInput, which says what is wrong with which field."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{where}: {first['msg']}" if where else first["msg"]) from None

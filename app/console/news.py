@@ -19,11 +19,17 @@ class News:
     entries: tuple[HistoryEntry, ...]
 
 
-def news_since(rows: Iterable[Row], since: datetime) -> list[News]:
-    """What was noticed after `since`: alarms first, and of each level what came last."""
+def news_since(rows: Iterable[Row], generation: str, moment: datetime) -> list[News]:
+    """What was noticed by generations after this one, or, if none is named, after a moment: alarms first, and of
+    each level what came last. Names of generations are in the order in which they were made.
+    """
+
+    def is_new(entry: HistoryEntry) -> bool:
+        return entry.generation > generation if generation else entry.at > moment
+
     found = []
     for row in rows:
-        entries = [each for each in row.campaign.history if each.at > since and each.event in NOTABLE]
+        entries = [each for each in row.campaign.history if each.event in NOTABLE and is_new(each)]
         if entries:
             found.append(News(row, tuple(reversed(entries))))
     return sorted(found, key=lambda each: (-each.row.level.rank, -each.entries[0].at.timestamp()))

@@ -1,7 +1,7 @@
 """Pages: the console's templates, filled in. The only door to Jinja."""
 
 import re
-import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from models.letters import draws_nothing
 from models.text import clean
 
 FOLDER: Final = Path(__file__).parent
@@ -28,19 +29,19 @@ HEADERS: Final = {"content-security-policy": _POLICY, "referrer-policy": "same-o
 SHOWN: Final = 600  # characters of a prompt on a page that has many
 _SLOT: Final = re.compile(r"\{(\d{1,3})\}")
 _DRAWN: Final = frozenset("\n\t")
+_HIDDEN: Final = frozenset("\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\u2800")  # called white space, or braille
+_EMOJI: Final = "\ufe0f"
 
 
 def shown(text: str, limit: int = SHOWN) -> str:
     """A text that somebody else wrote, so that all of it that is shown can be seen: what draws nothing, or turns
-    the direction of writing, stands there by its code; a long one is cut, and it is said by how much.
+    the direction of writing, stands there by its code, but for what makes an emoji of a sign; a long one is cut,
+    and it is said by how much.
     """
     cut = len(text) - limit
     some = text[:limit] if cut > 0 else text
-    if not some.isprintable():
-        some = "".join(
-            letter if letter in _DRAWN or unicodedata.category(letter)[0] != "C" else f"[U+{ord(letter):04X}]"
-            for letter in some
-        )
+    if not some.isascii() or not some.isprintable():
+        some = "".join(_seen(letter) for letter in some)
     return f"{some} … ({cut:,} more characters)" if cut > 0 else some
 
 
@@ -49,10 +50,15 @@ def brief(text: str, limit: int) -> str:
     return shown(text[:limit], limit) + (" …" if len(text) > limit else "")
 
 
-def pieces(skeleton: str) -> list[tuple[str, int]]:
-    """A template's fixed text and slots in order: (text, 0) or ("", number of the slot)."""
-    parts = _SLOT.split(skeleton)
-    found = [(part, 0) if at % 2 == 0 else ("", int(part)) for at, part in enumerate(parts)]
+def pieces(skeleton: str, slots: Iterable[int]) -> list[tuple[str, int]]:
+    """A template's fixed text and slots in order: (text, 0) or ("", number of the slot). slots: the numbers that
+    there are; any other in braces was written by a sender.
+    """
+    known, parts = set(slots), _SLOT.split(skeleton)
+    found = [(part, 0) for part in parts]
+    for at in range(1, len(parts), 2):
+        number = int(parts[at])
+        found[at] = ("", number) if number in known else (f"{{{parts[at]}}}", 0)
     return [piece for piece in found if piece != ("", 0)]
 
 
@@ -93,6 +99,11 @@ def age(seconds: float) -> str:
 def rendered(name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
     """A template filled in, as an answer that loads nothing from elsewhere and runs no script but our own."""
     return HTMLResponse(_TEMPLATES.get_template(name).render(values), http_status, HEADERS)
+
+
+def _seen(letter: str) -> str:
+    is_hidden = letter not in _DRAWN and (letter in _HIDDEN or (letter != _EMOJI and draws_nothing(letter)))
+    return f"[U+{ord(letter):04X}]" if is_hidden else letter
 
 
 def _templates() -> Environment:

@@ -22,7 +22,7 @@ _PAGE_ROWS: Final = 50
 _SEEN: Final = "stillwatch_seen"
 _SEEN_S: Final = 90 * 86_400
 _FIRST_VISIT: Final = timedelta(days=1)
-_NEWS_SHOWN: Final = 40
+_NEWS_SHOWN: Final = 200
 _ACCOUNTS_SHOWN: Final = 100
 
 Word = Annotated[str, Query(max_length=200)]
@@ -33,10 +33,10 @@ async def home(visit: Visiting) -> Response:
     """What is new since the last visit, alarms by level, and what is served."""
     status = await visit.use.look(visit.use.engine.status)
     rows = await visit.use.run(_rows, visit.use.engine) if status.generation else []
-    since, seen = _since(visit)
-    found = news_since(rows, since)
+    since, seen = _since(visit, status.generation or "")
+    found = await visit.use.run(news_since, rows, since, visit.use.clock() - _FIRST_VISIT)
     levels = {level: [row for row in rows if row.level is level] for level in reversed(Level)}
-    page = visit.page(
+    page = await visit.page(
         "home.html",
         status=status,
         since=since,
@@ -76,7 +76,7 @@ async def campaigns(
         q, level, label, model, _day(since, problems), _day(until, problems), sort, upwards=order == "up"
     )
     rows = await visit.use.run(_rows, visit.use.engine)
-    found = chosen(rows, wanted)
+    found = await visit.use.run(chosen, rows, wanted)
     pages = max(1, -(-len(found) // _PAGE_ROWS))
     asked = {
         name: value
@@ -84,7 +84,7 @@ async def campaigns(
         if value and name in ("q", "level", "label", "model", "since", "until", "sort", "order")
     }
     at = min(page, pages)
-    return visit.page(
+    return await visit.page(
         "campaigns.html",
         rows=found[(at - 1) * _PAGE_ROWS : at * _PAGE_ROWS],
         found=len(found),
@@ -105,7 +105,7 @@ async def campaign(visit: Visiting, campaign_id: CampaignId) -> Response:
     """One campaign: what it is, why it was called one, who is in it, and what became of it."""
     note(visit.request, campaign_id=campaign_id)
     one, row = await visit.use.run(_one, visit.use.engine, campaign_id)
-    return visit.page(
+    return await visit.page(
         "campaign.html",
         one=one,
         row=row,
@@ -120,7 +120,8 @@ async def campaign(visit: Visiting, campaign_id: CampaignId) -> Response:
 
 
 def _rows(engine: Engine) -> list[Row]:
-    return rows_of(engine.campaigns(), engine.labels())
+    """All of them, the most urgent first by what analysts said too."""
+    return sorted(rows_of(engine.campaigns(), engine.labels()), key=lambda row: -row.level.rank)
 
 
 def _one(engine: Engine, campaign_id: str) -> tuple[Campaign, Row]:
@@ -128,19 +129,14 @@ def _one(engine: Engine, campaign_id: str) -> tuple[Campaign, Row]:
     return one, rows_of([one], engine.labels())[0]
 
 
-def _since(visit: Visit) -> tuple[datetime, str]:
-    """When this browser was here last, before this session; and what it is to remember."""
-    now, session = visit.use.clock(), visit.session.nonce
-    before, last, whose = (visit.request.cookies.get(_SEEN, "").split(".") + ["", "", ""])[:3]
-    if whose != session:
+def _since(visit: Visit, generation: str) -> tuple[str, str]:
+    """The generation that this browser saw last, before this session, "" if it saw none; and what it is to keep in
+    mind. A generation, and no time: one may have been begun before a visit and published after it.
+    """
+    before, last, whose = [*visit.request.cookies.get(_SEEN, "").split("|"), "", "", ""][:3]
+    if whose != visit.session.nonce:
         before = last
-    moment = _moment(before) or now - _FIRST_VISIT
-    return moment, f"{int(moment.timestamp())}.{int(now.timestamp())}.{session}"
-
-
-def _moment(text: str) -> datetime | None:
-    is_one = text.isascii() and text.isdigit() and len(text) <= 11
-    return datetime.fromtimestamp(int(text), UTC) if is_one else None
+    return before, f"{before}|{generation}|{visit.session.nonce}"
 
 
 def _day(text: str, problems: list[str]) -> datetime | None:

@@ -1,15 +1,15 @@
 """Search: prompts like a text, and what campaign it resembles and why."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 
 from app.console.places import HOME
-from app.console.visit import Visit, Visiting
+from app.console.visit import Visit, Visiting, day
+from app.console.visit import asked as asked_of
 from app.exchange import note
-from models.errors import BadInput
+from app.schemas import SearchRequest
 from models.match import Question
 from models.mode import Mode
 from models.prompt import Prompt
@@ -43,7 +43,7 @@ async def search(
 @router.post(f"{HOME}/search")
 async def paste(visit: Visiting) -> Response:
     """Prompts like one that was pasted, which no address could hold."""
-    form = await visit.form()
+    form = await visit.form(visit.use.limits.body_bytes)
     return await _found(visit, form.get("q", ""), {name: form.get(name, "") for name in _FILTERS}, 0)
 
 
@@ -51,21 +51,16 @@ async def _found(visit: Visit, text: str, filters: Mapping[str, str], offset: in
     asked = {name: value for name, value in filters.items() if value}
     values: dict[str, Any] = {"text": text, "asked": asked, "offset": offset, "rows": _ROWS, "result": None}
     if not text.strip():
-        return visit.page("search.html", match=None, **values)
-    since, until = (_day(filters[name]) for name in ("since", "until"))
-    only = {name: filters[name] or None for name in ("account_id", "campaign_id", "model")}
-    query = SearchQuery(text, _ROWS, offset, **only, since=since, until=until)
-    values["result"] = result = await visit.use.run(visit.use.engine.search, query)
+        return await visit.page("search.html", match=None, **values)
     question = Question(Prompt("", text), Mode.AUDIT, _NEAREST)
+    visit.use.engine.admit(question)
+    since, until = (day(filters[name]) for name in ("since", "until"))
+    only = {name: filters[name] or None for name in ("account_id", "campaign_id", "model")}
+    wanted = asked_of(SearchRequest, {"text": text, **only, "since": since, "until": until})
+    query = SearchQuery(
+        text, _ROWS, offset, wanted.account_id, wanted.campaign_id, wanted.model, wanted.since, wanted.until
+    )
+    values["result"] = result = await visit.use.run(visit.use.engine.search, query)
     match = (await visit.use.match_all([question]))[0]
     note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
-    return visit.page("search.html", match=match, **values)
-
-
-def _day(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise BadInput("a day is written like 2026-03-01") from None
+    return await visit.page("search.html", match=match, **values)

@@ -13,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from models.errors import StorageUnusable
+
 COOKIE: Final = "stillwatch_session"
 LIFETIME: Final = timedelta(hours=12)
 SECRET_BYTES: Final = 32
@@ -48,53 +50,63 @@ class Sessions:
 
     def cookie(self, session: Session) -> str:
         """The cookie's value: what is claimed, and the signature."""
-        return f"{session.claims}.{self._signature(_FOR_COOKIES, session)}"
+        return f"{session.claims}.{self._signature(_FOR_COOKIES, session.claims)}"
 
     def find(self, cookie: str, now: datetime) -> Session | None:
         """The session of a cookie; None if it is none of ours, or over."""
-        parts = cookie.split(".")
-        if len(parts) != 4 or not (parts[1].isascii() and parts[1].isdigit() and len(parts[1]) <= 12):
+        claims, _, signature = cookie.rpartition(".")
+        if not _same(self._signature(_FOR_COOKIES, claims), signature):
             return None
-        session = Session(parts[0], datetime.fromtimestamp(int(parts[1]), UTC), parts[2])
-        is_ours = _same(self._signature(_FOR_COOKIES, session), parts[3])
-        return session if is_ours and now < session.until else None
+        key_id, until, nonce = claims.split(".")  # as we wrote it
+        session = Session(key_id, datetime.fromtimestamp(int(until), UTC), nonce)
+        return session if now < session.until else None
 
     def token(self, session: Session) -> str:
         """What each form of the session carries, and no other page can know."""
-        return self._signature(_FOR_FORMS, session)
+        return self._signature(_FOR_FORMS, session.claims)
 
     def is_token(self, session: Session, given: str) -> bool:
         """Whether a form came from a page of the session. Takes as long for any token."""
         return _same(self.token(session), given)
 
-    def _signature(self, purpose: str, session: Session) -> str:
-        return hmac.new(self._secret, f"{purpose} {session.claims}".encode(), sha256).hexdigest()
+    def _signature(self, purpose: str, claims: str) -> str:
+        signed = f"{purpose} {claims}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, signed, sha256).hexdigest()
 
 
 def session_secret(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
     """The secret that the workers of one data directory sign with, made by whoever comes first; for its owner's
-    eyes only.
+    eyes only. Raises StorageUnusable if there is none and none can be kept, or what is there is none.
     """
     try:
-        return _whole(path.read_bytes(), path)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make_secret(path, random)
+        secret = path.read_bytes()
+    except OSError as error:
+        raise StorageUnusable(f"the console's secret cannot be kept in {path}: {error.strerror}") from error
+    if len(secret) != SECRET_BYTES:
+        raise StorageUnusable(
+            f"{path} holds {len(secret)} bytes, not {SECRET_BYTES}; remove it, and everybody signs in again"
+        )
+    return secret
+
+
+def _make_secret(path: Path, random: Callable[[int], bytes]) -> None:
+    """It is there whole or not at all, and never takes the place of another's where files can be linked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     mine = path.with_name(f"{path.name}.{random(8).hex()}")
     with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(random(SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
     try:
-        os.link(mine, path)  # whole, or not there; and never in place of another's
+        os.link(mine, path)
     except FileExistsError:
         pass
-    finally:
-        mine.unlink()
-    return _whole(path.read_bytes(), path)
-
-
-def _whole(secret: bytes, path: Path) -> bytes:
-    if len(secret) != SECRET_BYTES:
-        raise ValueError(f"{path} holds {len(secret)} bytes, not {SECRET_BYTES}; remove it, and all sign in again")
-    return secret
+    except OSError:  # a file system without links
+        mine.replace(path)
+        return
+    mine.unlink()
 
 
 def _same(one: str, other: str) -> bool:

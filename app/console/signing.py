@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.console.places import HOME, SIGN_IN
-from app.console.visit import Visiting, go_to, local
+from app.console.places import HOME, SIGN_IN, local
+from app.console.visit import Visiting, go_to
 from app.exchange import note
 from models.key import Role
 
@@ -15,7 +15,7 @@ router = APIRouter()
 @router.get(SIGN_IN)
 async def ask(visit: Visiting, goal: Annotated[str, Query(alias="next", max_length=2000)] = HOME) -> Response:
     """The form that asks for a key."""
-    return visit.page("sign_in.html", goal=local(goal), problem="")
+    return await visit.page("sign_in.html", goal=local(goal), problem="")
 
 
 @router.post(SIGN_IN)
@@ -29,7 +29,7 @@ async def sign_in(visit: Visiting) -> Response:
         problem = (
             "This key is of role gateway; the console needs an analyst's." if key else "This key is not valid."
         )
-        return visit.page("sign_in.html", 403, goal=goal, problem=problem)
+        return await visit.page("sign_in.html", 403, goal=goal, problem=problem)
     note(visit.request, key_id=key.key_id)
     answer = go_to(goal)
     visit.keep(answer, visit.use.sessions.begin(key.key_id, now))

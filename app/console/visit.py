@@ -1,26 +1,34 @@
 """One visit to a page: who is there, and the form that was sent, if it is one of ours."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from app.console.pages import rendered
-from app.console.places import HOME
+from app.console.places import HOME, KEY
 from app.console.sessions import COOKIE, LIFETIME, Session
 from app.state import Services, Use
+from models.errors import BadInput
 from models.key import ApiKey
 
 _TOKEN: Final = "token"
 _MOST_FIELDS: Final = 64
+FORM_BYTES: Final = 1 << 16
+
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """session: of the browser; begun with this visit if `is_new`. key: that is signed in, None for none."""
+    """session: of the browser; begun with this visit if `is_new`. key: that it was let in with, None for none."""
 
     request: Request
     use: Services
@@ -33,10 +41,10 @@ class Visit:
         """In whose name things are done; "" if that must be asked."""
         return self.key.name if self.key else ""
 
-    def page(self, name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
-        """A template filled in for this visitor."""
-        token = self.use.sessions.token(self.session)
-        page = rendered(name, http_status, visit=self, token=token, path=self.request.url.path, **values)
+    async def page(self, name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
+        """A template filled in for this visitor, in a thread: a long list takes a while."""
+        known = {"visit": self, "token": self.use.sessions.token(self.session), "path": self.request.url.path}
+        page = await self.use.run(partial(rendered, name, http_status, **known, **values))
         if self.is_new:
             self.keep(page, self.session)
         return page
@@ -53,11 +61,17 @@ class Visit:
             samesite="lax",
         )
 
-    async def form(self) -> dict[str, str]:
-        """The fields of the form that was sent. 403 if it is not from a page of this session."""
-        body = (await self.request.body()).decode("utf-8", "replace")
+    async def form(self, most_bytes: int = FORM_BYTES) -> dict[str, str]:
+        """The fields of the form that was sent. 403 if it is not from a page of this session, 413 if it is longer
+        than any that such a page sends.
+        """
+        body = b""
+        async for chunk in self.request.stream():
+            body += chunk
+            if len(body) > most_bytes:
+                raise HTTPException(413, f"the form is larger than {most_bytes} bytes", {"connection": "close"})
         try:
-            fields = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+            fields = await self.use.run(_fields, body)
         except ValueError as error:
             raise HTTPException(422, f"the form has more than {_MOST_FIELDS} fields") from error
         if self.is_new or not self.use.sessions.is_token(self.session, fields.pop(_TOKEN, "")):
@@ -65,22 +79,36 @@ class Visit:
         return fields
 
 
+def _fields(body: bytes) -> dict[str, str]:
+    """In a thread, as percent signs by the million take seconds."""
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+
+
 async def _visit(request: Request, use: Use) -> Visit:
-    now = use.clock()
-    found = use.sessions.find(request.cookies.get(COOKIE, ""), now)
-    key = use.engine.keys().get(found.key_id, now) if found else None
-    return Visit(request, use, found or use.sessions.begin("", now), key, found is None)
+    found = use.sessions.find(request.cookies.get(COOKIE, ""), use.clock())
+    key = request.scope["state"].get(KEY)
+    return Visit(request, use, found or use.sessions.begin("", use.clock()), key, found is None)
 
 
 Visiting = Annotated[Visit, Depends(_visit)]
 """The type of an endpoint's parameter that takes the visit."""
 
 
-def local(target: str) -> str:
-    """A page of the console to go on to; home for what is none, as a link from elsewhere may name."""
-    return target if target == HOME or target.startswith((f"{HOME}/", f"{HOME}?")) else HOME
-
-
 def go_to(target: str) -> RedirectResponse:
     """See another page, by GET."""
     return RedirectResponse(target, 303)
+
+
+def asked(kind: type[Asked], fields: Mapping[str, str | None]) -> Asked:
+    """The request that the API takes, of a form. Raises BadInput, which says what is wrong with which field."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+def day(text: str) -> str | None:
+    """The first moment of a day that a form names, None for none."""
+    return f"{text}T00:00:00Z" if text else None
