@@ -40,9 +40,16 @@ class VectorIndex:
         self._lengths = lengths
 
     @classmethod
-    def build(cls, vectors: UnitRows, middles: FloatArray | None = None, home: RowArray | None = None) -> Self:
+    def build(
+        cls,
+        vectors: UnitRows,
+        middles: FloatArray | None = None,
+        home: RowArray | None = None,
+        order: IntArray | None = None,
+    ) -> Self:
         """Index of unit rows, shape (n, d): exact, or with inverted lists of float16 if it is told the lists'
-        middles, (lists, d) unit rows, and in which list each row is, (n,).
+        middles, (lists, d) unit rows, and in which list each row is, (n,). order: (n,) of all row numbers, in which
+        they are read; it changes no answer but which of equals comes first.
         """
         count, dimension = vectors.shape
         flat: Any = faiss.IndexFlatIP(dimension)
@@ -57,9 +64,10 @@ class VectorIndex:
         inverted.train(middles)  # finds that nothing is left to learn
         lengths = np.empty(count, np.float32)
         for start in range(0, count, _ADDED_ROWS):
-            rows = np.ascontiguousarray(vectors[start : start + _ADDED_ROWS], np.float32)
-            numbers = np.arange(start, start + len(rows))
-            lists = home[start : start + len(rows)].astype(np.int64)
+            numbers = np.arange(start, min(start + _ADDED_ROWS, count))
+            numbers = numbers if order is None else np.ascontiguousarray(order[numbers])
+            rows = np.ascontiguousarray(vectors[numbers], np.float32)
+            lists = home[numbers].astype(np.int64)
             lengths[numbers] = np.linalg.norm(rows.astype(np.float16).astype(np.float32), axis=1)
             pointers = [faiss.swig_ptr(each) for each in (rows, numbers, lists)]
             inverted.add_core(len(rows), *pointers)

@@ -94,7 +94,10 @@ def _search_index(whole: ViewVectors) -> VectorIndex:
     rows = whole.vectors.at(points)
     if whole.cells is None:
         return VectorIndex.build(rows)
-    return VectorIndex.build(rows, whole.cells.middles, whole.cells.home[points])
+    # In the order of the file: it may be larger than the memory that is left, and from a disk each row that lies
+    # elsewhere brings megabytes with it, which take the place of those that are wanted next.
+    as_stored = np.argsort(rows.places, kind="stable")
+    return VectorIndex.build(rows, whole.cells.middles, whole.cells.home[points], as_stored)
 
 
 def _counts(corpus: Corpus, campaigns: Sequence[Campaign]) -> dict[str, int]:

@@ -191,3 +191,13 @@ def test_lists_give_all_rows_to_whoever_wants_all() -> None:
     rows = clustered_rows(14, centres=50, per_centre=40, spread=0.3)
     _, found = in_lists(rows).search(rows[:3], len(rows))
     assert [sorted(each.tolist()) for each in found] == [list(range(len(rows)))] * 3
+
+
+def test_rows_may_be_read_in_any_order() -> None:
+    rows = clustered_rows(17, centres=30, per_centre=40, spread=0.2)
+    middles = centroids(rows, 30)
+    home = (rows @ middles.T).argmax(axis=1).astype(np.int32)
+    order = np.random.default_rng(3).permutation(len(rows))
+    one, other = VectorIndex.build(rows, middles, home), VectorIndex.build(rows, middles, home, order)
+    for found, again in zip(one.search(rows[:200], 10), other.search(rows[:200], 10), strict=True):
+        np.testing.assert_array_equal(found, again)
