@@ -48,8 +48,8 @@ class VectorIndex:
         order: IntArray | None = None,
     ) -> Self:
         """Index of unit rows, shape (n, d): exact, or with inverted lists of float16 if it is told the lists'
-        middles, (lists, d) unit rows, and in which list each row is, (n,). order: (n,) of all row numbers, in which
-        they are read; it changes no answer but which of equals comes first.
+        middles, (lists, d) unit rows, and in which list each row is, (n,). order: (n,) of all row numbers, in
+        which they are read; it changes no answer but which of equals comes first.
         """
         count, dimension = vectors.shape
         flat: Any = faiss.IndexFlatIP(dimension)
