@@ -62,13 +62,16 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = role_needed(scope["path"]) if scope["type"] == "http" else None
-        keys = self._keys()
-        request = Request(scope)
-        answer: Response | None = None
-        if needed is None or not (keys.is_in_use or self._required):
-            if needed is not None and needed.rank >= Role.ANALYST.rank and is_of_elsewhere(request.headers):
-                answer = error_answer(request, 403, "forbidden", _BY_NAME)
-            await (answer or self._app)(scope, receive, send)
+        if needed is None:
+            await self._app(scope, receive, send)
+            return
+        keys, request = self._keys(), Request(scope)
+        answer: Response
+        if not (keys.is_in_use or self._required):
+            if needed.rank >= Role.ANALYST.rank and is_of_elsewhere(request.headers):
+                await error_answer(request, 403, "forbidden", _BY_NAME)(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
             return
         key = self._key(request, keys)
         if key is None and is_page(scope["path"]):

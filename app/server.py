@@ -32,6 +32,7 @@ class Server(uvicorn.Server):
             host=host,
             port=port,
             backlog=BACKLOG,
+            lifespan="on",  # by default a fault when it starts would be taken for an application that has none
             log_config=None,
             access_log=False,
             server_header=False,
