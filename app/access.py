@@ -12,10 +12,10 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.console.places import KEY, SIGN_IN, STATIC, is_page
+from app.console.places import SIGN_IN, STATIC, is_page
 from app.console.sessions import COOKIE, Sessions
 from app.errors import GATEWAY_PATHS, error_answer
-from app.exchange import note
+from app.exchange import exchange_of, note
 from app.schemas import ErrorAnswer
 from models.key import KEY_HEADER, ApiKey, Keyring, Role
 
@@ -68,7 +68,7 @@ class Access:
         keys, request = self._keys(), Request(scope)
         answer: Response
         if not (keys.is_in_use or self._required):
-            if needed.rank >= Role.ANALYST.rank and is_of_elsewhere(request.headers):
+            if needed.rank >= Role.ANALYST.rank and names_a_domain(request.headers):
                 await error_answer(request, 403, "forbidden", _BY_NAME)(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
@@ -90,7 +90,7 @@ class Access:
             answer = error_answer(request, 429, "too_many_requests", detail, headers)
         else:
             note(request, key_id=key.key_id)
-            scope["state"][KEY] = key
+            exchange_of(request).key = key
             await self._app(scope, receive, send)
             return
         if key is not None:
@@ -128,8 +128,8 @@ class Rates:
         return 0.0
 
 
-def is_of_elsewhere(headers: Headers) -> bool:
-    """Whether a request names a host as only a domain of the internet could be named."""
+def names_a_domain(headers: Headers) -> bool:
+    """Whether a request calls this server by a name that a domain of the internet can have."""
     try:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:

@@ -23,7 +23,7 @@ from app.campaign_schemas import (
 from app.errors import DOCUMENTED, NOT_FOUND
 from app.exchange import note
 from app.schemas import EXAMPLE_CAMPAIGN, MAX_HITS, MAX_OFFSET, HitList
-from app.state import Engine, Use
+from app.state import Engine, Services, Use
 from models.campaign import Campaign, CampaignLabel, Level
 from models.deadline import in_future
 from models.mode import CampaignMode
@@ -104,33 +104,41 @@ async def history(campaign_id: CampaignId, request: Request, use: Use) -> Histor
 @router.put("/{campaign_id}/label", responses=NOT_FOUND)
 async def put_label(campaign_id: CampaignId, question: LabelRequest, request: Request, use: Use) -> Verdict:
     """Record an analyst's verdict, in place of the one before."""
-    note(request, campaign_id=campaign_id, label=question.label)
-    now = use.clock()
-    until = in_future(question.until, now)
-    label = CampaignLabel(campaign_id, question.label, question.note, question.author, now, until)
-    return Verdict.model_validate(await use.run(store_label, use.engine, label))
+    return Verdict.model_validate(await record_label(campaign_id, question, request, use))
 
 
 @router.put("/{campaign_id}/mode", responses=NOT_FOUND)
 async def put_mode(campaign_id: CampaignId, question: ModeRequest, request: Request, use: Use) -> ModeAnswer:
     """Set the most that may be done about a campaign's prompts, from the next match call on."""
+    return ModeAnswer.model_validate(await record_mode(campaign_id, question, request, use))
+
+
+async def record_label(campaign_id: str, question: LabelRequest, request: Request, use: Services) -> CampaignLabel:
+    """Stores a verdict under the campaign's present id. Raises UnknownCampaign, or BadInput if it has run out."""
+    note(request, campaign_id=campaign_id, label=question.label)
+    now = use.clock()
+    until = in_future(question.until, now)
+    label = CampaignLabel(campaign_id, question.label, question.note, question.author, now, until)
+    return await use.run(_put, use.engine, label)
+
+
+async def record_mode(campaign_id: str, question: ModeRequest, request: Request, use: Services) -> CampaignMode:
+    """Stores a mode under the campaign's present id. Raises UnknownCampaign."""
     note(request, campaign_id=campaign_id, mode=question.mode)
     mode = CampaignMode(campaign_id, question.mode, question.author, use.clock())
-    return ModeAnswer.model_validate(await use.run(store_mode, use.engine, mode))
+    return await use.run(_put_mode, use.engine, mode)
 
 
 def _all(engine: Engine) -> tuple[tuple[Campaign, ...], Labels]:
     return engine.campaigns(), engine.labels()
 
 
-def store_label(engine: Engine, label: CampaignLabel) -> CampaignLabel:
-    """Stores a label under the campaign's present id. Raises UnknownCampaign."""
-    found = engine.campaign(label.campaign_id)
+def _put(engine: Engine, label: CampaignLabel) -> CampaignLabel:
+    found = engine.campaign(label.campaign_id)  # an unknown one is refused here
     return engine.put_label(replace(label, campaign_id=found.campaign_id))
 
 
-def store_mode(engine: Engine, mode: CampaignMode) -> CampaignMode:
-    """Stores a mode under the campaign's present id. Raises UnknownCampaign."""
+def _put_mode(engine: Engine, mode: CampaignMode) -> CampaignMode:
     found = engine.campaign(mode.campaign_id)
     return engine.put_campaign_mode(replace(mode, campaign_id=found.campaign_id))
 

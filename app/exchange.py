@@ -8,6 +8,8 @@ from uuid import uuid4
 from fastapi import Request
 from starlette.types import Scope
 
+from models.key import ApiKey
+
 REQUEST_ID_PATTERN: Final = r"^[A-Za-z0-9._:/+=@-]{1,128}$"
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
@@ -17,12 +19,13 @@ _KEY: Final = "exchange"
 @dataclass(slots=True)
 class Exchange:
     """One per request. `notes` end up in the request's log line: ids and numbers only, never prompt text. hung_up:
-    whether the caller went away before the whole request was here.
+    whether the caller went away before the whole request was here. key: that it was let in with, None for none.
     """
 
     request_id: str
     status: int | None = None
     hung_up: bool = False
+    key: ApiKey | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -27,8 +27,7 @@ from app import (
     searching,
 )
 from app.access import Access, documented
-from app.console import acts, screens, signing, static
-from app.console import searching as console_searching
+from app.console.router import router as console
 from app.edge import Edge
 from app.errors import install
 from app.heap import settle
@@ -102,8 +101,7 @@ def create_app(
     gateways = (litellm, authz, moderations, portkey, kgateway)
     for part in (matching, ingesting, campaigns, allowances, blocks, searching, operations, *gateways):
         app.include_router(part.router)
-    for page in (signing, screens, acts, console_searching, static):
-        app.include_router(page.router, include_in_schema=False)
+    app.include_router(console)
     return app
 
 

@@ -52,6 +52,7 @@ class VectorIndex:
         which they are read; it changes no answer but which of equals comes first.
         """
         count, dimension = vectors.shape
+        order = np.arange(count) if order is None else order
         flat: Any = faiss.IndexFlatIP(dimension)
         if middles is None or home is None:
             flat.add(np.ascontiguousarray(vectors[:], np.float32))
@@ -64,8 +65,7 @@ class VectorIndex:
         inverted.train(middles)  # finds that nothing is left to learn
         lengths = np.empty(count, np.float32)
         for start in range(0, count, _ADDED_ROWS):
-            numbers = np.arange(start, min(start + _ADDED_ROWS, count))
-            numbers = numbers if order is None else np.ascontiguousarray(order[numbers])
+            numbers = order[start : start + _ADDED_ROWS]
             rows = np.ascontiguousarray(vectors[numbers], np.float32)
             lists = home[numbers].astype(np.int64)
             lengths[numbers] = np.linalg.norm(rows.astype(np.float16).astype(np.float32), axis=1)

@@ -13,14 +13,13 @@ LATELY: Final = timedelta(hours=24)
 @dataclass(frozen=True, slots=True)
 class Row:
     """A campaign as a list tells of it. level: with what an analyst said. lately: events in the last LATELY of all
-    campaigns' traffic. news: what became of it in the newest generation it was noticed in.
+    campaigns' traffic.
     """
 
     campaign: Campaign
     level: Level
     label: CampaignLabel | None
     lately: int
-    news: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,12 @@ COLUMNS: Final[Mapping[str, Callable[[Row], Any]]] = {
 }
 
 
-def rows_of(campaigns: Sequence[Campaign], labels: Mapping[str, CampaignLabel]) -> list[Row]:
-    """A row for each, in the same order."""
+def urgent_rows(campaigns: Sequence[Campaign], labels: Mapping[str, CampaignLabel]) -> list[Row]:
+    """A row for each, the most urgent level first; of one level in the order of the campaigns."""
     end = max((each.last_seen for each in campaigns), default=None)
     since = end - LATELY if end else None
-    return [_row(each, labels.get(each.campaign_id), since) for each in campaigns]
+    rows = [_row(each, labels.get(each.campaign_id), since) for each in campaigns]
+    return sorted(rows, key=lambda row: -row.level.rank)
 
 
 def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
@@ -74,8 +74,7 @@ def _row(campaign: Campaign, label: CampaignLabel | None, since: datetime | None
     lately = 0
     if since is not None and campaign.last_seen >= since:
         lately = sum(hour.events for hour in campaign.timeline if hour.hour >= since)
-    news = campaign.history[-1].event if campaign.history else ""
-    return Row(campaign, level_now(campaign.level, label.label if label else None), label, lately, news)
+    return Row(campaign, level_now(campaign.level, label.label if label else None), label, lately)
 
 
 def _passes(row: Row, wanted: Wanted) -> bool:

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 HOME: Final = "/console"
 SIGN_IN: Final = f"{HOME}/sign-in"
 STATIC: Final = f"{HOME}/static/"
-KEY: Final = "key"  # in a request's state: the key that it was let in with
 _PLAIN: Final = re.compile(rf"{HOME}(/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*")
 
 

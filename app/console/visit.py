@@ -1,29 +1,25 @@
 """One visit to a page: who is there, and the form that was sent, if it is one of ours."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from app.console.pages import rendered
-from app.console.places import HOME, KEY
+from app.console.places import HOME
 from app.console.sessions import COOKIE, LIFETIME, Session
+from app.exchange import exchange_of
 from app.state import Services, Use
-from models.errors import BadInput
 from models.key import ApiKey
 
 _TOKEN: Final = "token"
 _MOST_FIELDS: Final = 64
 FORM_BYTES: Final = 1 << 16
-
-
-Asked = TypeVar("Asked", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +46,15 @@ class Visit:
         return page
 
     def keep(self, answer: Response, session: Session) -> None:
-        """Gives the browser the cookie of a session, which no script can read, nor a form from elsewhere bring."""
+        """Gives the browser the cookie of a session."""
+        self.set_cookie(answer, COOKIE, self.use.sessions.cookie(session), LIFETIME)
+
+    def set_cookie(self, answer: Response, name: str, value: str, lifetime: timedelta) -> None:
+        """Gives the browser a cookie that no script can read, and no form of another site brings along."""
         answer.set_cookie(
-            COOKIE,
-            self.use.sessions.cookie(session),
-            max_age=int(LIFETIME.total_seconds()),
+            name,
+            value,
+            max_age=int(lifetime.total_seconds()),
             path=HOME,
             secure=self.request.url.scheme == "https",
             httponly=True,
@@ -86,8 +86,8 @@ def _fields(body: bytes) -> dict[str, str]:
 
 async def _visit(request: Request, use: Use) -> Visit:
     found = use.sessions.find(request.cookies.get(COOKIE, ""), use.clock())
-    key = request.scope["state"].get(KEY)
-    return Visit(request, use, found or use.sessions.begin("", use.clock()), key, found is None)
+    session = found or use.sessions.begin("", use.clock())
+    return Visit(request, use, session, exchange_of(request).key, found is None)
 
 
 Visiting = Annotated[Visit, Depends(_visit)]
@@ -97,18 +97,3 @@ Visiting = Annotated[Visit, Depends(_visit)]
 def go_to(target: str) -> RedirectResponse:
     """See another page, by GET."""
     return RedirectResponse(target, 303)
-
-
-def asked(kind: type[Asked], fields: Mapping[str, str | None]) -> Asked:
-    """The request that the API takes, of a form. Raises BadInput, which says what is wrong with which field."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{where}: {first['msg']}" if where else first["msg"]) from None
-
-
-def day(text: str) -> str | None:
-    """The first moment of a day that a form names, None for none."""
-    return f"{text}T00:00:00Z" if text else None

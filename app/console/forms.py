@@ -1,0 +1,81 @@
+"""What a page is asked for, by the query of its address or by a form: strings, empty where nothing was said."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from models.errors import BadInput
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def _day(value: object) -> object:
+    """The first moment of a day, as a browser's date field writes it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC) if value else None
+    except ValueError:
+        raise ValueError("a day is written like 2026-03-01") from None
+
+
+Day = Annotated[datetime | None, BeforeValidator(_day)]
+Word = Annotated[str, Field(max_length=256)]
+
+
+class Asked(BaseModel):
+    """Of any page that lists something. since: included; until: left out."""
+
+    since: Day = None
+    until: Day = None
+
+    def said(self) -> dict[str, str]:
+        """What was said, as an address says it again, without the place on the list."""
+        values = self.model_dump(exclude={"page", "offset"}, exclude_defaults=True)
+        return {
+            name: f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value)
+            for name, value in values.items()
+            if value
+        }
+
+
+class AskedCampaigns(Asked):
+    """q: words of them. sort: one of `app.console.listing.COLUMNS`. order: "up" for the least first."""
+
+    q: Word = ""
+    level: Word = ""
+    label: Word = ""
+    model: Word = ""
+    sort: Word = ""
+    order: Word = ""
+    page: int = Field(1, ge=1, le=100_000)
+
+
+class AskedPrompts(Asked):
+    """q: a text that they are like."""
+
+    q: str = ""
+    account_id: Word = ""
+    campaign_id: Word = ""
+    model: Word = ""
+    offset: int = Field(0, ge=0, le=10_000)
+
+
+class LabelForm(BaseModel):
+    """until: counts for ignore_until, and is left aside with any other label."""
+
+    label: str = ""
+    note: str = ""
+    until: Day = None
+
+
+def checked(kind: type[Kind], fields: Mapping[str, object]) -> Kind:
+    """What fields say. Raises BadInput, which tells the first that is wrong, and not what stood in it."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{where}: {first['msg']}" if where else first["msg"]) from None

@@ -1,0 +1,50 @@
+"""Search: prompts like a text, and what campaign it resembles and why."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+
+from app.console.forms import AskedPrompts, checked
+from app.console.places import HOME
+from app.console.visit import Visit, Visiting
+from app.exchange import note
+from app.schemas import SearchRequest
+from app.searching import query_of
+from models.match import Question
+from models.mode import Mode
+from models.prompt import Prompt
+
+router = APIRouter(prefix=f"{HOME}/search")
+
+_ROWS: Final = 25
+_NEAREST: Final = 5
+
+
+@router.get("")
+async def search(visit: Visiting, asked: Annotated[AskedPrompts, Query()]) -> Response:
+    """Prompts like a short text, as the address says."""
+    return await _found(visit, asked)
+
+
+@router.post("")
+async def paste(visit: Visiting) -> Response:
+    """Prompts like one that was pasted, which no address could hold."""
+    form = await visit.form(visit.use.limits.body_bytes)
+    return await _found(visit, checked(AskedPrompts, form))
+
+
+async def _found(visit: Visit, asked: AskedPrompts) -> Response:
+    said = asked.said()
+    text = said.pop("q", "")
+    if not text.strip():
+        return await visit.page("search.html", text=text, asked=said, result=None, match=None)
+    question = Question(Prompt("", text), Mode.AUDIT, _NEAREST)
+    visit.use.engine.admit(question)
+    only = {
+        name: getattr(asked, name) or None for name in ("account_id", "campaign_id", "model", "since", "until")
+    }
+    wanted = checked(SearchRequest, {"text": text, "limit": _ROWS, "offset": asked.offset, **only})
+    result = await visit.use.run(visit.use.engine.search, query_of(wanted))
+    match = (await visit.use.match_all([question]))[0]
+    note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
+    return await visit.page("search.html", text=text, asked=said, result=result, match=match, rows=_ROWS)
