@@ -31,6 +31,7 @@ STATUS: Final[Mapping[type[errors.StillwatchError], int]] = MappingProxyType(
         errors.PromptTooLarge: 413,
         errors.UnreadableFile: 422,
         errors.NotFound: 404,
+        errors.UnknownAccount: 404,
         errors.UnknownAllowance: 404,
         errors.UnknownCampaign: 404,
         errors.UnknownJob: 404,

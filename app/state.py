@@ -1,7 +1,7 @@
 """What every endpoint works with: the engine, the jobs, and threads to run them in."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,24 +11,45 @@ from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, create_task_group, to_thread
 from fastapi import Depends, Request
 
+from app.console.pseudonyms import Pseudonyms
 from app.console.sessions import SECRET_BYTES, Sessions
 from app.ledger import Ledger
 from app.match_queue import MatchQueue
 from app.metrics import Metrics
 from app.tracing import Tracing
 from indexer.jobs import Jobs
+from models.act import Act
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
+from models.compared import ComparedPage
 from models.key import Keyring
 from models.match import Match, Question
 from models.mode import CampaignMode, Mode
 from models.report import IngestReport
-from models.search import SearchPage, SearchQuery
+from models.search import SearchHit, SearchPage, SearchQuery
 from models.status import Status
+from models.traffic import AccountTraffic, CampaignHour, TrafficHour
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
+
+
+class Casebook(Protocol):
+    """The part of `indexer.casebook.Casebook` that the console uses; all of one generation."""
+
+    @property
+    def campaigns(self) -> tuple[Campaign, ...]: ...
+    def place(self, campaign_id: str) -> int: ...
+    def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]: ...
+    def busiest(self, flagged: Collection[str], most: int) -> list[tuple[str, int, int]]: ...
+    def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]: ...
+    def account_names(self) -> Sequence[str]: ...
+    def account(self, account_id: str) -> AccountTraffic: ...
+    def account_prompts(self, account_id: str, limit: int, offset: int) -> list[SearchHit]: ...
+    def campaigns_of(self, account_ids: Sequence[str]) -> dict[str, dict[str, int]]: ...
+    def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage: ...
+    def near_misses(self, campaign_id: str, limit: int) -> ComparedPage: ...
 
 
 class Engine(Protocol):
@@ -52,6 +73,9 @@ class Engine(Protocol):
     def allowances(self) -> list[Allowance]: ...
     def allow(self, rule: Allowance) -> Allowance: ...
     def disallow(self, rule_id: int, author: str) -> None: ...
+    def casebook(self) -> Casebook: ...
+    def record(self, act: Act) -> None: ...
+    def acts(self, subject: str, most: int = 20) -> list[Act]: ...
     def keys(self) -> Keyring: ...
     def add_blocks(self, found: Sequence[Block]) -> None: ...
     def blocks(self, query: BlockQuery) -> list[tuple[int, Block]]: ...
@@ -128,7 +152,9 @@ class Services:
         self.clock = clock
         self.limits = limits = manner.limits
         self.mode = manner.mode
-        self.sessions = Sessions(manner.session_secret or os.urandom(SECRET_BYTES))
+        secret = manner.session_secret or os.urandom(SECRET_BYTES)
+        self.sessions = Sessions(secret)
+        self.pseudonyms = Pseudonyms(secret)
         self.tracing = tracing
         self.metrics = Metrics(manner.together)
         self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks, self.metrics.lost_blocks.inc)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from indexer.groups import members_of
 from indexer.replication import Replication, replication
 from indexer.rhythm import rhythm, sessions
 from indexer.score import Verdict
+from indexer.times import moment_of
 from models.campaign import CampaignAccount, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -156,17 +157,12 @@ def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) ->
         accounts=len(accounts),
         units=len(counts),
         depth=float(np.median(counts)),
-        first_seen=moment(events.timestamp[rows].min()),
-        last_seen=moment(events.timestamp[rows].max()),
+        first_seen=moment_of(events.timestamp[rows].min()),
+        last_seen=moment_of(events.timestamp[rows].max()),
         models=_counted(events.model[rows], events.model_names),
         timeline=tuple(_timeline(events, rows)),
         members=tuple(_members(events, rows, accounts, per_account, totals)),
     )
-
-
-def moment(seconds: int) -> datetime:
-    """UTC time of seconds since 1970."""
-    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def _known_of(accounts: IntArray, codes: IntArray, values: IntArray) -> IntArray:
@@ -185,7 +181,9 @@ def _timeline(events: EventTable, rows: IntArray) -> Iterable[TimelineHour]:
     seconds = (pairs[starts] // kinds * _HOUR_S).tolist()
     codes = pairs % kinds - 1
     for second, total, start, end in zip(seconds, totals, starts, [*starts[1:], len(pairs)], strict=True):
-        yield TimelineHour(moment(second), total, _named(codes[start:end], counts[start:end], events.model_names))
+        yield TimelineHour(
+            moment_of(second), total, _named(codes[start:end], counts[start:end], events.model_names)
+        )
 
 
 def _members(
@@ -203,8 +201,8 @@ def _members(
             account_id=(name := events.account_names.values[account]),
             org_id=_organisation(events.unit_names.values[unit], name),
             events=count,
-            first_seen=moment(begin),
-            last_seen=moment(end),
+            first_seen=moment_of(begin),
+            last_seen=moment_of(end),
             dedication=share,
         )
         for account, unit, count, begin, end, share in zip(*columns, strict=True)

@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from indexer.answers import Answers
+from indexer.casebook import Casebook
 from indexer.depot import Depot
 from indexer.disk import disk_use
 from indexer.encode import Encoder, load_encoder
@@ -15,9 +16,10 @@ from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
 from indexer.generation import NOTHING_PUBLISHED, Generation, current_id, first_good, load_current
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
-from indexer.search import Searcher, places_of
+from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.store import Store
+from models.act import Act
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
@@ -27,7 +29,6 @@ from models.errors import (
     PromptTooLarge,
     StillwatchError,
     StorageUnusable,
-    UnknownCampaign,
     Unreachable,
 )
 from models.generation import Manifest
@@ -57,7 +58,7 @@ class _Loaded:
 
     matcher: Matcher
     searcher: Searcher
-    places: Mapping[str, int]
+    casebook: Casebook
 
 
 def urgent_first(campaigns: Iterable[Campaign]) -> tuple[Campaign, ...]:
@@ -275,20 +276,26 @@ class Engine:
     def campaign(self, campaign_id: str) -> Campaign:
         """One campaign, by its id or by that of one that merged into it. Raises NotReady or UnknownCampaign."""
         loaded = self._current()
-        return loaded.matcher.campaigns[self._place(loaded, campaign_id)]
+        return loaded.matcher.campaigns[loaded.casebook.place(campaign_id)]
 
     def campaign_prompts(self, campaign_id: str, limit: int, offset: int) -> SearchPage:
-        """Prompts of a campaign with their cosine to its nearest exemplar. Raises NotReady, UnknownCampaign."""
-        loaded = self._current()
-        place = self._place(loaded, campaign_id)
-        name = loaded.matcher.campaigns[place].campaign_id
-        hits, exhausted = loaded.searcher.members(name, limit, offset, self._store)
-        compared = tuple(
-            replace(hit, similarity=loaded.matcher.similarity_to(Prompt(hit.system, hit.text), place))
-            for hit in hits
+        """Prompts of a campaign with their cosine to its nearest exemplar, 1 if it has none, in the order of their
+        fingerprints. Raises NotReady, UnknownCampaign.
+        """
+        casebook = self.casebook()
+        page, manifest = casebook.members(campaign_id, limit, offset), casebook.manifest
+        return SearchPage(
+            tuple(each.hit for each in page.prompts),
+            offset,
+            offset + limit >= page.total,
+            {},
+            manifest.generation,
+            manifest.spaces[View.WHOLE].key,
         )
-        manifest = loaded.matcher.manifest
-        return SearchPage(compared, offset, exhausted, {}, manifest.generation, manifest.spaces[View.WHOLE].key)
+
+    def casebook(self) -> Casebook:
+        """What an analyst reads, all of one generation. Raises NotReady."""
+        return self._current().casebook
 
     def labels(self) -> dict[str, CampaignLabel]:
         """The labels by campaign id: those given, run out or not; for others that of an allow-list rule."""
@@ -339,6 +346,14 @@ class Engine:
         """Blocks with their numbers, the newest first."""
         return self._store.blocks.find(query)
 
+    def record(self, act: Act) -> None:
+        """Keeps an act; it is on disk when this returns."""
+        self._store.acts.add(act)
+
+    def acts(self, subject: str, most: int = 20) -> list[Act]:
+        """The last acts about a campaign, by its id, or an account, by its pseudonym; the newest first."""
+        return self._store.acts.of(subject, most)
+
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         """Stores events given as rows of the event format; they are on disk when this returns. Raises
         StorageUnusable if the disk does not take them.
@@ -370,7 +385,8 @@ class Engine:
     def _load(self, generation: Generation) -> _Loaded:
         encoder = self._encoder_of(generation)
         matcher = Matcher(generation, encoder)
-        return _Loaded(matcher, Searcher(generation, encoder), places_of(matcher.campaigns))
+        searcher = Searcher(generation, encoder)
+        return _Loaded(matcher, searcher, Casebook(generation, matcher, searcher, self._store))
 
     def _encoder_of(self, generation: Generation) -> Encoder:
         """The encoder the generation was made with; loading checks that it is the very same space."""
@@ -384,8 +400,3 @@ class Engine:
         if loaded is None:
             raise NotReady(self._trouble or NOTHING_PUBLISHED)
         return loaded
-
-    def _place(self, loaded: _Loaded, campaign_id: str) -> int:
-        if campaign_id not in loaded.places:
-            raise UnknownCampaign(f"no campaign {campaign_id} in generation {loaded.matcher.manifest.generation}")
-        return loaded.places[campaign_id]

@@ -4,7 +4,10 @@ They answer for seconds and for prompts; what is shown of a hit, and whether it 
 store says.
 """
 
+from bisect import bisect_left
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +21,39 @@ from models.search import SearchQuery
 BoolArray = NDArray[np.bool_]
 CodeArray = NDArray[np.int32]
 
+NO_NAME: Final = -2
 
+
+class Coded:
+    """A column of names: `codes` (n,) int32 in the order of the names, -1 for none."""
+
+    def __init__(self, codes: CodeArray, names: Texts) -> None:
+        self.codes = codes
+        self.names = names
+
+    def code(self, name: str) -> int:
+        """The code of a name; -2, which no event has, if no event has the name."""
+        at = bisect_left(self.names, name)
+        return at if at < len(self.names) and self.names[at] == name else NO_NAME
+
+
+@dataclass(frozen=True, slots=True)
 class EventColumns:
-    """Of n events, each (n,): the row of the prompt, the codes of account and model, -1 for none, and the
-    second.
-    """
+    """Of n events: the row of the prompt (n,) int32, the second since 1970 (n,) int64, account and model."""
 
-    def __init__(self, generation: Generation) -> None:
-        self._prompt = np.asarray(generation.array(layout.EVENT_PROMPT), np.int32)
-        self._second = np.asarray(generation.array(layout.EVENT_SECOND), np.int64)
-        self._account = _Coded(generation, "account")
-        self._model = _Coded(generation, "model")
+    prompt: CodeArray
+    second: IntArray
+    account: Coded
+    model: Coded
+
+    @classmethod
+    def of(cls, generation: Generation) -> "EventColumns | None":
+        """Those of a generation; None for one of an earlier version, which has none."""
+        if not generation.holds(layout.EVENT_PROMPT):
+            return None
+        prompt = np.asarray(generation.array(layout.EVENT_PROMPT), np.int32)
+        second = np.asarray(generation.array(layout.EVENT_SECOND), np.int64)
+        return cls(prompt, second, _read(generation, "account"), _read(generation, "model"))
 
     def passing(self, query: SearchQuery, prompts: int) -> BoolArray | None:
         """Which of so many prompts have an event that passes the query's filters for account, model and time,
@@ -36,37 +61,24 @@ class EventColumns:
         """
         kept: list[BoolArray] = []
         if query.account_id is not None:
-            kept.append(self._account.equal(query.account_id))
+            kept.append(self.account.codes == self.account.code(query.account_id))
         if query.model is not None:
-            kept.append(self._model.equal(query.model))
+            kept.append(self.model.codes == self.model.code(query.model))
         if query.since is not None:
-            kept.append(self._second >= _second(query.since))
+            kept.append(self.second >= _second(query.since))
         if query.until is not None:
-            kept.append(self._second <= _second(query.until))
+            kept.append(self.second <= _second(query.until))
         if not kept:
             return None
         passing = np.zeros(prompts, np.bool_)
-        passing[self._prompt[np.logical_and.reduce(kept)]] = True
+        passing[self.prompt[np.logical_and.reduce(kept)]] = True
         return passing
 
 
-class _Coded:
-    """A column of names: codes in the order of the names, which are found by bisection."""
-
-    def __init__(self, generation: Generation, column: str) -> None:
-        files = layout.event_names_files(column)
-        data, offsets = (generation.array(name) for name in files)
-        self._names = Texts(np.asarray(data, np.uint8), np.asarray(offsets, np.int64))
-        self._codes = np.asarray(generation.array(layout.event_codes_file(column)), np.int32)
-
-    def equal(self, name: str) -> BoolArray:
-        """Which events have this name, (n,)."""
-        low, high = 0, len(self._names)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self._names[middle] < name else (low, middle)
-        known = low < len(self._names) and self._names[low] == name
-        return self._codes == low if known else np.zeros(len(self._codes), np.bool_)
+def _read(generation: Generation, column: str) -> Coded:
+    data, offsets = (generation.array(name) for name in layout.event_names_files(column))
+    names = Texts(np.asarray(data, np.uint8), np.asarray(offsets, np.int64))
+    return Coded(np.asarray(generation.array(layout.event_codes_file(column)), np.int32), names)
 
 
 def write_event_columns(writer: GenerationWriter, events: EventTable, prompt: IntArray) -> None:

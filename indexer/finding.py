@@ -46,7 +46,7 @@ from indexer.stages import Stages
 from indexer.standing import NOTHING_LOOKED, looked_at, read_looked, standing, write_looked
 from indexer.static import StaticEncoder
 from indexer.store import Store
-from indexer.thresholds import ViewVectors, extended, group_exemplars
+from indexer.thresholds import Reach, ViewVectors, extended, group_exemplars, reach_of
 from indexer.views import NEW, Words, read_keys, read_origin, read_table, read_view, write_table
 from indexer.whole_view import write_whole_view
 from indexer.workspace import Folder, Workspace
@@ -62,9 +62,9 @@ _LOOKED: Final = "looked"
 @dataclass(frozen=True, slots=True)
 class Found:
     """What there is in the traffic up to an event. words: of the users' texts. hot: what recurs in each role.
-    clustered: the groups that clustering found; groups: the same with prompts that a match would assign. was:
-    (groups,) the group of the base that each still is, see `indexer.standing`. encoded: how many texts
-    had to be encoded.
+    clustered: the groups that clustering found; groups: the same with prompts that a match would assign. reach:
+    how near those outside came to a group. was: (groups,) the group of the base that each still is, see
+    `indexer.standing`. encoded: how many texts had to be encoded.
     """
 
     corpus: Corpus
@@ -74,6 +74,7 @@ class Found:
     clustered: Groups
     groups: Groups
     exemplars: Sequence[ViewExemplars]
+    reach: Reach
     was: IntArray
     encoded: int
 
@@ -117,12 +118,13 @@ def find_groups(
         clustered = _combined(making, corpus, words, views, detection)
     with stages.stage("set thresholds"):
         exemplars = group_exemplars(views, clustered, ceilings, detection)
-        groups = extended(views, clustered, exemplars)
+        reach = reach_of(views, clustered, exemplars)
+        groups = extended(clustered, reach)
     then = read_looked(workplace.base.work.folder(_LOOKED)) if workplace.base else NOTHING_LOOKED
     was = standing(corpus, groups, then)
     workplace.work.made(_LOOKED, lambda folder: write_looked(folder, looked_at(corpus, groups, was, then)))
     hot = {view: read_hot_grams(folders[view]) for view in (View.RECURRING, View.SYSTEM)}
-    return Found(corpus, words, hot, views, clustered, groups, exemplars, was, encoded)
+    return Found(corpus, words, hot, views, clustered, groups, exemplars, reach, was, encoded)
 
 
 @dataclass(frozen=True, slots=True)

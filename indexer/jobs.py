@@ -104,6 +104,12 @@ class Jobs:
             raise UnknownJob(f"no job {job_id!r}; the last {JOBS_KEPT} are kept")
         return job
 
+    def recent(self) -> list[Job]:
+        """Jobs of any process as last heard of, the last one first."""
+        with self._lock:
+            mine = dict(self._jobs)
+        return [mine.get(each.job_id, each) for each in self._records.all()]
+
     def cancel(self, job_id: str) -> Job:
         """Have a job stopped, whichever worker follows it, see `JobRecords.cancel`. What it has done so far is
         kept: the next reindex goes on there.

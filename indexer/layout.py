@@ -17,8 +17,10 @@ STRAND: Final = "strand.npy"  # (n,) int64, which of its campaign's templates a 
 WHOLE_INDEX: Final = "whole.faiss"
 WHOLE_PROMPT: Final = "whole.prompt.npy"  # (windows,) int64
 BACKGROUND: Final = "background.npy"  # (b,) float32, greatest margin of each background prompt, ascending
-
-
+# Near misses: prompts outside of every campaign whose recurring text comes near to one, the nearest campaign of
+# each.
+NEAR_PROMPT: Final = "near.prompt.npy"  # (m,) int32, row of the prompt
+NEAR_CAMPAIGN: Final = "near.campaign.npy"  # (m,) int32, ascending; of each the nearest first
 EVENT_PROMPT: Final = "events.prompt.npy"  # (events,) int32, row of the prompt
 EVENT_SECOND: Final = "events.second.npy"  # (events,) int64, since 1970 UTC
 

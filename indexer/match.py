@@ -160,14 +160,28 @@ class Matcher:
     def _campaign(self, finding: Finding, place: int) -> Campaign:
         return self.campaigns[int(finding.campaigns[place])]
 
-    def similarity_to(self, prompt: Prompt, campaign: int) -> float:
-        """Best cosine of a prompt to one campaign's exemplars over the campaign's views; 1 for a campaign of
-        one repeated prompt, which has none.
+    def compared(self, prompts: Sequence[Prompt], campaign: int) -> list[tuple[ViewSimilarity, ...]]:
+        """What each view that can tell shows of each prompt and one campaign, by its number, whether the prompt is
+        a member or not. Nothing for a campaign of one repeated prompt, which has no exemplars.
         """
-        ((form, vectors),) = self._seen([prompt])
-        finding = self._finding(form, vectors, {campaign})
-        place = finding.campaigns.tolist().index(campaign)
-        return self._similarity(finding, place) if finding.margin[place] > -2 else _EXACT_COSINE
+        return [self._compared(self._finding(*each, {campaign}), campaign) for each in self._seen(prompts)]
+
+    def _compared(self, finding: Finding, campaign: int) -> tuple[ViewSimilarity, ...]:
+        cosines = finding.cosines[:, finding.campaigns.tolist().index(campaign)].tolist()
+        return self._view_similarities(cosines, campaign)
+
+    def _view_similarities(self, cosines: Sequence[float], campaign: int) -> tuple[ViewSimilarity, ...]:
+        return tuple(
+            ViewSimilarity(each.view, cosine, each.thresholds[campaign].threshold)
+            for each, cosine in zip(self._exemplars, cosines, strict=True)
+            if campaign in each.thresholds and cosine > -1
+        )
+
+    def exemplars_of(self, view: View, campaign: int) -> FloatArray:
+        """The exemplars of a campaign, by its number, in one view: (m, d) unit rows."""
+        found = next(each for each in self._exemplars if each.view is view)
+        vectors: FloatArray = found.vectors[found.owners == campaign]
+        return vectors
 
     def _order(self, finding: Finding, verdicts: Verdicts) -> list[int]:
         """Campaigns by what a gateway should hear of first: a confirmed one that the prompt is typical of, so that
@@ -209,11 +223,7 @@ class Matcher:
         number = int(finding.campaigns[place])
         campaign = self.campaigns[number]
         label = verdicts.label(campaign)
-        views = tuple(
-            ViewSimilarity(each.view, cosine, each.thresholds[number].threshold)
-            for each, cosine in zip(self._exemplars, finding.cosines[:, place].tolist(), strict=True)
-            if number in each.thresholds and cosine > -1
-        )
+        views = self._view_similarities(finding.cosines[:, place].tolist(), number)
         if place == finding.own:
             exact = (_EXACT_COSINE, _EXACT_COSINE)
             return Nearest(campaign.campaign_id, campaign.level, label, View.EXACT, *exact, 1.0, views)

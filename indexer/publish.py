@@ -15,7 +15,7 @@ from indexer.event_columns import write_event_columns
 from indexer.finding import Found
 from indexer.generation import GenerationWriter, is_name
 from indexer.index import VectorIndex
-from indexer.thresholds import ViewVectors
+from indexer.thresholds import ViewVectors, near_misses
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
 from models.generation import Manifest
@@ -76,6 +76,9 @@ def write_found(writer: GenerationWriter, found: Found) -> None:
     writer.index(layout.WHOLE_INDEX, _search_index(whole))
     writer.array(layout.WHOLE_PROMPT, place[whole.texts.prompts])
     write_event_columns(writer, corpus.events, place[corpus.event_prompt])
+    near = near_misses(found.reach)
+    writer.array(layout.NEAR_PROMPT, place[near].astype(np.int32))
+    writer.array(layout.NEAR_CAMPAIGN, found.reach.group[near].astype(np.int32))
     writer.weigh()
 
 

@@ -172,3 +172,17 @@ api_keys: Final = Table(
     Column("until_us", BigInteger),
     Column("revoked_us", BigInteger),
 )
+
+# What analysts saw or took out. subject: a campaign's id or an account's pseudonym.
+acts: Final = Table(
+    "acts",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("detail", Words, nullable=False),
+    Column("author", Words, nullable=False),
+    Column("note", Words, nullable=False),
+    Index(None, "subject"),
+)

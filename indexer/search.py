@@ -12,8 +12,10 @@ from indexer.encode import Encoder
 from indexer.event_columns import EventColumns
 from indexer.generation import Generation
 from indexer.store import PromptEvents, Store
+from indexer.vectors import FloatArray
 from models.campaign import Campaign
-from models.errors import BadPrompt, UnknownCampaign
+from models.errors import BadPrompt
+from models.prompt import Prompt
 from models.search import SearchHit, SearchPage, SearchQuery
 from models.text import canonical
 from models.view import View
@@ -39,7 +41,7 @@ class Searcher:
         self._prompt_of_window = np.asarray(generation.array(layout.WHOLE_PROMPT), np.int64)
         self._prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
-        self._columns = EventColumns(generation) if generation.holds(layout.EVENT_PROMPT) else None
+        self._columns = EventColumns.of(generation)
         campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
         self._names = tuple(each.campaign_id for each in campaigns)
         self._places = places_of(campaigns)
@@ -76,17 +78,25 @@ class Searcher:
         """Number of a campaign, by its id or a former one; NO_CAMPAIGN for one that is not there."""
         return self._places.get(campaign_id, NO_CAMPAIGN)
 
-    def members(self, campaign_id: str, limit: int, offset: int, store: Store) -> tuple[list[SearchHit], bool]:
-        """Prompts of one campaign in the order of their fingerprints, and whether these are the last. Their
-        similarity is left at 1; the caller knows what to compare them with."""
-        if campaign_id not in self._names:
-            raise UnknownCampaign(f"no campaign {campaign_id} in generation {self._manifest.generation}")
-        rows = np.flatnonzero(self._group == self._names.index(campaign_id))
-        chosen = rows[offset : offset + limit]
-        found = store.events_of_prompts(self._prompt_ids[chosen].tolist(), None, None, None, None)
-        similarity = dict.fromkeys(self._prompt_ids[chosen].tolist(), 1.0)
-        row_of_id = {int(self._prompt_ids[row]): int(row) for row in chosen}
-        return self._hits(found, similarity, row_of_id, store), offset + limit >= len(rows)
+    def described(self, rows: IntArray, store: Store, account_id: str | None = None) -> list[SearchHit]:
+        """The prompts of these rows, in this order, with all their events or those of one account; those that have
+        none are left out. Their similarity is 1: they were compared with nothing.
+        """
+        ids = self._prompt_ids[rows].tolist()
+        found = store.events_of_prompts(ids, account_id=account_id)
+        return self._hits(found, dict.fromkeys(ids, 1.0), dict(zip(ids, rows.tolist(), strict=True)), store)
+
+    def prompts(self, rows: IntArray, store: Store) -> list[Prompt]:
+        """The texts of the prompts of these rows."""
+        return [Prompt(each.system, each.user) for each in store.prompts_by_id(self._prompt_ids[rows].tolist())]
+
+    def nearest(self, vectors: FloatArray, among: BoolArray, most: int) -> IntArray:
+        """Rows of the prompts whose whole text is nearest to any of these unit rows, (m, d), at most `most` for
+        each. among: (prompts,) which may be.
+        """
+        _, windows = self._index.search(vectors, most, among[self._prompt_of_window])
+        rows: IntArray = np.unique(self._prompt_of_window[windows[windows >= 0]])
+        return rows
 
     def _ranked(self, cosines: NDArray[np.float32], windows: IntArray) -> dict[int, tuple[float, int]]:
         """(cosine, row) by prompt id, nearest first; a prompt counts with its nearest window."""

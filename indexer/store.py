@@ -18,6 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from indexer.acts import ActStore
 from indexer.blocks import BlockStore
 from indexer.database import KEYS_A_QUERY, WRITE_WAIT_S, Database, insert_rows, raw_rows, rows_with
 from indexer.events import EventTable, IntArray, Names
@@ -82,13 +83,16 @@ class PromptEvents:
 
 
 class Store:
-    """Events, prompts, verdicts, blocks. Safe to share between threads; a context manager, or `close` it."""
+    """Events, prompts, verdicts, blocks, keys, acts. Safe to share between threads; a context manager, or `close`
+    it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.verdicts = VerdictStore(database)
         self.blocks = BlockStore(database)
         self.keys = KeyStore(database)
+        self.acts = ActStore(database)
 
     @classmethod
     def open(cls, url: str, write_wait_s: float = WRITE_WAIT_S) -> Self:

@@ -32,6 +32,7 @@ from models.view import View
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+NEAR_MARGIN: Final = 0.15
 _VISITED: Final = 64  # cells that an exemplar's points may lie in
 _BLOCK_ROWS: Final = 256  # of which the products with all exemplars fit into a cache of a few MiB
 
@@ -47,6 +48,16 @@ class ViewVectors:
     labels: IntArray
     alone: NDArray[np.bool_]
     cells: Cells | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Of each prompt, the greatest margin (cosine minus threshold) to any group, minus infinity where it was held
+    against none, and that group, UNGROUPED for none: both (prompts,).
+    """
+
+    margin: FloatArray
+    group: IntArray
 
 
 def group_exemplars(
@@ -123,10 +134,9 @@ def _all_margins(
     return margins(near, needed, len(prompts), groups)[0]
 
 
-def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Groups:
-    """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
-    and what a gateway is told agree (but for the odd prompt where texts are many, see `best_margins`). No
-    threshold is below the view's ceiling, so noise that is alone matches none.
+def reach_of(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[ViewExemplars]) -> Reach:
+    """How near prompts outside of all groups come to one, over the views of recurring text. No threshold is below
+    the view's ceiling, so noise that is alone matches none and is not compared.
     """
     free = groups.of_prompt == UNGROUPED
     margin = np.full(len(free), -np.inf, np.float32)
@@ -144,10 +154,26 @@ def extended(views: Sequence[ViewVectors], groups: Groups, exemplars: Sequence[V
         best, group = best[place][order][first], group[place][order][first]
         nearer = (best > margin[prompts]) | ((best == margin[prompts]) & (group < nearest[prompts]))
         margin[prompts[nearer]], nearest[prompts[nearer]] = best[nearer], group[nearer]
-    joined = margin >= 0
+    return Reach(margin, nearest)
+
+
+def near_misses(reach: Reach) -> IntArray:
+    """Prompts that just miss a group: those within NEAR_MARGIN below its threshold, in the order of the groups, of
+    each the nearest first.
+    """
+    near = np.flatnonzero((reach.margin < 0) & (reach.margin >= -NEAR_MARGIN))
+    found: IntArray = near[np.lexsort((near, -reach.margin[near], reach.group[near]))]
+    return found
+
+
+def extended(groups: Groups, reach: Reach) -> Groups:
+    """Groups with the prompts that HDBSCAN called noise but that a match would assign; so what is stored
+    and what a gateway is told agree (but for the odd prompt where texts are many, see `best_margins`).
+    """
+    joined = reach.margin >= 0
     return replace(
         groups,
-        of_prompt=np.where(joined, nearest, groups.of_prompt),
+        of_prompt=np.where(joined, reach.group, groups.of_prompt),
         strand=np.where(joined, 0, groups.strand),
     )
 

@@ -1,4 +1,4 @@
-"""Times as the database keeps them: whole microseconds since 1970 UTC."""
+"""Times as the database keeps them, whole microseconds since 1970 UTC, and as columns do, whole seconds."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,3 +15,8 @@ def microseconds(moment: datetime) -> int:
 def moment(since_1970_us: int) -> datetime:
     """UTC time of microseconds since 1970."""
     return _EPOCH + since_1970_us * _MICROSECOND
+
+
+def moment_of(seconds: int) -> datetime:
+    """UTC time of whole seconds since 1970."""
+    return datetime.fromtimestamp(int(seconds), UTC)

@@ -7,6 +7,7 @@ StillwatchError
 │   ├── PromptTooLarge      a prompt over the size a caller may send
 │   └── UnreadableFile      a file that is not what its name says
 ├── NotFound
+│   ├── UnknownAccount
 │   ├── UnknownAllowance
 │   ├── UnknownCampaign
 │   ├── UnknownJob
@@ -53,6 +54,10 @@ class UnreadableFile(BadInput):
 
 class NotFound(StillwatchError):
     """The thing asked for does not exist."""
+
+
+class UnknownAccount(NotFound):
+    """No event of the current generation is of this account."""
 
 
 class UnknownAllowance(NotFound):

@@ -52,6 +52,11 @@ class ViewSimilarity:
     similarity: float
     threshold: float
 
+    @property
+    def margin(self) -> float:
+        """By how much it is above its threshold; negative if it is below."""
+        return self.similarity - self.threshold
+
 
 @dataclass(frozen=True, slots=True)
 class Nearest:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from app.state import Limits, Manner
 from app.tracing import NO_TRACING, Tracing
 from indexer.job_records import JobRecords
 from indexer.jobs import Jobs
+from models.act import Act
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import (
@@ -38,7 +39,15 @@ from models.campaign import (
     TimelineHour,
     ViewThreshold,
 )
-from models.errors import BadEvent, NotReady, PromptTooLarge, UnknownAllowance, UnknownCampaign
+from models.compared import Compared, ComparedPage
+from models.errors import (
+    BadEvent,
+    NotReady,
+    PromptTooLarge,
+    UnknownAccount,
+    UnknownAllowance,
+    UnknownCampaign,
+)
 from models.event import Event, parse_event
 from models.key import Keyring
 from models.match import Decision, Ground, Match, Nearest, Question, ViewSimilarity
@@ -48,6 +57,7 @@ from models.report import IngestReport
 from models.search import SearchHit, SearchPage, SearchQuery
 from models.status import Health, Status
 from models.text import tokens
+from models.traffic import AccountTraffic, CampaignHour, Peer, TrafficHour
 from models.view import View
 
 _ASIDE: Final = TemporaryDirectory(prefix="stillwatch-tests-")
@@ -111,6 +121,105 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
     )
 
 
+class MemoryCasebook:
+    """Each campaign's two members sent all of its events, half of them in each of its two hours."""
+
+    def __init__(self, campaigns: tuple[Campaign, ...]) -> None:
+        self.campaigns = campaigns
+
+    def place(self, campaign_id: str) -> int:
+        for place, each in enumerate(self.campaigns):
+            if campaign_id in (each.campaign_id, *each.formerly):
+                return place
+        raise UnknownCampaign(f"no campaign {campaign_id!r} in generation {GENERATION}")
+
+    def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]:
+        found: dict[datetime, list[int]] = {}
+        for each in self.campaigns:
+            for hour in each.timeline:
+                both = found.setdefault(hour.hour, [0, 0])
+                both[0] += hour.events
+                both[1] += hour.events if each.campaign_id in flagged else 0
+        return tuple(TrafficHour(hour, *found[hour]) for hour in sorted(found))
+
+    def busiest(self, flagged: Collection[str], most: int) -> list[tuple[str, int, int]]:
+        bad, events = Counter[str](), Counter[str]()
+        for each in self.campaigns:
+            for member in each.members:
+                events[member.account_id] += member.events
+                bad[member.account_id] += member.events if each.campaign_id in flagged else 0
+        return [(name, n, events[name]) for name, n in bad.most_common(most) if n]
+
+    def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]:
+        one = self.campaigns[self.place(campaign_id)]
+        return tuple(
+            CampaignHour(each.hour, each.events, 2, each.models, {0: each.events}) for each in one.timeline
+        )
+
+    def account_names(self) -> list[str]:
+        return sorted({member.account_id for each in self.campaigns for member in each.members})
+
+    def account(self, account_id: str) -> AccountTraffic:
+        if account_id not in self.account_names():
+            raise UnknownAccount("no event of the current generation is of this account")
+        mine = self.campaigns_of([account_id])[account_id]
+        first, events = self.campaigns[0], sum(mine.values())
+        clock = [[0] * 24 for _ in range(7)]
+        clock[0][3] = events
+        peers = [Peer(name, 2, 0.5) for name in self.account_names() if name != account_id]
+        return AccountTraffic(
+            account_id=account_id,
+            events=events,
+            prompts=len(mine),
+            first_seen=first.first_seen,
+            last_seen=first.last_seen,
+            campaigns=mine,
+            models={"m-4": events},
+            clock=tuple(map(tuple, clock)),
+            peers=tuple(peers),
+        )
+
+    def account_prompts(self, account_id: str, limit: int, offset: int) -> list[SearchHit]:
+        return [hit_of(each, 1.0) for each in self.campaigns][offset : offset + limit]
+
+    def campaigns_of(self, account_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        return {
+            name: {
+                each.campaign_id: member.events
+                for each in self.campaigns
+                for member in each.members
+                if member.account_id == name
+            }
+            for name in account_ids
+        }
+
+    def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
+        hit = hit_of(self.campaigns[self.place(campaign_id)], 0.95)
+        seen = ViewSimilarity(View.WHOLE, 0.95, THRESHOLD)
+        return ComparedPage((Compared(hit, 0.95 - THRESHOLD, (seen,)),)[offset : offset + limit], 1, 80)
+
+    def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
+        hit = replace(hit_of(self.campaigns[self.place(campaign_id)], 0.75), campaign_id=None)
+        seen = ViewSimilarity(View.WHOLE, 0.75, THRESHOLD)
+        return ComparedPage((Compared(hit, 0.75 - THRESHOLD, (seen,)),)[:limit], 1, 1)
+
+
+def hit_of(campaign: Campaign, similarity: float) -> SearchHit:
+    """The prompt that stands for a campaign, as a search finds it."""
+    exemplar = campaign.exemplars[0]
+    return SearchHit(
+        fingerprint=exemplar.fingerprint,
+        similarity=similarity,
+        text=exemplar.text,
+        system="",
+        campaign_id=campaign.campaign_id,
+        events=campaign.events,
+        accounts=campaign.accounts,
+        first_seen=campaign.first_seen,
+        last_seen=campaign.last_seen,
+    )
+
+
 class MemoryEngine:
     """Two campaigns, compared by shared words. `published` and `health` may be set by a test."""
 
@@ -130,6 +239,7 @@ class MemoryEngine:
         self._blocks: list[Block] = []
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
+        self.recorded: list[Act] = []
 
     def set_campaigns(self, *campaigns: Campaign) -> None:
         self._campaigns = campaigns
@@ -218,6 +328,15 @@ class MemoryEngine:
     def campaign_prompts(self, campaign_id: str, limit: int, offset: int) -> SearchPage:
         return self._page([self._hit(self.campaign(campaign_id), "")], limit, offset)
 
+    def casebook(self) -> MemoryCasebook:
+        return MemoryCasebook(self.campaigns())
+
+    def record(self, act: Act) -> None:
+        self.recorded.append(act)
+
+    def acts(self, subject: str, most: int = 20) -> list[Act]:
+        return [each for each in self.recorded[::-1] if each.subject == subject][:most]
+
     def labels(self) -> dict[str, CampaignLabel]:
         return dict(self._labels)
 
@@ -298,18 +417,7 @@ class MemoryEngine:
         return Nearest(campaign.campaign_id, campaign.level, verdict, *near, 1.0, (seen,))
 
     def _hit(self, campaign: Campaign, text: str) -> SearchHit:
-        exemplar = campaign.exemplars[0]
-        return SearchHit(
-            fingerprint=exemplar.fingerprint,
-            similarity=cosine(text, exemplar.text),
-            text=exemplar.text,
-            system="",
-            campaign_id=campaign.campaign_id,
-            events=campaign.events,
-            accounts=campaign.accounts,
-            first_seen=campaign.first_seen,
-            last_seen=campaign.last_seen,
-        )
+        return hit_of(campaign, cosine(text, campaign.exemplars[0].text))
 
     def _page(self, hits: list[SearchHit], limit: int, offset: int) -> SearchPage:
         facets = {"campaign": {hit.campaign_id or "": hit.events for hit in hits}}

@@ -26,10 +26,11 @@ from traffic import (
 
 from indexer import engine as engine_module
 from indexer.encode import Encoder
-from indexer.engine import STALE_AFTER_S, Engine, places_of
+from indexer.engine import STALE_AFTER_S, Engine
 from indexer.feedback import Verdicts
 from indexer.generation import Generation, current_id
 from indexer.match import TYPICAL, Finding, Matcher
+from indexer.search import places_of
 from indexer.settings import Settings
 from indexer.store import Store
 from models.campaign import CampaignLabel, Label

@@ -42,7 +42,7 @@ def columns(tmp_path_factory: pytest.TempPathFactory) -> tuple[EventColumns, lis
     run_reindex(settings)
     generation = open_current(settings.generations)
     prints = np.asarray(generation.array(layout.FINGERPRINTS), np.uint8)
-    return EventColumns(generation), [each.tobytes() for each in prints]
+    return EventColumns.of(generation), [each.tobytes() for each in prints]
 
 
 @given(
@@ -91,6 +91,6 @@ def test_a_column_without_names_lets_nothing_pass(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     store_rows(settings, [{**each, "model": None} for each in rows()])
     run_reindex(settings)
-    passing = EventColumns(open_current(settings.generations)).passing(SearchQuery("x", model="m-4"), 17)
+    passing = EventColumns.of(open_current(settings.generations)).passing(SearchQuery("x", model="m-4"), 17)
     assert passing is not None
     assert not passing.any()

@@ -46,6 +46,7 @@ DOORS = {
     },
     "sentence_transformers": {"indexer.encode", "indexer.weights"},
     "sqlalchemy": {
+        "indexer.acts",
         "indexer.blocks",
         "indexer.database",
         "indexer.keys",

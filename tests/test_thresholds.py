@@ -9,7 +9,7 @@ from indexer.cluster import NOISE
 from indexer.exemplars import ViewExemplars
 from indexer.groups import UNGROUPED, Groups
 from indexer.halves import Halves
-from indexer.thresholds import ViewVectors, best_margins, extended
+from indexer.thresholds import NEAR_MARGIN, Reach, ViewVectors, best_margins, extended, near_misses, reach_of
 from indexer.vectors import FloatArray, normalise
 from indexer.views import ViewTexts
 from models.campaign import ViewThreshold
@@ -77,18 +77,25 @@ def test_prompts_that_a_match_would_assign_are_taken_in(seed: int) -> None:
     ]
     of_prompt = np.where(rng.random(PROMPTS) < 0.3, rng.integers(CAMPAIGNS, size=PROMPTS), UNGROUPED)
     groups = Groups(of_prompt, ((View.RECURRING,),) * CAMPAIGNS, np.where(of_prompt == UNGROUPED, UNGROUPED, 0))
-    found = extended(views, groups, exemplars)
+    found = extended(groups, reach_of(views, groups, exemplars))
     assert found.of_prompt.tolist() == by_loops(views, groups, exemplars)
     assert (found.of_prompt != of_prompt).sum() >= 3
     assert ((found.strand == UNGROUPED) == (found.of_prompt == UNGROUPED)).all()
     assert found.views == groups.views
 
 
+def test_near_misses_are_those_just_below_a_threshold() -> None:
+    margin = np.array([-0.01, 0.0, -0.2, -0.149, -np.inf, -0.03, -0.03], np.float32)
+    reach = Reach(margin, np.array([2, 0, 0, 0, UNGROUPED, 2, 0]))
+    assert near_misses(reach).tolist() == [6, 3, 0, 5]
+    assert NEAR_MARGIN == 0.15
+
+
 def test_without_campaigns_nothing_is_taken_in() -> None:
     rng = np.random.default_rng(0)
     views = [view_of(rng, View.RECURRING, 5)]
     none = Groups(np.full(PROMPTS, UNGROUPED), (), np.full(PROMPTS, UNGROUPED))
-    found = extended(views, none, [exemplars_of(rng, View.RECURRING, [])])
+    found = extended(none, reach_of(views, none, [exemplars_of(rng, View.RECURRING, [])]))
     assert (found.of_prompt == UNGROUPED).all()
 
 

@@ -1,26 +1,38 @@
 """The list of campaigns, and the page of one, with what an analyst says of it."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
 from app.campaign_schemas import LabelFilter, LabelRequest, ModeRequest
 from app.campaigns import CampaignId, record_label, record_mode
-from app.console.forms import AskedCampaigns, LabelForm, checked
+from app.console.course import drawn_by_model, drawn_by_strand, drawn_senders, lineage
+from app.console.forms import AskedCampaigns, LabelForm, checked, checked_note
 from app.console.listing import Row, Wanted, chosen, models_of, urgent_rows
 from app.console.places import HOME
-from app.console.visit import Visit, Visiting, go_to
+from app.console.visit import Visiting, go_to
 from app.exchange import note
 from app.state import Engine
+from models.act import Act
 from models.campaign import Campaign, Label, Level
-from models.errors import BadInput
 from models.mode import Mode
+from models.traffic import CampaignHour
 
 router = APIRouter(prefix=f"{HOME}/campaigns")
 
 _PAGE_ROWS: Final = 50
-_ACCOUNTS_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A campaign with what is told of it, and all others of its generation."""
+
+    one: Campaign
+    row: Row
+    all: tuple[Campaign, ...]
+    hours: tuple[CampaignHour, ...]
+    acts: tuple[Act, ...]
 
 
 @router.get("")
@@ -48,20 +60,27 @@ async def campaigns(visit: Visiting, asked: Annotated[AskedCampaigns, Query()]) 
 
 @router.get("/{campaign_id}")
 async def campaign(visit: Visiting, campaign_id: CampaignId) -> Response:
-    """One campaign: what it is, why it was called one, who is in it, and what became of it."""
+    """One campaign: what it is, why it was called one, when it was active, and what became of it."""
     note(visit.request, campaign_id=campaign_id)
-    one, row = await visit.use.run(_one, visit.use.engine, campaign_id)
+    shown = await visit.use.run(_shown, visit.use.engine, campaign_id)
+    one = shown.one
     return await visit.page(
         "campaign.html",
         one=one,
-        row=row,
+        row=shown.row,
+        tab="overview",
+        by_model=drawn_by_model(shown.hours, one.history),
+        by_strand=drawn_by_strand(shown.hours, one.history) if one.strands else None,
+        senders=drawn_senders(shown.hours),
         evidence=sorted(one.evidence, key=lambda each: -abs(each.weight)),
         heaviest=max((abs(each.weight) for each in one.evidence), default=0.0) or 1.0,
-        members=sorted(one.members, key=lambda each: (-each.events, each.account_id))[:_ACCOUNTS_SHOWN],
         history=one.history[::-1],
+        lineage=lineage(one),
+        known={each.campaign_id for each in shown.all},
         mode=visit.use.engine.campaign_modes().get(one.campaign_id),
         labels=list(Label),
         modes=list(Mode),
+        acts=shown.acts,
     )
 
 
@@ -70,11 +89,10 @@ async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Records a verdict, in place of the one before."""
     form = await visit.form()
     said = checked(LabelForm, form)
-    if not said.note.strip():
-        raise BadInput("say why, in a word or two; whoever comes next will want to know")
     until = said.until if said.label == Label.IGNORE_UNTIL else None
     question = checked(
-        LabelRequest, {"label": said.label, "note": said.note, "author": _author(visit, form), "until": until}
+        LabelRequest,
+        {"label": said.label, "note": checked_note(said.note), "author": visit.author_of(form), "until": until},
     )
     stored = await record_label(campaign_id, question, visit.request, visit.use)
     return go_to(f"{HOME}/campaigns/{stored.campaign_id}")
@@ -84,7 +102,7 @@ async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
 async def mode(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Sets the most that may be done about a campaign's prompts."""
     form = await visit.form()
-    question = checked(ModeRequest, {"mode": form.get("mode", ""), "author": _author(visit, form)})
+    question = checked(ModeRequest, {"mode": form.get("mode", ""), "author": visit.author_of(form)})
     stored = await record_mode(campaign_id, question, visit.request, visit.use)
     return go_to(f"{HOME}/campaigns/{stored.campaign_id}")
 
@@ -94,11 +112,9 @@ def _chosen(engine: Engine, wanted: Wanted) -> tuple[list[Row], list[Row]]:
     return rows, chosen(rows, wanted)
 
 
-def _one(engine: Engine, campaign_id: str) -> tuple[Campaign, Row]:
-    one = engine.campaign(campaign_id)
-    return one, urgent_rows([one], engine.labels())[0]
-
-
-def _author(visit: Visit, form: Mapping[str, str]) -> str:
-    """Whose act it is: that of the key, whatever the form says; where there are no keys, of whoever is named."""
-    return visit.author or form.get("author", "").strip()
+def _shown(engine: Engine, campaign_id: str) -> _Shown:
+    casebook = engine.casebook()
+    one = casebook.campaigns[casebook.place(campaign_id)]
+    row = urgent_rows([one], engine.labels())[0]
+    hours, acts = casebook.campaign_hours(one.campaign_id), engine.acts(one.campaign_id)
+    return _Shown(one, row, casebook.campaigns, hours, tuple(acts))

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from models.errors import BadInput
+
+NOTE_CHARS: Final = 4000
+PLACE: Final = 100_000  # the farthest that a list can be turned to
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -50,7 +53,7 @@ class AskedCampaigns(Asked):
     model: Word = ""
     sort: Word = ""
     order: Word = ""
-    page: int = Field(1, ge=1, le=100_000)
+    page: int = Field(1, ge=1, le=PLACE)
 
 
 class AskedPrompts(Asked):
@@ -69,6 +72,15 @@ class LabelForm(BaseModel):
     label: str = ""
     note: str = ""
     until: Day = None
+
+
+def checked_note(note: str) -> str:
+    """Why something was done. Raises BadInput if nothing is said, or too much."""
+    if not note.strip():
+        raise BadInput("note: say why, in a word or two; whoever comes next will want to know")
+    if len(note) > NOTE_CHARS:
+        raise BadInput(f"note: it has {len(note)} characters, more than {NOTE_CHARS}")
+    return note.strip()
 
 
 def checked(kind: type[Kind], fields: Mapping[str, object]) -> Kind:

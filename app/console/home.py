@@ -1,23 +1,39 @@
-"""The first page: what is new since the last visit, alarms by level, and what is served."""
+"""The first page: what is new since the last visit, alarms by level, traffic, and what is served and done."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from fastapi import APIRouter, Response
 
+from app.console.charts import Chart, timeline
+from app.console.jobs import recent_jobs
 from app.console.listing import Row, urgent_rows
 from app.console.news import News, news_since
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.state import Engine
 from models.campaign import Level
+from models.traffic import TrafficHour
 
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one generation tells."""
+
+    rows: list[Row]
+    news: list[News]
+    hours: tuple[TrafficHour, ...]
+
 
 _SEEN: Final = "stillwatch_seen"
 _SEEN_LIFETIME: Final = timedelta(days=90)
 _FIRST_VISIT: Final = timedelta(days=1)
 _NEWS_SHOWN: Final = 200
+_LATELY_HOURS: Final = 24
 
 
 @router.get(HOME)
@@ -25,25 +41,45 @@ async def home(visit: Visiting) -> Response:
     """What is new since the last visit, alarms by level, and what is served."""
     status = await visit.use.look(visit.use.engine.status)
     before, seen = _seen(visit, status.generation or "")
-    rows: list[Row] = []
-    news: list[News] = []
+    told = _Told([], [], ())
     if status.generation:
-        rows, news = await visit.use.run(_news, visit.use.engine, before, visit.use.clock() - _FIRST_VISIT)
+        told = await visit.use.run(_told, visit.use.engine, before, visit.use.clock() - _FIRST_VISIT)
     page = await visit.page(
         "home.html",
         status=status,
         since=before,
-        news=news[:_NEWS_SHOWN],
-        more=len(news) - _NEWS_SHOWN,
-        levels={level: sum(row.level is level for row in rows) for level in reversed(Level)},
+        alarms=[each for each in told.news if each.row.level.is_alarm],
+        watched=[each for each in told.news if not each.row.level.is_alarm],
+        shown_news=_NEWS_SHOWN,
+        levels={level: sum(row.level is level for row in told.rows) for level in reversed(Level)},
+        traffic=_traffic(told.hours),
+        flagged=flagged_share(told.hours),
+        flagged_lately=flagged_share(told.hours[-_LATELY_HOURS:]),
+        jobs=await visit.use.look(recent_jobs, visit.use.jobs),
+        now=visit.use.clock(),
     )
     visit.set_cookie(page, _SEEN, seen, _SEEN_LIFETIME)
     return page
 
 
-def _news(engine: Engine, generation: str, moment: datetime) -> tuple[list[Row], list[News]]:
+def flagged_share(hours: Sequence[TrafficHour]) -> float:
+    """Share of these hours' events that are of alarmed campaigns; 0 without any."""
+    events = sum(each.events for each in hours)
+    return sum(each.flagged for each in hours) / events if events else 0.0
+
+
+def _told(engine: Engine, generation: str, moment: datetime) -> _Told:
     rows = urgent_rows(engine.campaigns(), engine.labels())
-    return rows, news_since(rows, generation, moment)
+    alarmed = {row.campaign.campaign_id for row in rows if row.level.is_alarm}
+    return _Told(rows, news_since(rows, generation, moment), engine.casebook().hours(alarmed))
+
+
+def _traffic(hours: Sequence[TrafficHour]) -> Chart:
+    series = {
+        "of alarmed campaigns": [each.flagged for each in hours],
+        "of others": [each.events - each.flagged for each in hours],
+    }
+    return timeline([each.hour for each in hours], series)
 
 
 def _seen(visit: Visit, generation: str) -> tuple[str, str]:

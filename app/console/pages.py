@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.console.marking import fixed_words
 from models.letters import draws_nothing
 from models.text import clean
 
@@ -96,6 +97,18 @@ def age(seconds: float) -> str:
     return "less than a minute"
 
 
+def duration(seconds: float) -> str:
+    """How long something took or takes."""
+    minutes, rest = divmod(int(seconds), 60)
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )
+
+
 def rendered(name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
     """A template filled in, as an answer that loads nothing from elsewhere and runs no script but our own."""
     return HTMLResponse(_TEMPLATES.get_template(name).render(values), http_status, HEADERS)
@@ -114,7 +127,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (shown, brief, pieces, count, share, measure, when, age, clean):
+    for each in (shown, brief, pieces, count, share, measure, when, age, duration, clean, fixed_words):
         found.filters[each.__name__] = each
     return found
 

@@ -43,6 +43,8 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
     only = {
         name: getattr(asked, name) or None for name in ("account_id", "campaign_id", "model", "since", "until")
     }
+    if asked.account_id:
+        only["account_id"] = await visit.account_id(asked.account_id) or asked.account_id
     wanted = checked(SearchRequest, {"text": text, "limit": _ROWS, "offset": asked.offset, **only})
     result = await visit.use.run(visit.use.engine.search, query_of(wanted))
     match = (await visit.use.match_all([question]))[0]

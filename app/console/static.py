@@ -11,7 +11,11 @@ from app.console.places import STATIC
 
 router = APIRouter()
 
-_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 _FILES: Final = {
     path.name: (path.read_bytes(), _TYPES[path.suffix])
     for path in sorted(Path(FOLDER, "static").iterdir())

@@ -1,5 +1,6 @@
 """One visit to a page: who is there, and the form that was sent, if it is one of ours."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,7 +16,8 @@ from app.console.places import HOME
 from app.console.sessions import COOKIE, LIFETIME, Session
 from app.exchange import exchange_of
 from app.state import Services, Use
-from models.key import ApiKey
+from models.errors import BadInput
+from models.key import ApiKey, Role
 
 _TOKEN: Final = "token"
 _MOST_FIELDS: Final = 64
@@ -36,6 +38,29 @@ class Visit:
     def author(self) -> str:
         """In whose name things are done; "" if that must be asked."""
         return self.key.name if self.key else ""
+
+    def may(self, role: str) -> bool:
+        """Whether this visitor may do what is for a role. Where there are no keys everybody may do everything."""
+        return self.key is None or self.key.role.rank >= Role(role).rank
+
+    def require(self, role: Role) -> None:
+        """403 if this visitor may not do what is for a role."""
+        if not self.may(role):
+            raise HTTPException(403, f"this needs a key of role {role}")
+
+    def author_of(self, form: Mapping[str, str]) -> str:
+        """Whose act it is: that of the key, whatever the form says; where there are no keys, of whoever is named.
+        Raises BadInput if nobody is.
+        """
+        author = self.author or form.get("author", "").strip()
+        if not author:
+            raise BadInput("author: say who you are")
+        return author
+
+    async def account_id(self, pseudonym: str) -> str | None:
+        """Who goes by a pseudonym, None if nobody does."""
+        engine, pseudonyms = self.use.engine, self.use.pseudonyms
+        return await self.use.run(lambda: pseudonyms.account_id(pseudonym, engine.casebook().account_names()))
 
     async def page(self, name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
         """A template filled in for this visitor, in a thread: a long list takes a while."""

@@ -1,0 +1,143 @@
+"""What an analyst reads of one generation, beside the answers to prompts and searches: who sent what, when, and
+how near it comes.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import layout
+from indexer.generation import Generation
+from indexer.match import Matcher
+from indexer.search import Searcher, places_of
+from indexer.spacing import spaced
+from indexer.store import Store
+from indexer.texts import Texts
+from indexer.traffic import Traffic
+from models.campaign import Campaign
+from models.compared import Compared, ComparedPage
+from models.errors import UnknownCampaign
+from models.generation import Manifest
+from models.match import ViewSimilarity
+from models.prompt import Prompt
+from models.search import SearchHit
+from models.traffic import AccountTraffic, CampaignHour, TrafficHour
+from models.view import View
+
+IntArray = NDArray[np.int64]
+
+_COMPARED: Final = 400  # prompts of a campaign that are put in order
+_NEAR_EACH: Final = 20  # of each exemplar, prompts outside that are looked at
+
+
+class Casebook:
+    """Immutable and thread-safe; all answers are of one generation."""
+
+    def __init__(self, generation: Generation, matcher: Matcher, searcher: Searcher, store: Store) -> None:
+        self.manifest: Manifest = generation.manifest
+        self.campaigns: tuple[Campaign, ...] = matcher.campaigns
+        self._matcher = matcher
+        self._searcher = searcher
+        self._store = store
+        self._places = places_of(matcher.campaigns)
+        self._group = np.asarray(generation.array(layout.GROUP), np.int64)
+        self._traffic = Traffic.of(generation, [each.campaign_id for each in matcher.campaigns])
+        self._near_prompt, self._near_campaign = (
+            np.asarray(generation.array(name), np.int64) if generation.holds(name) else np.zeros(0, np.int64)
+            for name in (layout.NEAR_PROMPT, layout.NEAR_CAMPAIGN)
+        )
+
+    def place(self, campaign_id: str) -> int:
+        """Number of a campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""
+        if campaign_id not in self._places:
+            raise UnknownCampaign(f"no campaign {campaign_id} in generation {self.manifest.generation}")
+        return self._places[campaign_id]
+
+    def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]:
+        """All traffic by hour, and that of the campaigns of these ids."""
+        return self._traffic.hours(self._flagged(flagged))
+
+    def busiest(self, flagged: Collection[str], most: int) -> list[tuple[str, int, int]]:
+        """The accounts that sent most events of the campaigns of these ids: the number of these, and of all its
+        events.
+        """
+        return self._traffic.busiest(self._flagged(flagged), most)
+
+    def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]:
+        """The hours in which a campaign sent anything. Raises UnknownCampaign."""
+        return self._traffic.of_campaign(self.place(campaign_id))
+
+    def account_names(self) -> Texts:
+        """All accounts, ascending."""
+        return self._traffic.account_names()
+
+    def account(self, account_id: str) -> AccountTraffic:
+        """What one account sent, and who acts with it. Raises UnknownAccount."""
+        return self._traffic.of_account(account_id)
+
+    def account_prompts(self, account_id: str, limit: int, offset: int) -> list[SearchHit]:
+        """The account's prompts with its own events, those it sent most often first. Raises UnknownAccount."""
+        rows = self._traffic.prompts_of(account_id)[offset : offset + limit]
+        return self._searcher.described(rows, self._store, account_id)
+
+    def campaigns_of(self, account_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Events by campaign id, most first, of each of these accounts."""
+        return self._traffic.campaigns_of(account_ids)
+
+    def members(self, campaign_id: str, limit: int, offset: int) -> ComparedPage:
+        """A campaign's prompts in the order of their fingerprints. Raises UnknownCampaign."""
+        place = self.place(campaign_id)
+        rows = np.flatnonzero(self._group == place)
+        page = self._compare(self._searcher.described(rows[offset : offset + limit], self._store), place)
+        return ComparedPage(tuple(page), len(page), len(rows))
+
+    def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
+        """A campaign's prompts by how near they are to it, the nearest first, or the farthest if `fringe`: of up
+        to 400 that are evenly spaced among all. Raises UnknownCampaign.
+        """
+        place = self.place(campaign_id)
+        rows = np.flatnonzero(self._group == place)
+        some = rows[spaced(len(rows), _COMPARED)]
+        margins = np.array([_best(views)[1] for views in self._views(some, place)])
+        order = np.argsort(margins if fringe else -margins, kind="stable")[offset : offset + limit]
+        page = self._compare(self._searcher.described(some[order], self._store), place)
+        return ComparedPage(tuple(page), len(some), len(rows))
+
+    def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
+        """Prompts outside of every campaign that come near to one, the nearest first. Raises UnknownCampaign."""
+        place = self.place(campaign_id)
+        begin, end = np.searchsorted(self._near_campaign, [place, place + 1]).tolist()
+        exemplars = self._matcher.exemplars_of(View.WHOLE, place)
+        outside = self._group < 0
+        found = [self._near_prompt[begin:end][:_COMPARED]]
+        if len(exemplars) and outside.any():
+            found.append(self._searcher.nearest(exemplars, outside, _NEAR_EACH))
+        rows = np.unique(np.concatenate(found))[:_COMPARED]
+        margins = np.array([_best(views)[1] for views in self._views(rows, place)])
+        nearest = rows[np.argsort(-margins, kind="stable")[:limit]]
+        page = self._compare(self._searcher.described(nearest, self._store), place)
+        return ComparedPage(tuple(page), len(rows), end - begin)
+
+    def _flagged(self, ids: Collection[str]) -> NDArray[np.bool_]:
+        return np.array([each.campaign_id in ids for each in self.campaigns], np.bool_)
+
+    def _views(self, rows: IntArray, place: int) -> list[tuple[ViewSimilarity, ...]]:
+        return self._matcher.compared(self._searcher.prompts(rows, self._store), place)
+
+    def _compare(self, hits: Sequence[SearchHit], place: int) -> list[Compared]:
+        prompts = [Prompt(hit.system, hit.text) for hit in hits]
+        return [
+            Compared(replace(hit, similarity=_best(views)[0]), _best(views)[1], views)
+            for hit, views in zip(hits, self._matcher.compared(prompts, place), strict=True)
+        ]
+
+
+def _best(views: Sequence[ViewSimilarity]) -> tuple[float, float]:
+    """Similarity and margin in the view where a prompt is nearest; of a campaign without exemplars the very
+    prompt.
+    """
+    nearest = max(views, key=lambda each: each.margin, default=None)
+    return (nearest.similarity, nearest.margin) if nearest else (1.0, 0.0)

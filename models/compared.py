@@ -1,0 +1,27 @@
+"""A stored prompt held against a campaign."""
+
+from dataclasses import dataclass
+
+from models.match import ViewSimilarity
+from models.search import SearchHit
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """hit: the prompt, its similarity that of the view where it comes nearest. margin: that similarity minus the
+    threshold it needs there, in [-2, 2]; 0 for a prompt of a campaign that has none, as of one repeated prompt.
+    views: what each view shows that can tell.
+    """
+
+    hit: SearchHit
+    margin: float
+    views: tuple[ViewSimilarity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPage:
+    """Some of the prompts that were compared with a campaign. compared: how many were, out of `total`."""
+
+    prompts: tuple[Compared, ...]
+    compared: int
+    total: int

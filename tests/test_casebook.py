@@ -1,0 +1,117 @@
+"""What an analyst reads of a generation is what the events, the match and the store say."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+from tiny_encoder import TinyEncoder
+from traffic import NOW, background_rows, campaign_rows, payload, row, run_reindex, settings_of, store_rows
+
+from indexer import engine as engine_module
+from indexer.casebook import Casebook
+from indexer.encode import Encoder
+from indexer.engine import Engine
+from models.errors import UnknownAccount, UnknownCampaign
+from models.prompt import Prompt
+
+# Some words of the template, in another order and among others: near, and no member.
+NEAR = "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
+ROWS = [
+    *campaign_rows(0),
+    *background_rows(5000, 300),
+    *(row(9000 + n, f"odd-{n}", NEAR.format(payload(Random(n), 6))) for n in range(6)),
+]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    def load(name: str, weights: Path) -> Encoder:
+        return TinyEncoder()
+
+    settings = settings_of(tmp_path_factory.mktemp("casebook"))
+    store_rows(settings, ROWS)
+    run_reindex(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "load_encoder", load)
+        opened = Engine.open(settings, lambda: NOW)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def casebook(engine: Engine) -> Casebook:
+    return engine.casebook()
+
+
+@pytest.fixture
+def campaign_id(engine: Engine) -> str:
+    return engine.campaigns()[0].campaign_id
+
+
+def at(event: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(event["timestamp"]).astimezone(UTC)
+
+
+def test_hours_and_accounts_are_those_of_the_events(casebook: Casebook, campaign_id: str) -> None:
+    mine = [each for each in ROWS if each["account_id"].startswith("pool-")]
+    hours = casebook.hours({campaign_id})
+    assert sum(each.events for each in hours) == len(ROWS)
+    assert sum(each.flagged for each in hours) == len(mine)
+    assert sum(each.flagged for each in casebook.hours(set())) == 0
+    by_hour = Counter(at(each).replace(minute=0, second=0) for each in mine)
+    assert {each.hour: each.events for each in casebook.campaign_hours(campaign_id)} == by_hour
+    assert list(casebook.account_names()) == sorted({each["account_id"] for each in ROWS})
+    found = casebook.account("pool-0-3")
+    assert (found.events, found.campaigns) == (5, {campaign_id: 5})
+    assert casebook.campaigns_of(["pool-0-3", "user-5000-1"]) == {"pool-0-3": {campaign_id: 5}, "user-5000-1": {}}
+    assert casebook.busiest({campaign_id}, 100) == [(f"pool-0-{n}", 5, 5) for n in sorted(range(24), key=str)]
+    with pytest.raises(UnknownAccount):
+        casebook.account("pool-0-99")
+
+
+def test_prompts_of_an_account_are_those_it_sent(casebook: Casebook) -> None:
+    sent = {each["prompt"] for each in ROWS if each["account_id"] == "pool-0-3"}
+    first, rest = casebook.account_prompts("pool-0-3", 2, 0), casebook.account_prompts("pool-0-3", 10, 2)
+    assert {hit.text for hit in (*first, *rest)} == sent
+    assert (len(first), len(rest)) == (2, 3)
+    assert all(hit.events == hit.accounts == 1 for hit in (*first, *rest))
+
+
+def test_members_are_in_order_of_how_near_they_are(engine: Engine, casebook: Casebook, campaign_id: str) -> None:
+    page = casebook.typical(campaign_id, 500, 0)
+    assert page.compared == page.total == len(page.prompts) == 120
+    margins = [each.margin for each in page.prompts]
+    assert margins == sorted(margins, reverse=True)
+    assert all(each.hit.campaign_id == campaign_id for each in page.prompts)
+    fringe = casebook.typical(campaign_id, 5, 0, fringe=True)
+    assert [each.margin for each in fringe.prompts] == sorted(margins)[:5]
+    assert casebook.typical(campaign_id, 5, 100).prompts == page.prompts[100:105]
+    nearest = max(page.prompts[0].views, key=lambda view: view.margin)
+    assert (page.prompts[0].hit.similarity, margins[0]) == (nearest.similarity, nearest.margin)
+
+
+def test_near_misses_are_outside_and_told_as_a_match_tells_them(engine: Engine, campaign_id: str) -> None:
+    page = engine.casebook().near_misses(campaign_id, 50)
+    assert page.prompts
+    margins = [each.margin for each in page.prompts]
+    assert margins == sorted(margins, reverse=True)
+    assert all(each.hit.campaign_id is None for each in page.prompts)
+    assert margins[0] < 0
+    first = page.prompts[0]
+    assert first.hit.text in {each["prompt"] for each in ROWS}
+    match = engine.match(Prompt("", first.hit.text))
+    (told,) = [each for each in match.nearest if each.campaign_id == campaign_id]
+    assert told.views == first.views
+
+
+def test_a_campaign_that_is_not_there_is_told_so(casebook: Casebook) -> None:
+    for ask in (
+        casebook.campaign_hours,
+        lambda name: casebook.typical(name, 1, 0),
+        lambda name: casebook.near_misses(name, 1),
+    ):
+        with pytest.raises(UnknownCampaign):
+            ask("c-none")
