@@ -2,7 +2,7 @@
 how near it comes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -30,6 +30,7 @@ from models.view import View
 IntArray = NDArray[np.int64]
 
 _COMPARED: Final = 400  # prompts of a campaign that are put in order
+_READ: Final = 500
 _NEAR_EACH: Final = 20  # of each exemplar, prompts outside that are looked at
 
 
@@ -91,8 +92,15 @@ class Casebook:
         """A campaign's prompts in the order of their fingerprints. Raises UnknownCampaign."""
         place = self.place(campaign_id)
         rows = np.flatnonzero(self._group == place)
-        page = self._compare(self._searcher.described(rows[offset : offset + limit], self._store), place)
+        page = self._compare(self._described(rows[offset : offset + limit]), place)
         return ComparedPage(tuple(page), len(page), len(rows))
+
+    def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
+        """All of a campaign's prompts in the order of their fingerprints, some hundreds in memory at a time; they
+        are compared with nothing. Raises UnknownCampaign.
+        """
+        rows = np.flatnonzero(self._group == self.place(campaign_id))
+        return (hit for at in range(0, len(rows), _READ) for hit in self._described(rows[at : at + _READ]))
 
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
         """A campaign's prompts by how near they are to it, the nearest first, or the farthest if `fringe`: of up
@@ -103,7 +111,7 @@ class Casebook:
         some = rows[spaced(len(rows), _COMPARED)]
         margins = np.array([_best(views)[1] for views in self._views(some, place)])
         order = np.argsort(margins if fringe else -margins, kind="stable")[offset : offset + limit]
-        page = self._compare(self._searcher.described(some[order], self._store), place)
+        page = self._compare(self._described(some[order]), place)
         return ComparedPage(tuple(page), len(some), len(rows))
 
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
@@ -118,8 +126,11 @@ class Casebook:
         rows = np.unique(np.concatenate(found))[:_COMPARED]
         margins = np.array([_best(views)[1] for views in self._views(rows, place)])
         nearest = rows[np.argsort(-margins, kind="stable")[:limit]]
-        page = self._compare(self._searcher.described(nearest, self._store), place)
+        page = self._compare(self._described(nearest), place)
         return ComparedPage(tuple(page), len(rows), end - begin)
+
+    def _described(self, rows: IntArray) -> list[SearchHit]:
+        return self._searcher.described(rows, self._store)
 
     def _flagged(self, ids: Collection[str]) -> NDArray[np.bool_]:
         return np.array([each.campaign_id in ids for each in self.campaigns], np.bool_)

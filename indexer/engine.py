@@ -38,6 +38,7 @@ from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchPage, SearchQuery
+from models.shared import BankEntry, SharedCampaign
 from models.status import Health, Status
 from models.storable import storable_json
 from models.text import unfolded_length
@@ -353,6 +354,18 @@ class Engine:
     def acts(self, subject: str, most: int = 20) -> list[Act]:
         """The last acts about a campaign, by its id, or an account, by its pseudonym; the newest first."""
         return self._store.acts.of(subject, most)
+
+    def share_in(self, campaigns: Sequence[SharedCampaign], author: str) -> None:
+        """Puts campaigns that others told of into the bank, which no match reads."""
+        self._store.bank.add(campaigns, author, self._clock())
+
+    def forget_shared(self, number: int) -> None:
+        """Takes an entry out of the bank. Raises NotFound."""
+        self._store.bank.remove(number)
+
+    def bank(self) -> list[BankEntry]:
+        """What others told of and is not to be forgotten yet, the newest first."""
+        return self._store.bank.entries(self._clock())
 
     def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
         """Stores events given as rows of the event format; they are on disk when this returns. Raises

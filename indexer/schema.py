@@ -186,3 +186,21 @@ acts: Final = Table(
     Column("note", Words, nullable=False),
     Index(None, "subject"),
 )
+
+# Campaigns that other providers told of. hashes: a JSON list.
+bank: Final = Table(
+    "bank",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("campaign_id", Words, nullable=False),
+    Column("aim", Words, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("salt", Words, nullable=False),
+    Column("hashes", Words, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("added_by", Words, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    UniqueConstraint("source", "campaign_id"),
+)

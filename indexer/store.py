@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from indexer.acts import ActStore
+from indexer.bank import BankStore
 from indexer.blocks import BlockStore
 from indexer.database import KEYS_A_QUERY, WRITE_WAIT_S, Database, insert_rows, raw_rows, rows_with
 from indexer.events import EventTable, IntArray, Names
@@ -83,8 +84,8 @@ class PromptEvents:
 
 
 class Store:
-    """Events, prompts, verdicts, blocks, keys, acts. Safe to share between threads; a context manager, or `close`
-    it.
+    """Events, prompts, verdicts, blocks, keys, acts, bank. Safe to share between threads; a context manager, or
+    `close` it.
     """
 
     def __init__(self, database: Database) -> None:
@@ -93,6 +94,7 @@ class Store:
         self.blocks = BlockStore(database)
         self.keys = KeyStore(database)
         self.acts = ActStore(database)
+        self.bank = BankStore(database)
 
     @classmethod
     def open(cls, url: str, write_wait_s: float = WRITE_WAIT_S) -> Self:

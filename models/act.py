@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class ActKind(StrEnum):
-    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out."""
+    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. IMPORT: put in what others told."""
 
     REVEAL = "reveal"
     EXPORT = "export"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,6 +42,7 @@ from models.campaign import (
 from models.compared import Compared, ComparedPage
 from models.errors import (
     BadEvent,
+    NotFound,
     NotReady,
     PromptTooLarge,
     UnknownAccount,
@@ -55,6 +56,7 @@ from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
 from models.report import IngestReport
 from models.search import SearchHit, SearchPage, SearchQuery
+from models.shared import BankEntry, SharedCampaign
 from models.status import Health, Status
 from models.text import tokens
 from models.traffic import AccountTraffic, CampaignHour, Peer, TrafficHour
@@ -203,6 +205,9 @@ class MemoryCasebook:
         seen = ViewSimilarity(View.WHOLE, 0.75, THRESHOLD)
         return ComparedPage((Compared(hit, 0.75 - THRESHOLD, (seen,)),)[:limit], 1, 1)
 
+    def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
+        return iter([hit_of(self.campaigns[self.place(campaign_id)], 1.0)])
+
 
 def hit_of(campaign: Campaign, similarity: float) -> SearchHit:
     """The prompt that stands for a campaign, as a search finds it."""
@@ -240,6 +245,7 @@ class MemoryEngine:
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
         self.recorded: list[Act] = []
+        self._bank: list[BankEntry] = []
 
     def set_campaigns(self, *campaigns: Campaign) -> None:
         self._campaigns = campaigns
@@ -333,6 +339,18 @@ class MemoryEngine:
 
     def record(self, act: Act) -> None:
         self.recorded.append(act)
+
+    def share_in(self, campaigns: Sequence[SharedCampaign], author: str) -> None:
+        for each in campaigns:
+            self._bank.append(BankEntry(len(self._bank) + 1, each, author, NOW))
+
+    def forget_shared(self, number: int) -> None:
+        if number not in {each.number for each in self._bank}:
+            raise NotFound(f"the bank has no entry {number}")
+        self._bank = [each for each in self._bank if each.number != number]
+
+    def bank(self) -> list[BankEntry]:
+        return [each for each in self._bank[::-1] if each.campaign.until > NOW]
 
     def acts(self, subject: str, most: int = 20) -> list[Act]:
         return [each for each in self.recorded[::-1] if each.subject == subject][:most]

@@ -66,7 +66,15 @@ async def every_page(client: httpx.AsyncClient) -> list[str]:
     accounts = (await client.get(f"{of_one}/accounts")).text
     account = next(each for each in Links(accounts).targets if each.startswith("/console/accounts/a-"))
     tabs = [of_one, f"{of_one}/prompts", f"{of_one}/accounts", f"{of_one}/near"]
-    return ["/console", "/console/campaigns", *tabs, "/console/accounts", account, "/console/search?q=x"]
+    return [
+        "/console",
+        "/console/campaigns",
+        *tabs,
+        "/console/accounts",
+        account,
+        "/console/search?q=x",
+        "/console/shared",
+    ]
 
 
 async def sign_in(client: httpx.AsyncClient, token: str, goal: str = "/console") -> httpx.Response:
@@ -212,7 +220,7 @@ async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
             assert "img" not in Links(page.text).tags
             assert not set("\u202e\u200b\x00") & set(Links(page.text).text)
             assert len(page.text) < 40_000
-            if path in (f"{where}/accounts", "/console/accounts"):
+            if path in (f"{where}/accounts", "/console/accounts", "/console/shared"):
                 continue  # which show pseudonyms only
             assert "&lt;script&gt;" in page.text, path
             assert "🙂" in page.text, path

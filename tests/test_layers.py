@@ -27,7 +27,7 @@ DOORS = {
     "opentelemetry": {"app.tracing"},
     "prometheus_client": {"app.metrics"},
     "psycopg": {"indexer.postgres"},
-    "pyarrow": {"indexer.readers", "indexer.export"},
+    "pyarrow": {"indexer.readers", "indexer.export", "indexer.tables"},
     "pydantic": {"app"},
     "ray": {"indexer.ray_cluster"},
     "rich": {"indexer.cli", "indexer.report"},
@@ -47,6 +47,7 @@ DOORS = {
     "sentence_transformers": {"indexer.encode", "indexer.weights"},
     "sqlalchemy": {
         "indexer.acts",
+        "indexer.bank",
         "indexer.blocks",
         "indexer.database",
         "indexer.keys",
@@ -58,13 +59,14 @@ DOORS = {
         "indexer.verdicts",
     },
     "starlette": {"app"},
+    "stix2": {"indexer.stix"},
     "tokenizers": {"indexer.wordpieces"},
     "threadpoolctl": {"indexer.threads"},
     "torch": {"indexer.weights"},
     "transformers": {"indexer.weights"},
     "typer": {"indexer.cli", "indexer.report"},
     "uvicorn": {"app"},
-    "zstandard": {"indexer.readers", "indexer.export"},
+    "zstandard": {"indexer.readers", "indexer.export", "indexer.tables"},
 }
 
 Imports = Mapping[str, Set[str]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -72,6 +73,29 @@ class LabelForm(BaseModel):
     label: str = ""
     note: str = ""
     until: Day = None
+
+
+class Format(StrEnum):
+    """What a campaign can be taken out as."""
+
+    REPORT = "report"
+    PROMPTS_CSV = "prompts-csv"
+    PROMPTS_PARQUET = "prompts-parquet"
+    ACCOUNTS_CSV = "accounts-csv"
+    ACCOUNTS_PARQUET = "accounts-parquet"
+    STIX = "stix"
+
+
+class ExportForm(BaseModel):
+    """with_names: whether accounts bear their own names and not pseudonyms. source, days: of a bundle, who tells
+    others of the campaign, and how long they are to keep it.
+    """
+
+    format: Format = Format.REPORT
+    note: str = ""
+    with_names: bool = False
+    source: Word = ""
+    days: int = Field(90, ge=1, le=730)
 
 
 def checked_note(note: str) -> str:

@@ -28,6 +28,7 @@ _POLICY: Final = "; ".join(
 )
 HEADERS: Final = {"content-security-policy": _POLICY, "referrer-policy": "same-origin"}
 SHOWN: Final = 600  # characters of a prompt on a page that has many
+_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]>()#+.!|&~:-]")
 _SLOT: Final = re.compile(r"\{(\d{1,3})\}")
 _DRAWN: Final = frozenset("\n\t")
 _HIDDEN: Final = frozenset("\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\u2800")  # called white space, or braille
@@ -109,9 +110,28 @@ def duration(seconds: float) -> str:
     )
 
 
+def filled(name: str, **values: Any) -> str:
+    """A template filled in, as a text."""
+    return _TEMPLATES.get_template(name).render(values)
+
+
+def as_code(text: str, limit: int = 2000) -> str:
+    """A text that somebody else wrote as a block of code, which Markdown neither formats nor follows."""
+    some = shown(text, limit)
+    longest = max(map(len, re.findall("`+", some)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{some}\n{fence}"
+
+
+def as_words(text: str) -> str:
+    """A short text that somebody else wrote within a line of Markdown: its signs mean nothing there."""
+    line = " ".join(shown(text, 200).split())
+    return _MARKDOWN.sub(r"\\\g<0>", line).replace("<", "&lt;")
+
+
 def rendered(name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
     """A template filled in, as an answer that loads nothing from elsewhere and runs no script but our own."""
-    return HTMLResponse(_TEMPLATES.get_template(name).render(values), http_status, HEADERS)
+    return HTMLResponse(filled(name, **values), http_status, HEADERS)
 
 
 def _seen(letter: str) -> str:
@@ -122,12 +142,26 @@ def _seen(letter: str) -> str:
 def _templates() -> Environment:
     found = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
+        autoescape=lambda name: name is None or not name.endswith(".md"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (shown, brief, pieces, count, share, measure, when, age, duration, clean, fixed_words):
+    for each in (
+        shown,
+        brief,
+        pieces,
+        count,
+        share,
+        measure,
+        when,
+        age,
+        duration,
+        clean,
+        fixed_words,
+        as_code,
+        as_words,
+    ):
         found.filters[each.__name__] = each
     return found
 

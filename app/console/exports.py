@@ -1,0 +1,173 @@
+"""What is taken out of the console: a campaign as tables, as a report, or as a bundle for other providers. Each
+time it is kept who did it and why.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+
+from app.campaigns import CampaignId
+from app.console.forms import ExportForm, Format, checked, checked_note
+from app.console.listing import urgent_rows
+from app.console.places import HOME
+from app.console.report import Case, report_of
+from app.console.visit import Visit, Visiting
+from app.exchange import note
+from app.state import Engine
+from indexer.stix import bundle_of
+from indexer.tables import Kind, write_csv, write_parquet
+from indexer.template_hashes import SALT_BYTES, template_hashes
+from models.act import Act, ActKind
+from models.campaign import Campaign
+from models.errors import BadInput
+from models.search import SearchHit
+from models.shared import SharedCampaign
+
+router = APIRouter(prefix=f"{HOME}/campaigns/{{campaign_id}}/export")
+
+PROMPT_COLUMNS: Final = {
+    "fingerprint": Kind.TEXT,
+    "campaign_id": Kind.TEXT,
+    "system": Kind.TEXT,
+    "prompt": Kind.TEXT,
+    "events": Kind.COUNT,
+    "accounts": Kind.COUNT,
+    "first_seen": Kind.TIME,
+    "last_seen": Kind.TIME,
+}
+_ACCOUNT_COLUMNS: Final = {
+    "account": Kind.TEXT,
+    "organisation": Kind.TEXT,
+    "events": Kind.COUNT,
+    "share_of_its_events": Kind.SHARE,
+    "first_seen": Kind.TIME,
+    "last_seen": Kind.TIME,
+}
+_IN_REPORT: Final = 50  # accounts
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What accounts and organisations are called in what is taken out."""
+
+    account: Callable[[str], str]
+    organisation: Callable[[str], str]
+
+
+@router.post("")
+async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
+    """One campaign, in the format that was chosen."""
+    form = await visit.form()
+    said = checked(ExportForm, form)
+    author, why = visit.author_of(form), checked_note(said.note)
+    one = await visit.use.run(visit.use.engine.campaign, campaign_id)
+    now = visit.use.clock()
+    if said.format is Format.STIX and not said.source.strip():
+        raise BadInput("source: say who tells the others of it")
+    detail = f"{said.format.value}{' with names' if said.with_names and said.format is not Format.STIX else ''}"
+    act = Act(ActKind.EXPORT, one.campaign_id, detail, author, why, now)
+    await visit.use.run(visit.use.engine.record, act)
+    note(visit.request, campaign_id=one.campaign_id, act=act.kind.value)
+    names = _names(visit, said.with_names)
+    if said.format is Format.STIX:
+        written = await visit.use.run(_bundle, one, said, now, visit.use.random)
+        return _download(written.encode(), f"{one.campaign_id}.stix.json", "application/stix+json;version=2.1")
+    if said.format is Format.REPORT:
+        packed = await visit.use.run(_report, visit.use.engine, one, act, names)
+        return _download(packed, f"{one.campaign_id}.zip", "application/zip")
+    name = f"{one.campaign_id}.{said.format.value.replace('-', '.')}"
+    if said.format in (Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET):
+        rows, columns = _account_rows(one, names), _ACCOUNT_COLUMNS
+    else:
+        hits = visit.use.engine.casebook().all_prompts(one.campaign_id)
+        rows, columns = prompt_rows(hits), PROMPT_COLUMNS
+    return await table(visit, name, rows, columns)
+
+
+async def table(visit: Visit, name: str, rows: Iterator[Sequence[Any]], columns: Mapping[str, Kind]) -> Response:
+    """Rows as a file to keep, CSV or Parquet by its name; it is written aside first, so that a fault is told as
+    one.
+    """
+    write = write_parquet if name.endswith(".parquet") else write_csv
+    kind = "application/vnd.apache.parquet" if name.endswith(".parquet") else "text/csv; charset=utf-8"
+    file = TemporaryFile()  # noqa: SIM115 - closed when all of it is sent
+    try:
+        await visit.use.run(write, rows, columns, file)
+    except BaseException:
+        file.close()
+        raise
+    return StreamingResponse(_read(file), headers=_headers(name), media_type=kind)
+
+
+def prompt_rows(hits: Iterator[SearchHit]) -> Iterator[Sequence[Any]]:
+    """Rows of PROMPT_COLUMNS."""
+    for hit in hits:
+        yield (
+            hit.fingerprint,
+            hit.campaign_id,
+            hit.system,
+            hit.text,
+            hit.events,
+            hit.accounts,
+            hit.first_seen,
+            hit.last_seen,
+        )
+
+
+def _account_rows(one: Campaign, names: _Names) -> Iterator[Sequence[Any]]:
+    for each in sorted(one.members, key=lambda each: (-each.events, each.account_id)):
+        org = names.organisation(each.org_id) if each.org_id else None
+        yield names.account(each.account_id), org, each.events, each.dedication, each.first_seen, each.last_seen
+
+
+def _report(engine: Engine, one: Campaign, act: Act, names: _Names) -> bytes:
+    row = urgent_rows([one], engine.labels())[0]
+    members = sorted(one.members, key=lambda each: (-each.events, each.account_id))[:_IN_REPORT]
+    called = [(names.account(each.account_id), each.events, each.dedication) for each in members]
+    hours, generation = engine.casebook().campaign_hours(one.campaign_id), engine.status().generation or ""
+    return report_of(Case(row, hours, generation, act.author, act.note, act.at, called))
+
+
+def _bundle(one: Campaign, said: ExportForm, now: datetime, random: Callable[[int], bytes]) -> str:
+    salt = random(SALT_BYTES)
+    hashes = template_hashes(one, salt)
+    if not hashes:
+        raise BadInput(f"{one.campaign_id} has no common text that others could know it by")
+    shared = SharedCampaign(
+        source=said.source.strip(),
+        campaign_id=one.campaign_id,
+        aim=one.capability,
+        first_seen=one.first_seen,
+        last_seen=one.last_seen,
+        salt=salt.hex(),
+        hashes=hashes,
+        until=now + timedelta(days=said.days),
+    )
+    return bundle_of([shared], shared.source, now)
+
+
+def _names(visit: Visit, own: bool) -> _Names:
+    if own:
+        return _Names(str, str)
+    return _Names(visit.use.pseudonyms.account, visit.use.pseudonyms.organisation)
+
+
+def _download(content: bytes, name: str, kind: str) -> Response:
+    return Response(content, headers=_headers(name), media_type=kind)
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while chunk := file.read(_CHUNK):
+            yield chunk

@@ -1,0 +1,115 @@
+"""What providers tell one another: hashes that meet where templates do, in bundles that others can read."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from api_double import make_campaign
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.stix import bundle_of, campaigns_in
+from indexer.store import Store
+from indexer.template_hashes import MOST_HASHES, resemblance, template_hashes
+from models.campaign import Campaign, Level
+from models.errors import BadInput, NotFound
+from models.shared import SharedCampaign
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SALT = bytes(range(16))
+WORDS = "You are a careful examiner. Write out every step of the reasoning behind {1} and grade it {2} out of ten."
+
+
+def campaign_of(skeleton: str) -> Campaign:
+    one = make_campaign("c-1", Level.LIKELY, "x")
+    return replace(one, template=replace(one.template, skeleton=skeleton))
+
+
+def shared(**changes: object) -> SharedCampaign:
+    hashes = template_hashes(campaign_of(WORDS), SALT)
+    until = NOW + timedelta(days=90)
+    plain = SharedCampaign(
+        "Example AI", "c-77", "reasoning", NOW - timedelta(days=9), NOW, SALT.hex(), hashes, until
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_the_same_words_give_the_same_hashes_however_they_are_written() -> None:
+    one = template_hashes(campaign_of(WORDS), SALT)
+    assert len(one) == (13 - 3) + 0 + 0  # runs of 13, 3 and 3 words
+    assert one == template_hashes(campaign_of(WORDS.upper().replace("{1}", "{4}").replace(" ", "\u200b ")), SALT)
+    assert not set(one) & set(template_hashes(campaign_of(WORDS), SALT[::-1]))
+    assert all(len(each) == 32 and not set(each) - set("0123456789abcdef") for each in one)
+
+
+def test_another_cut_of_the_slots_still_resembles_and_another_template_does_not() -> None:
+    one = template_hashes(campaign_of(WORDS), SALT)
+    cut = template_hashes(
+        campaign_of("{1} careful examiner. Write out every step of the reasoning behind {2}"), SALT
+    )
+    assert resemblance(one, cut) == 1.0
+    other = template_hashes(campaign_of("Translate the following text into French and keep its tone {1}"), SALT)
+    assert resemblance(one, other) == 0.0
+    assert resemblance(one, ()) == 0.0
+    assert template_hashes(campaign_of("{1}"), SALT) == ()
+
+
+@given(st.lists(st.integers(0, 3000), min_size=4, max_size=1500))
+def test_of_many_grams_the_least_hashes_are_kept(numbers: list[int]) -> None:
+    found = template_hashes(campaign_of(" ".join(f"w{n}" for n in numbers)), SALT)
+    assert len(found) <= MOST_HASHES
+    assert list(found) == sorted(set(found))
+
+
+def test_a_bundle_comes_back_as_it_was() -> None:
+    told = [shared(), shared(campaign_id="c-78", aim="")]
+    written = bundle_of(told, "Example AI", NOW)
+    assert campaigns_in(written) == told
+    objects = json.loads(written)["objects"]
+    kinds = [each["type"] for each in objects]
+    assert kinds == ["marking-definition", "identity", *["campaign", "indicator", "relationship"] * 2]
+    sign = objects[3]
+    assert sign["valid_until"] == "2026-05-30T12:00:00Z"
+    assert "careful" not in written
+    assert "examiner" not in written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", "7", "[" * 100_000, '{"type": "bundle", "id": "x", "objects": [{}]}', "\ud800"],
+)
+def test_what_is_no_bundle_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match=r"no STIX 2\.1 bundle"):
+        campaigns_in(text)
+
+
+def test_what_others_leave_out_is_looked_at_and_what_must_be_there_is_missed() -> None:
+    bundle = json.loads(bundle_of([shared()], "Example AI", NOW))
+    told, sign = bundle["objects"][2], bundle["objects"][3]
+    del told["objective"], told["last_seen"], told["created_by_ref"]
+    (found,) = campaigns_in(json.dumps(bundle))
+    assert (found.source, found.aim, found.last_seen) == ("unknown", "", found.first_seen)
+    del sign["valid_until"]
+    with pytest.raises(BadInput, match="valid_until"):
+        campaigns_in(json.dumps(bundle))
+    sign["valid_until"], sign["x_stillwatch_salt"] = "2026-05-30T12:00:00Z", "not hex"
+    assert campaigns_in(json.dumps(bundle)) == []
+    sign["pattern"] = "[file:name = 'x']"
+    assert campaigns_in(json.dumps(bundle)) == []
+
+
+def test_the_bank_keeps_one_entry_of_each_campaign_until_it_is_to_be_forgotten(store: Store) -> None:
+    store.bank.add([shared(), shared(campaign_id="c-2")], "mira", NOW)
+    store.bank.add([shared(aim="coding")], "jo", NOW + timedelta(days=1))
+    entries = store.bank.entries(NOW)
+    assert [(each.campaign.campaign_id, each.campaign.aim, each.added_by) for each in entries] == [
+        ("c-77", "coding", "jo"),
+        ("c-2", "reasoning", "mira"),
+    ]
+    assert entries[1].campaign == shared(campaign_id="c-2")
+    assert store.bank.entries(NOW + timedelta(days=90)) == []
+    store.bank.remove(entries[0].number)
+    assert [each.campaign.campaign_id for each in store.bank.entries(NOW)] == ["c-2"]
+    with pytest.raises(NotFound):
+        store.bank.remove(entries[0].number)
