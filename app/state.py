@@ -22,7 +22,7 @@ from models.act import Act
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
-from models.compared import ComparedPage
+from models.compared import ComparedPage, LabSample
 from models.key import Keyring
 from models.match import Match, Question
 from models.mode import CampaignMode, Mode
@@ -51,6 +51,7 @@ class Casebook(Protocol):
     def campaigns_of(self, account_ids: Sequence[str]) -> dict[str, dict[str, int]]: ...
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage: ...
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage: ...
+    def lab(self, campaign_id: str) -> LabSample: ...
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]: ...
 
 

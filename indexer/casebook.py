@@ -18,7 +18,7 @@ from indexer.store import Store
 from indexer.texts import Texts
 from indexer.traffic import Traffic
 from models.campaign import Campaign
-from models.compared import Compared, ComparedPage
+from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownCampaign
 from models.generation import Manifest
 from models.match import ViewSimilarity
@@ -31,6 +31,8 @@ IntArray = NDArray[np.int64]
 
 _COMPARED: Final = 400  # prompts of a campaign that are put in order
 _READ: Final = 500
+_OTHERS: Final = 20  # campaigns that are nearest to one
+_OF_EACH: Final = 10  # prompts of each of these
 _NEAR_EACH: Final = 20  # of each exemplar, prompts outside that are looked at
 
 
@@ -109,25 +111,57 @@ class Casebook:
         place = self.place(campaign_id)
         rows = np.flatnonzero(self._group == place)
         some = rows[spaced(len(rows), _COMPARED)]
-        margins = np.array([_best(views)[1] for views in self._views(some, place)])
-        order = np.argsort(margins if fringe else -margins, kind="stable")[offset : offset + limit]
+        order = self._order(some, place, fringe)[offset : offset + limit]
         page = self._compare(self._described(some[order]), place)
         return ComparedPage(tuple(page), len(some), len(rows))
 
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
         """Prompts outside of every campaign that come near to one, the nearest first. Raises UnknownCampaign."""
         place = self.place(campaign_id)
-        begin, end = np.searchsorted(self._near_campaign, [place, place + 1]).tolist()
-        exemplars = self._matcher.exemplars_of(View.WHOLE, place)
-        outside = self._group < 0
-        found = [self._near_prompt[begin:end][:_COMPARED]]
-        if len(exemplars) and outside.any():
-            found.append(self._searcher.nearest(exemplars, outside, _NEAR_EACH))
-        rows = np.unique(np.concatenate(found))[:_COMPARED]
-        margins = np.array([_best(views)[1] for views in self._views(rows, place)])
-        nearest = rows[np.argsort(-margins, kind="stable")[:limit]]
+        rows = self._near(place, self._group < 0)
+        nearest = rows[self._order(rows, place)[:limit]]
         page = self._compare(self._described(nearest), place)
-        return ComparedPage(tuple(page), len(rows), end - begin)
+        return ComparedPage(tuple(page), len(rows), len(rows))
+
+    def lab(self, campaign_id: str) -> LabSample:
+        """What a campaign's thresholds can be tried on. Raises UnknownCampaign."""
+        place = self.place(campaign_id)
+        own = np.flatnonzero(self._group == place)
+        some = own[spaced(len(own), _COMPARED)]
+        parts = some, self._near(place, self._group < 0), self._near_others(place)
+        mine, outside, others = (tuple(self._compare(self._described(rows), place)) for rows in parts)
+        return LabSample(mine, outside, others, len(own))
+
+    def _near(self, place: int, among: NDArray[np.bool_]) -> IntArray:
+        """Rows of prompts outside that come near to a campaign, by recurring or whole text; at most _COMPARED."""
+        begin, end = np.searchsorted(self._near_campaign, [place, place + 1]).tolist()
+        found = [self._near_prompt[begin:end][:_COMPARED]]
+        exemplars = self._matcher.exemplars_of(View.WHOLE, place)
+        if len(exemplars) and among.any():
+            found.append(self._searcher.nearest(exemplars, among, _NEAR_EACH))
+        rows: IntArray = np.unique(np.concatenate(found))[:_COMPARED]
+        return rows
+
+    def _near_others(self, place: int) -> IntArray:
+        """Rows of prompts of other campaigns, some of each of those whose exemplars come nearest."""
+        nearness = np.full(len(self.campaigns), -np.inf)
+        for view in (View.WHOLE, View.RECURRING, View.SYSTEM):
+            mine = self._matcher.exemplars_of(view, place)
+            if len(mine):
+                np.maximum(nearness, self._matcher.nearness(view, mine), out=nearness)
+        nearness[place] = -np.inf
+        nearest = np.argsort(-nearness, kind="stable")[:_OTHERS]
+        rows = [np.flatnonzero(self._group == other) for other in nearest[np.isfinite(nearness[nearest])].tolist()]
+        found: IntArray = np.concatenate(
+            [np.zeros(0, np.int64), *(each[spaced(len(each), _OF_EACH)] for each in rows)]
+        )
+        return found
+
+    def _order(self, rows: IntArray, place: int, farthest: bool = False) -> IntArray:
+        """Places of the rows by how near they are to a campaign, the nearest first."""
+        margins = np.array([_best(views)[1] for views in self._views(rows, place)])
+        order: IntArray = np.argsort(margins if farthest else -margins, kind="stable")
+        return order
 
     def _described(self, rows: IntArray) -> list[SearchHit]:
         return self._searcher.described(rows, self._store)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer import layout
 from indexer.confidence import Confidence
 from indexer.encode import Encoder
-from indexer.exemplars import ViewExemplars, margins
+from indexer.exemplars import ViewExemplars, margins, nearest_by_campaign
 from indexer.feedback import Verdicts
 from indexer.generation import Generation
 from indexer.grams import HotGrams, token_table
@@ -176,6 +176,15 @@ class Matcher:
             for each, cosine in zip(self._exemplars, cosines, strict=True)
             if campaign in each.thresholds and cosine > -1
         )
+
+    def nearness(self, view: View, queries: FloatArray) -> FloatArray:
+        """Greatest cosine of any of these unit rows, (m, d), to each campaign's exemplars in a view, (campaigns,);
+        -1 for those that have none there.
+        """
+        found = next(each for each in self._exemplars if each.view is view)
+        near = nearest_by_campaign(queries, found.vectors, found.owners, len(self.campaigns))
+        best: FloatArray = near.max(axis=0, initial=-1.0)
+        return best
 
     def exemplars_of(self, view: View, campaign: int) -> FloatArray:
         """The exemplars of a campaign, by its number, in one view: (m, d) unit rows."""

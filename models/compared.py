@@ -25,3 +25,15 @@ class ComparedPage:
     prompts: tuple[Compared, ...]
     compared: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabSample:
+    """What a campaign's thresholds can be tried on: some of its own prompts, prompts outside of every campaign
+    that come near, and prompts of other campaigns that do, with how many of its own there are.
+    """
+
+    own: tuple[Compared, ...]
+    outside: tuple[Compared, ...]
+    others: tuple[Compared, ...]
+    own_total: int

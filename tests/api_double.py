@@ -39,7 +39,7 @@ from models.campaign import (
     TimelineHour,
     ViewThreshold,
 )
-from models.compared import Compared, ComparedPage
+from models.compared import Compared, ComparedPage, LabSample
 from models.errors import (
     BadEvent,
     NotFound,
@@ -204,6 +204,15 @@ class MemoryCasebook:
         hit = replace(hit_of(self.campaigns[self.place(campaign_id)], 0.75), campaign_id=None)
         seen = ViewSimilarity(View.WHOLE, 0.75, THRESHOLD)
         return ComparedPage((Compared(hit, 0.75 - THRESHOLD, (seen,)),)[:limit], 1, 1)
+
+    def lab(self, campaign_id: str) -> LabSample:
+        own, near = self.typical(campaign_id, 1, 0).prompts, self.near_misses(campaign_id, 1).prompts
+        others = tuple(
+            replace(near[0], hit=hit_of(each, 0.75))
+            for place, each in enumerate(self.campaigns)
+            if place != self.place(campaign_id)
+        )
+        return LabSample(own, near, others, 80)
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
         return iter([hit_of(self.campaigns[self.place(campaign_id)], 1.0)])

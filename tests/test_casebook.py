@@ -107,6 +107,28 @@ def test_near_misses_are_outside_and_told_as_a_match_tells_them(engine: Engine, 
     assert told.views == first.views
 
 
+def test_the_lab_tries_on_members_near_misses_and_others(casebook: Casebook, campaign_id: str) -> None:
+    sample = casebook.lab(campaign_id)
+    typical = casebook.typical(campaign_id, 500, 0)
+    assert sample.own_total == len(sample.own) == 120
+    assert {each.hit.fingerprint: each.views for each in sample.own} == {
+        each.hit.fingerprint: each.views for each in typical.prompts
+    }
+    near = casebook.near_misses(campaign_id, 500).prompts
+    assert {each.hit.fingerprint for each in sample.outside} == {each.hit.fingerprint for each in near}
+    assert {each.hit.campaign_id for each in sample.others} <= {one.campaign_id for one in casebook.campaigns} - {
+        campaign_id
+    }
+    assert all(each.margin < 0 for each in sample.others)
+
+
+def test_all_prompts_are_read_in_order(casebook: Casebook, campaign_id: str) -> None:
+    found = list(casebook.all_prompts(campaign_id))
+    assert len(found) == 120
+    assert [each.fingerprint for each in found] == sorted(each.fingerprint for each in found)
+    assert {each.text for each in found} == {e["prompt"] for e in ROWS if e["account_id"].startswith("pool-")}
+
+
 def test_a_campaign_that_is_not_there_is_told_so(casebook: Casebook) -> None:
     for ask in (
         casebook.campaign_hours,

@@ -65,7 +65,7 @@ async def every_page(client: httpx.AsyncClient) -> list[str]:
     of_one = f"/console/campaigns/{EXAMPLE_CAMPAIGN}"
     accounts = (await client.get(f"{of_one}/accounts")).text
     account = next(each for each in Links(accounts).targets if each.startswith("/console/accounts/a-"))
-    tabs = [of_one, f"{of_one}/prompts", f"{of_one}/accounts", f"{of_one}/near"]
+    tabs = [of_one, f"{of_one}/prompts", f"{of_one}/accounts", f"{of_one}/near", f"{of_one}/lab"]
     return [
         "/console",
         "/console/campaigns",
@@ -220,7 +220,7 @@ async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
             assert "img" not in Links(page.text).tags
             assert not set("\u202e\u200b\x00") & set(Links(page.text).text)
             assert len(page.text) < 40_000
-            if path in (f"{where}/accounts", "/console/accounts", "/console/shared"):
+            if path in (f"{where}/accounts", f"{where}/lab", "/console/accounts", "/console/shared"):
                 continue  # which show pseudonyms only
             assert "&lt;script&gt;" in page.text, path
             assert "🙂" in page.text, path
@@ -456,3 +456,27 @@ async def test_jobs_are_started_and_stopped_by_admins_only() -> None:
         assert "<strong>reindex</strong>" in jobs.text
         assert "<html" not in jobs.text
         assert (await client.post("/console/jobs/job-1/cancel", data=sent)).status_code == 404
+
+
+async def test_the_lab_gives_what_thresholds_are_tried_on() -> None:
+    engine = MemoryEngine()
+    hostile = make_campaign(EXAMPLE_CAMPAIGN, Level.STRONG, HOSTILE)
+    engine.set_campaigns(hostile, make_campaign(WATCHED_CAMPAIGN, Level.WATCH, "a cover letter"))
+    async with console(engine) as client:
+        answer = await client.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}/lab/sample")
+        found = answer.json()
+        threshold = hostile.thresholds[0]
+        assert found["thresholds"] == [
+            {"view": "whole", "threshold": 0.8, "background": 0.6, "typical": threshold.typical}
+        ]
+        told = [
+            (each["kind"], each["weight"], each["similarities"], each["campaign"]) for each in found["prompts"]
+        ]
+        assert told == [
+            ("own", 80.0, [0.95], EXAMPLE_CAMPAIGN),
+            ("outside", 1.0, [0.75], None),
+            ("other", 1.0, [0.75], WATCHED_CAMPAIGN),
+        ]
+        assert not set("\u202e\u200b") & set(found["prompts"][0]["text"])
+        assert answer.headers["content-type"] == "application/json"
+        assert (await client.get("/console/campaigns/c-none/lab/sample")).status_code == 404

@@ -196,3 +196,16 @@ async def test_bundles_that_are_over_or_empty_are_refused(client: httpx.AsyncCli
         answer = await client.post("/console/shared", data=sent)
         assert (answer.status_code, said in answer.text) == (422, True)
     assert engine.bank() == engine.recorded == []
+
+
+async def test_what_a_search_finds_is_taken_out(client: httpx.AsyncClient, engine: MemoryEngine) -> None:
+    page = await client.get("/console/search", params={"q": EXAMPLE_PROMPT, "campaign_id": EXAMPLE_CAMPAIGN})
+    assert "Export the first" in page.text
+    fields = {**Links(page.text).fields, "q": EXAMPLE_PROMPT, "author": "jo"}
+    assert fields["campaign_id"] == EXAMPLE_CAMPAIGN
+    missing = await client.post("/console/search/export", data={**fields, "note": ""})
+    assert (missing.status_code, engine.recorded) == (422, [])
+    answer = await client.post("/console/search/export", data={**fields, "note": "case 7"})
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [row["campaign_id"] for row in rows] == [EXAMPLE_CAMPAIGN]
+    assert (engine.recorded[0].detail, engine.recorded[0].note) == ("search", "case 7")

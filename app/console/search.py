@@ -4,15 +4,18 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
-from app.console.forms import AskedPrompts, checked
+from app.console.exports import PROMPT_COLUMNS, prompt_rows, table
+from app.console.forms import AskedPrompts, checked, checked_note
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.exchange import note
-from app.schemas import SearchRequest
+from app.schemas import MAX_HITS, SearchRequest
 from app.searching import query_of
+from models.act import Act, ActKind
 from models.match import Question
 from models.mode import Mode
 from models.prompt import Prompt
+from models.search import SearchQuery
 
 router = APIRouter(prefix=f"{HOME}/search")
 
@@ -33,6 +36,18 @@ async def paste(visit: Visiting) -> Response:
     return await _found(visit, checked(AskedPrompts, form))
 
 
+@router.post("/export")
+async def export(visit: Visiting) -> Response:
+    """The first prompts that a search finds, as a table."""
+    form = await visit.form(visit.use.limits.body_bytes)
+    asked, why = checked(AskedPrompts, form), checked_note(form.get("note", ""))
+    act = Act(ActKind.EXPORT, "", "search", visit.author_of(form), why, visit.use.clock())
+    result = await visit.use.run(visit.use.engine.search, await _query(visit, asked, MAX_HITS))
+    await visit.use.run(visit.use.engine.record, act)
+    note(visit.request, act=act.kind.value, hits=len(result.hits))
+    return await table(visit, "search.csv", prompt_rows(iter(result.hits)), PROMPT_COLUMNS)
+
+
 async def _found(visit: Visit, asked: AskedPrompts) -> Response:
     said = asked.said()
     text = said.pop("q", "")
@@ -40,13 +55,19 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
         return await visit.page("search.html", text=text, asked=said, result=None, match=None)
     question = Question(Prompt("", text), Mode.AUDIT, _NEAREST)
     visit.use.engine.admit(question)
+    result = await visit.use.run(visit.use.engine.search, await _query(visit, asked, _ROWS))
+    match = (await visit.use.match_all([question]))[0]
+    note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
+    return await visit.page(
+        "search.html", text=text, asked=said, result=result, match=match, rows=_ROWS, most=MAX_HITS
+    )
+
+
+async def _query(visit: Visit, asked: AskedPrompts, limit: int) -> SearchQuery:
+    """What is searched for. Raises BadInput."""
     only = {
         name: getattr(asked, name) or None for name in ("account_id", "campaign_id", "model", "since", "until")
     }
     if asked.account_id:
         only["account_id"] = await visit.account_id(asked.account_id) or asked.account_id
-    wanted = checked(SearchRequest, {"text": text, "limit": _ROWS, "offset": asked.offset, **only})
-    result = await visit.use.run(visit.use.engine.search, query_of(wanted))
-    match = (await visit.use.match_all([question]))[0]
-    note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
-    return await visit.page("search.html", text=text, asked=said, result=result, match=match, rows=_ROWS)
+    return query_of(checked(SearchRequest, {"text": asked.q, "limit": limit, "offset": asked.offset, **only}))
