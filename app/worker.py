@@ -19,7 +19,7 @@ from app.supervisor import Beat
 from app.tracing import Tracing, tracing_of
 from indexer.engine import Engine
 from indexer.job_records import JobRecords
-from indexer.jobs import Jobs, reindex_command
+from indexer.jobs import MAP_JOB, Jobs, map_command, reindex_command
 from indexer.settings import Settings
 from indexer.threads import settle_for_one
 from models.errors import StillwatchError
@@ -56,7 +56,8 @@ def application(
     """
     sys.setswitchinterval(SWITCH_S)
     settle_for_one()
-    jobs = Jobs(JobRecords(settings.jobs), partial(reindex_command, settings.data), now_utc)
+    others = {MAP_JOB: map_command(settings.data)}
+    jobs = Jobs(JobRecords(settings.jobs), partial(reindex_command, settings.data), now_utc, others)
     manner = Manner(
         limits=Limits(body_bytes=settings.max_body_bytes, prompt_chars=settings.max_prompt_chars),
         mode=settings.mode,

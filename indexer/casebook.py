@@ -4,6 +4,7 @@ how near it comes.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from indexer import layout
 from indexer.generation import Generation
 from indexer.match import Matcher
+from indexer.prompt_map import MappedPoints, newest, rows_now
 from indexer.search import Searcher, places_of
 from indexer.spacing import spaced
 from indexer.store import Store
@@ -39,12 +41,17 @@ _NEAR_EACH: Final = 20  # of each exemplar, prompts outside that are looked at
 class Casebook:
     """Immutable and thread-safe; all answers are of one generation."""
 
-    def __init__(self, generation: Generation, matcher: Matcher, searcher: Searcher, store: Store) -> None:
+    def __init__(
+        self, generation: Generation, matcher: Matcher, searcher: Searcher, store: Store, maps: Path
+    ) -> None:
+        """maps: where `indexer.prompt_map` keeps them."""
         self.manifest: Manifest = generation.manifest
         self.campaigns: tuple[Campaign, ...] = matcher.campaigns
         self._matcher = matcher
         self._searcher = searcher
         self._store = store
+        self._maps = maps
+        self._prints = np.asarray(generation.array(layout.FINGERPRINTS), np.uint8)
         self._places = places_of(matcher.campaigns)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         self._traffic = Traffic.of(generation, [each.campaign_id for each in matcher.campaigns])
@@ -52,6 +59,11 @@ class Casebook:
             np.asarray(generation.array(name), np.int64) if generation.holds(name) else np.zeros(0, np.int64)
             for name in (layout.NEAR_PROMPT, layout.NEAR_CAMPAIGN)
         )
+
+    @property
+    def name(self) -> str:
+        """The generation's."""
+        return self.manifest.generation
 
     def place(self, campaign_id: str) -> int:
         """Number of a campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""
@@ -131,6 +143,20 @@ class Casebook:
         parts = some, self._near(place, self._group < 0), self._near_others(place)
         mine, outside, others = (tuple(self._compare(self._described(rows), place)) for rows in parts)
         return LabSample(mine, outside, others, len(own))
+
+    def mapped(self) -> MappedPoints | None:
+        """The newest map, with what is known of its points now; None if none was drawn."""
+        drawn = newest(self._maps)
+        if drawn is None:
+            return None
+        rows = rows_now(drawn.prints, self._prints)
+        there = rows >= 0
+        return MappedPoints(drawn.generation, drawn.places[there], rows[there], self._group[rows[there]])
+
+    def prompts_at(self, rows: Sequence[int]) -> list[SearchHit]:
+        """The prompts of these rows of this generation; rows that are none are left out."""
+        inside = [row for row in rows if 0 <= row < len(self._group)]
+        return self._described(np.array(inside, np.int64))
 
     def _near(self, place: int, among: NDArray[np.bool_]) -> IntArray:
         """Rows of prompts outside that come near to a campaign, by recurring or whole text; at most _COMPARED."""

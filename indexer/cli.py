@@ -121,6 +121,15 @@ def reindex(
     _print(done, as_json, lambda: [report.reindex_table(done)])
 
 
+@app.command("map")
+def map_(data: Data = None, as_json: AsJson = False) -> None:
+    """Draw the console's map of the current generation: a hundred thousand prompts on a plane."""
+    settings = _settings(data)
+    with _engine(data) as engine:
+        done = engine.draw_map(_progress(as_json), settings.maps)
+    _print(done, as_json, lambda: [report.map_table(done)])
+
+
 @app.command()
 def jobs(data: Data = None, as_json: AsJson = False) -> None:
     """List what servers over this data directory have reindexed, or do, the last first."""

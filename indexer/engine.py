@@ -5,17 +5,27 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
+from indexer import prompt_map
 from indexer.answers import Answers
 from indexer.casebook import Casebook
 from indexer.depot import Depot
 from indexer.disk import disk_use
 from indexer.encode import Encoder, load_encoder
 from indexer.feedback import Verdicts, allowed_campaigns, verdicts_now
-from indexer.generation import NOTHING_PUBLISHED, Generation, current_id, first_good, load_current
+from indexer.generation import (
+    NOTHING_PUBLISHED,
+    Generation,
+    current_id,
+    first_good,
+    load_current,
+    open_current,
+)
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
+from indexer.progress import Progress
 from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.store import Store
@@ -36,7 +46,7 @@ from models.key import Keyring
 from models.match import Match, Question
 from models.mode import CampaignMode, Mode
 from models.prompt import Prompt
-from models.report import IngestReport
+from models.report import IngestReport, MapReport
 from models.search import SearchPage, SearchQuery
 from models.shared import BankEntry, SharedCampaign
 from models.status import Health, Status
@@ -298,6 +308,15 @@ class Engine:
         """What an analyst reads, all of one generation. Raises NotReady."""
         return self._current().casebook
 
+    def draw_map(self, progress: Progress, maps: Path) -> MapReport:
+        """Draws the map of the current generation. Raises NotReady."""
+        generation, matcher = open_current(self._settings.generations), self._current().matcher
+        if generation.manifest.generation != matcher.manifest.generation:
+            raise NotReady("another generation was published just now; ask again")
+        drawn = prompt_map.draw(generation, matcher, self._store, maps, progress)
+        progress.done()
+        return MapReport(drawn.generation, len(drawn.prints))
+
     def labels(self) -> dict[str, CampaignLabel]:
         """The labels by campaign id: those given, run out or not; for others that of an allow-list rule."""
         return {**self._verdicts_now().labels, **self._labels}
@@ -399,7 +418,9 @@ class Engine:
         encoder = self._encoder_of(generation)
         matcher = Matcher(generation, encoder)
         searcher = Searcher(generation, encoder)
-        return _Loaded(matcher, searcher, Casebook(generation, matcher, searcher, self._store))
+        return _Loaded(
+            matcher, searcher, Casebook(generation, matcher, searcher, self._store, self._settings.maps)
+        )
 
     def _encoder_of(self, generation: Generation) -> Encoder:
         """The encoder the generation was made with; loading checks that it is the very same space."""

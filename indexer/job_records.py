@@ -17,6 +17,7 @@ from indexer.lock import exclusive, hold, is_held
 from models.errors import Busy, UnknownJob
 from models.job import Job, JobState
 
+RUNNING: Final = "a job is already running; ask again when it is done"
 JOBS_KEPT: Final = 100
 _GONE: Final = "the server that followed it is gone; what it published, if anything, the status tells"
 _OWNER: Final = re.compile("[0-9a-f]{32}")
@@ -69,7 +70,7 @@ class JobRecords:
         """Where a job may start: one at a time, whoever starts it. Raises Busy while another starts or runs."""
         with exclusive(self._folder / "start.lock"):
             if self.running():
-                raise Busy("a reindex is already running; ask again when it is done")
+                raise Busy(RUNNING)
             yield
 
     def progress_file(self, job_id: str) -> Path:

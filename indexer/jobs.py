@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,10 +17,11 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final, TextIO
 from uuid import uuid4
 
-from indexer.job_records import JOBS_KEPT, JobRecords
+from indexer.job_records import JOBS_KEPT, RUNNING, JobRecords
 from models.errors import Busy, StorageUnusable, UnknownJob
 from models.job import Job, JobState
 
+MAP_JOB: Final = "map"
 REPORT_BYTES: Final = 1 << 20  # of a child's standard output
 DETAIL_CHARACTERS: Final = 300
 CANCELLED: Final = "somebody cancelled it; the next reindex goes on where this one stopped"
@@ -45,6 +46,11 @@ def reindex_command(data: Path, full: bool) -> list[str]:
     return [*command, "--full"] if full else command
 
 
+def map_command(data: Path) -> list[str]:
+    """Command line of a child that draws the map of `data`."""
+    return [sys.executable, "-P", "-m", "indexer", "map", "--data", str(data), "--json"]
+
+
 def parse_progress(line: str) -> Progress | None:
     """Progress in a line of a child's standard error, None if the line is something else."""
     try:
@@ -62,17 +68,23 @@ class Jobs:
     servers before included. Thread-safe.
 
     records: where that is kept.
-    command: gives the child's command line for `full`. The child reports progress as JSON lines
+    command: gives the child's command line for `full`. others: command lines of further kinds of jobs. The child
+    reports progress as JSON lines
         {"stage", "done", "total"} on standard error and its result as one JSON object on standard output.
     clock: aware time now.
     """
 
     def __init__(
-        self, records: JobRecords, command: Callable[[bool], list[str]], clock: Callable[[], datetime]
+        self,
+        records: JobRecords,
+        command: Callable[[bool], list[str]],
+        clock: Callable[[], datetime],
+        others: Mapping[str, list[str]] | None = None,
     ) -> None:
         self._records = records
         self._command = command
         self._clock = clock
+        self._others = dict(others or {})
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}  # of this process
         self._child: subprocess.Popen[bytes] | None = None
@@ -80,19 +92,28 @@ class Jobs:
         self._closed = False
 
     def start(self, full: bool) -> Job:
-        """Start a reindex and return at once. Raises Busy while another one runs, and after `close`, and
+        """Start a reindex and return at once. Raises Busy while another job runs, and after `close`, and
         StorageUnusable if nothing can be kept of it.
         """
+        return self._start("reindex", self._command(full))
+
+    def start_other(self, kind: str) -> Job:
+        """The same with another kind of job. Raises UnknownJob if there is no such kind."""
+        if kind not in self._others:
+            raise UnknownJob(f"no kind of job is called {kind!r}")
+        return self._start(kind, self._others[kind])
+
+    def _start(self, kind: str, command: list[str]) -> Job:
         with self._lock:
             if self._closed:
                 raise Busy("the server is stopping")
             if self._child is not None:
-                raise Busy("a reindex is already running; ask again when it is done")
-            job = Job(f"job-{uuid4().hex[:12]}", "reindex", JobState.QUEUED, self._clock())
+                raise Busy(RUNNING)
+            job = Job(f"job-{uuid4().hex[:12]}", kind, JobState.QUEUED, self._clock())
             try:
                 with self._records.starting():
                     self._records.keep(job)
-                    return self._spawn(job, self._command(full))
+                    return self._spawn(job, command)
             except OSError as error:
                 raise StorageUnusable(f"the records of jobs take nothing now: {error.strerror}") from error
 

@@ -21,7 +21,7 @@ from indexer.grounds import ENOUGH, grounds_of
 from indexer.recurring import recurring_texts
 from indexer.shortlist import LISTED, Shortlist
 from indexer.sketch import SketchedEncoder
-from indexer.vectors import FloatArray
+from indexer.vectors import FloatArray, normalise
 from models.campaign import Campaign
 from models.generation import Manifest
 from models.match import Decision, Ground, Match, Nearest, Question, ViewSimilarity
@@ -176,6 +176,22 @@ class Matcher:
             for each, cosine in zip(self._exemplars, cosines, strict=True)
             if campaign in each.thresholds and cosine > -1
         )
+
+    def side_by_side(self, prompts: Sequence[Prompt]) -> FloatArray:
+        """What the views show of each prompt in one row, (n, d): the middle of its windows, its recurring and its
+        system text, each a unit row, or zeros where it has none.
+        """
+        parts = [
+            [
+                vectors.mean(axis=0) if len(vectors) else np.zeros(each.vectors.shape[1], np.float32)
+                for vectors in column
+            ]
+            for each, column in zip(
+                self._exemplars, zip(*(vectors for _, vectors in self._seen(prompts)), strict=True), strict=True
+            )
+        ]
+        rows: FloatArray = np.concatenate([normalise(np.array(part, np.float32)) for part in parts], axis=1)
+        return rows
 
     def nearness(self, view: View, queries: FloatArray) -> FloatArray:
         """Greatest cosine of any of these unit rows, (m, d), to each campaign's exemplars in a view, (campaigns,);

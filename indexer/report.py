@@ -15,7 +15,7 @@ from models.job import Job
 from models.key import ApiKey
 from models.match import Match
 from models.mode import CampaignMode
-from models.report import Evaluation, IngestReport, ReindexReport
+from models.report import Evaluation, IngestReport, MapReport, ReindexReport
 from models.search import SearchPage
 from models.status import Status
 
@@ -175,6 +175,13 @@ def jobs_table(jobs: Sequence[Job]) -> Table:
         times = (f"{time:%Y-%m-%d %H:%M:%S}" if time else "-" for time in (each.started_at, each.finished_at))
         stage = f"{each.stage} {each.done:,}/{each.total:,}" if each.total else each.stage
         table.add_row(each.job_id, each.state, *times, stage, escape(each.detail))
+    return table
+
+
+def map_table(done: MapReport) -> Table:
+    """What was drawn."""
+    table = _table("generation", done.generation)
+    table.add_row("points", f"{done.points:,}")
     return table
 
 

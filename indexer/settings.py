@@ -100,6 +100,10 @@ class Settings:
         return self.data / "work"
 
     @property
+    def maps(self) -> Path:
+        return self.data / "maps"
+
+    @property
     def jobs(self) -> Path:
         return self.data / "jobs"
 

@@ -104,3 +104,11 @@ class Evaluation:
     split: int
     merged: int
     missing_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapReport:
+    """What a drawing of the map came to: of which generation, with how many points."""
+
+    generation: str
+    points: int

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import httpx
+import numpy as np
 from fastapi import FastAPI
 
 from app.main import create_app
@@ -20,7 +21,8 @@ from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from app.state import Limits, Manner
 from app.tracing import NO_TRACING, Tracing
 from indexer.job_records import JobRecords
-from indexer.jobs import Jobs
+from indexer.jobs import MAP_JOB, Jobs
+from indexer.prompt_map import MappedPoints
 from models.act import Act
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
@@ -126,8 +128,9 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
 class MemoryCasebook:
     """Each campaign's two members sent all of its events, half of them in each of its two hours."""
 
-    def __init__(self, campaigns: tuple[Campaign, ...]) -> None:
+    def __init__(self, campaigns: tuple[Campaign, ...], is_mapped: bool) -> None:
         self.campaigns = campaigns
+        self.is_mapped = is_mapped
 
     def place(self, campaign_id: str) -> int:
         for place, each in enumerate(self.campaigns):
@@ -214,6 +217,17 @@ class MemoryCasebook:
         )
         return LabSample(own, near, others, 80)
 
+    name = GENERATION
+
+    def mapped(self) -> MappedPoints | None:
+        places = np.linspace(0, 1, 6, dtype=np.float32).reshape(3, 2)
+        return (
+            MappedPoints(GENERATION, places, np.array([0, 1, 2]), np.array([0, 1, -1])) if self.is_mapped else None
+        )
+
+    def prompts_at(self, rows: Sequence[int]) -> list[SearchHit]:
+        return [hit_of(self.campaigns[row], 1.0) for row in rows if row < len(self.campaigns)]
+
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
         return iter([hit_of(self.campaigns[self.place(campaign_id)], 1.0)])
 
@@ -253,6 +267,7 @@ class MemoryEngine:
         self._blocks: list[Block] = []
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
+        self.is_mapped = False
         self.recorded: list[Act] = []
         self._bank: list[BankEntry] = []
 
@@ -344,7 +359,7 @@ class MemoryEngine:
         return self._page([self._hit(self.campaign(campaign_id), "")], limit, offset)
 
     def casebook(self) -> MemoryCasebook:
-        return MemoryCasebook(self.campaigns())
+        return MemoryCasebook(self.campaigns(), self.is_mapped)
 
     def record(self, act: Act) -> None:
         self.recorded.append(act)
@@ -486,7 +501,8 @@ def records_aside() -> JobRecords:
 
 def quick_jobs() -> Jobs:
     """Jobs whose child reports at once whether it was asked for a full run."""
-    return Jobs(records_aside(), lambda full: child(f"print('{{\"full\": {str(full).lower()}}}')"), lambda: NOW)
+    reindex = lambda full: child(f"print('{{\"full\": {str(full).lower()}}}')")  # noqa: E731
+    return Jobs(records_aside(), reindex, lambda: NOW, {MAP_JOB: child("print('{}')")})
 
 
 def make_app(

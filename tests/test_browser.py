@@ -29,6 +29,11 @@ HOSTILE = (
 )
 SENDER = "<i>Eve</i> '\"&amp; 🙂"  # ids hold nothing that is not drawn, or the event is refused
 LONG = "w" * 100_000
+# How many colours the map shows.
+SHADES = """() => {
+  const map = document.getElementById("map");
+  return new Set(new Uint32Array(map.getContext("2d").getImageData(0, 0, map.width, map.height).data.buffer)).size;
+}"""
 SERVED = re.compile(r"c-[a-z0-9]{10}$")
 
 
@@ -61,6 +66,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(folder, "ingest", str(folder / "world" / "events.jsonl"), str(folder / "hostile.jsonl"))
     assert run(folder, "reindex")["published"]
     return folder
+
+
+@pytest.fixture(scope="module")
+def mapped(data: Path) -> int:
+    """Points of the map that was drawn."""
+    points: int = run(data, "map")["points"]
+    return points
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +113,15 @@ def all_pages(page: Any, campaign_id: str) -> list[str]:
     page.goto(f"{of_one}/accounts")
     account = page.locator("tbody a[href*='/console/accounts/a-']").first.get_attribute("href")
     tabs = [of_one, *(f"{of_one}/{tab}" for tab in ("prompts", "accounts", "near", "lab"))]
-    found = ["/console", "/console/campaigns", *tabs, "/console/accounts", account, "/console/shared"]
+    found = [
+        "/console",
+        "/console/campaigns",
+        *tabs,
+        "/console/accounts",
+        account,
+        "/console/map",
+        "/console/shared",
+    ]
     return [*found, "/console/search", "/console/search?q=reasoning", "/console/none"]
 
 
@@ -211,7 +231,7 @@ def test_what_senders_wrote_does_nothing(url: str, keys: dict[str, str]) -> None
             assert page.evaluate("window.harmed") is None
             assert page.locator("main img, main script, main b").count() == 0
             assert not overflows(page)
-            text = page.locator("main").inner_text()
+            text = page.locator("main").text_content()
             assert "<script>window.harmed = 1</script>" in text
             assert "[U+202E]gnp.exe" in text
             assert "{{ 7 * 7 }} 🙂" in text
@@ -276,3 +296,40 @@ def test_a_small_screen_is_enough(url: str, keys: dict[str, str], alarmed: dict[
         watched.expected = ("404 (Not Found)",)
         wide = [path for path in all_pages(page, alarmed["campaign_id"]) if page.goto(path) and overflows(page)]
         assert wide == []
+
+
+def test_the_map_is_moved_lassoed_and_read(url: str, keys: dict[str, str], mapped: int) -> None:
+    with signed_in(url, keys["analyst"]) as (page, _):
+        page.goto("/console/map")
+        page.locator(f"#map[data-count='{mapped}']").wait_for()
+        assert page.locator("#told li").count() > 4  # campaigns, for those who do not see the map
+        assert page.evaluate(SHADES) > 4
+        page.get_by_label("Show").select_option("alarmed")
+        page.wait_for_timeout(300)
+        alarmed = page.evaluate(SHADES)
+        page.get_by_label("Show").select_option("all")
+        page.wait_for_timeout(300)
+        assert page.evaluate(SHADES) > alarmed > 1
+
+        box = page.locator("#map").bounding_box()
+        corners = [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)]
+        spots = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+        page.get_by_role("button", name="Lasso").click()
+        page.mouse.move(*spots[0])
+        page.mouse.down()
+        for spot in spots[1:]:
+            page.mouse.move(*spot, steps=4)
+        page.mouse.up()
+        page.locator("#told bdi").nth(20).wait_for()
+        assert int(page.locator("#told-title").inner_text().split()[0].replace(",", "")) > 0.9 * mapped
+        page.get_by_role("button", name="Lasso").click()
+
+        page.locator("#map").focus()
+        before = page.evaluate(SHADES)
+        for _ in range(25):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(300)
+        assert page.evaluate(SHADES) < before  # all of it is beyond the left edge
+        page.get_by_role("button", name="Show all").click()
+        page.wait_for_timeout(300)
+        assert page.evaluate(SHADES) == before

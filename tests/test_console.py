@@ -9,6 +9,7 @@ from random import Random
 
 import anyio
 import httpx
+import numpy as np
 import pytest
 from api_double import NOW, WATCHED_CAMPAIGN, MemoryEngine, client_of, make_app, make_campaign
 
@@ -220,7 +221,13 @@ async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
             assert "img" not in Links(page.text).tags
             assert not set("\u202e\u200b\x00") & set(Links(page.text).text)
             assert len(page.text) < 40_000
-            if path in (f"{where}/accounts", f"{where}/lab", "/console/accounts", "/console/shared"):
+            if path in (
+                f"{where}/accounts",
+                f"{where}/lab",
+                "/console/accounts",
+                "/console/map",
+                "/console/shared",
+            ):
                 continue  # which show pseudonyms only
             assert "&lt;script&gt;" in page.text, path
             assert "🙂" in page.text, path
@@ -480,3 +487,37 @@ async def test_the_lab_gives_what_thresholds_are_tried_on() -> None:
         assert not set("\u202e\u200b") & set(found["prompts"][0]["text"])
         assert answer.headers["content-type"] == "application/json"
         assert (await client.get("/console/campaigns/c-none/lab/sample")).status_code == 404
+
+
+async def test_the_map_gives_points_campaigns_and_the_prompts_behind_them() -> None:
+    engine = MemoryEngine()
+    async with console(engine) as client:
+        page = await client.get("/console/map")
+        assert "No map was drawn yet" in page.text
+        assert "map.js" not in page.text
+        assert (await client.get("/console/map/points")).status_code == 404
+        sent = {"token": Links(page.text).fields["token"]}
+        started = await client.post("/console/jobs/map", data=sent)
+        assert (started.status_code, started.headers["location"]) == (303, "/console/map")
+        assert "<strong>map</strong>" in (await client.get("/console/jobs")).text
+        engine.is_mapped = True
+        page = await client.get("/console/map")
+        assert "3 prompts: all campaigns" in page.text
+        assert "map.js" in page.text
+        points = await client.get("/console/map/points")
+        assert len(points.content) == 3 * 16
+        assert np.frombuffer(points.content, "<f4", 6).tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+        assert np.frombuffer(points.content, "<i4", 6, 24).tolist() == [0, 1, -1, 0, 1, 2]
+        told = (await client.get("/console/map/campaigns")).json()
+        assert [(each["id"], each["level"]) for each in told] == [
+            (EXAMPLE_CAMPAIGN, "likely"),
+            (WATCHED_CAMPAIGN, "watch"),
+        ]
+        asked = {"rows": "1,0,99", "generation": points.headers["x-generation"]}
+        prompts = (await client.get("/console/map/prompts", params=asked)).json()
+        assert [each["campaign"] for each in prompts] == [WATCHED_CAMPAIGN, EXAMPLE_CAMPAIGN]
+        assert prompts[1]["text"] == EXAMPLE_PROMPT
+        other = await client.get("/console/map/prompts", params={**asked, "generation": "g-0000"})
+        assert other.status_code == 404
+        for rows in ("", "a", "1;2", "-1", "1,"):
+            assert (await client.get("/console/map/prompts", params={**asked, "rows": rows})).status_code == 422

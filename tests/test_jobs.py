@@ -16,7 +16,7 @@ from api_double import child, records_aside
 
 from indexer import jobs as jobs_module
 from indexer.job_records import JOBS_KEPT, JobRecords
-from indexer.jobs import Jobs, Progress, parse_progress, reindex_command
+from indexer.jobs import Jobs, Progress, map_command, parse_progress, reindex_command
 from models.errors import Busy, StorageUnusable, UnknownJob
 from models.job import Job, JobState
 
@@ -222,7 +222,7 @@ def test_another_worker_tells_of_a_job_and_starts_none_beside_it(tmp_path: Path)
     with worker(tmp_path) as ask:
         job = one.start(full=False)
         assert ask(job.job_id) == "running"
-        assert ask("start") == "a reindex is already running; ask again when it is done"
+        assert ask("start") == "a job is already running; ask again when it is done"
         one.close()
         assert ask(job.job_id) == "cancelled"
         assert ask("start") == "started"
@@ -235,7 +235,7 @@ def test_a_job_goes_on_without_its_server_and_has_failed_once_it_ends_unseen(tmp
     after = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW)
     wait_until((tmp_path / "said").exists)  # it says something, which nobody reads any more
     assert after.get(path.stem).state == "running"
-    with pytest.raises(Busy, match="a reindex is already running"):
+    with pytest.raises(Busy, match="a job is already running"):
         after.start(full=False)
     (tmp_path / "end").touch()
     lost = eventually(after, after.get(path.stem), lambda seen: seen.state.is_final)
@@ -375,6 +375,25 @@ def worker(folder: Path) -> Iterator[Callable[[str], str]]:
         finally:
             process.kill()
             process.wait()
+
+
+def test_another_kind_of_job_runs_as_a_reindex_does_and_not_beside_one(tmp_path: Path) -> None:
+    others = {"map": child("import time; time.sleep(60)")}
+    jobs = Jobs(JobRecords(tmp_path), lambda full: child("print('{}')"), lambda: NOW, others)
+    job = jobs.start_other("map")
+    assert (job.kind, job.state) == ("map", JobState.RUNNING)
+    with pytest.raises(Busy):
+        jobs.start(False)
+    with pytest.raises(UnknownJob, match="'atlas'"):
+        jobs.start_other("atlas")
+    assert [each.job_id for each in jobs.recent()] == [job.job_id]
+    jobs.close()
+    assert jobs.get(job.job_id).state is JobState.CANCELLED
+
+
+def test_map_command() -> None:
+    command = [sys.executable, "-P", "-m", "indexer", "map", "--data", "/d", "--json"]
+    assert map_command(Path("/d")) == command
 
 
 def test_reindex_command() -> None:

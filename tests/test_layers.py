@@ -60,6 +60,7 @@ DOORS = {
     },
     "starlette": {"app"},
     "stix2": {"indexer.stix"},
+    "umap": {"indexer.projection"},
     "tokenizers": {"indexer.wordpieces"},
     "threadpoolctl": {"indexer.threads"},
     "torch": {"indexer.weights"},

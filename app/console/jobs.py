@@ -9,7 +9,7 @@ from app.console.places import HOME
 from app.console.visit import Visiting, go_to
 from app.exchange import note
 from app.operations import JobId
-from indexer.jobs import Jobs
+from indexer.jobs import MAP_JOB, Jobs
 from models.job import Job
 from models.key import Role
 
@@ -33,6 +33,16 @@ async def start(visit: Visiting) -> Response:
     job = await visit.use.run(visit.use.jobs.start, False)
     note(visit.request, job_id=job.job_id)
     return go_to(HOME)
+
+
+@router.post("/map")
+async def draw_map(visit: Visiting) -> Response:
+    """Starts to draw the map."""
+    await visit.form()
+    visit.require(Role.ADMIN)
+    job = await visit.use.run(visit.use.jobs.start_other, MAP_JOB)
+    note(visit.request, job_id=job.job_id)
+    return go_to(f"{HOME}/map")
 
 
 @router.post("/{job_id}/cancel")
