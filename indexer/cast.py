@@ -4,7 +4,7 @@ Sizes are written down for a world of 60,000 events and scaled from there.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -58,9 +58,17 @@ Recipe = Callable[[Props], Actor]
 
 
 def cast(
-    events: int, days: float, campaigns: int, benign: bool, texts: Texts, speech: Speech, seed: int
+    events: int,
+    days: float,
+    campaigns: int,
+    benign: bool,
+    texts: Texts,
+    speech: Speech,
+    seed: int,
+    recipes: Mapping[str, Recipe] | None = None,
 ) -> tuple[Actor, ...]:
-    """All actors of a world; their events add up to `events`.
+    """All actors of a world; their events add up to `events`. recipes: of its campaigns in turn, CAMPAIGNS by
+    default.
 
     Raises BadSettings if the campaigns and look-alikes leave nothing for ordinary users.
     """
@@ -68,7 +76,7 @@ def cast(
     scale = events / SIZED_FOR
     actors: list[Actor] = []
     for number in range(campaigns):
-        recipe, name = _nth(CAMPAIGNS, number)
+        recipe, name = _nth(recipes or CAMPAIGNS, number)
         actor = recipe(Props(days, texts, speech, published, Random(f"{seed}/campaign/{name}")))
         share = min(1.0, _FULL_SIZE_CAMPAIGNS / campaigns)
         actors.append(_scaled_campaign(replace(actor, kind=f"campaign:{name}"), scale * share))
@@ -163,6 +171,22 @@ CAMPAIGNS: Final[dict[str, Recipe]] = {
     "grading": _grading,
     "expert": _expert,
 }
+
+
+def _returning(props: Props) -> Actor:
+    """A wrapper whose accounts are banned half way; the same template comes back from new ones."""
+    return replace(_wrapper(props), swap_at=0.5)
+
+
+def _moving(props: Props) -> Actor:
+    """An expert's role prompt, half of whose accounts, which send more than most, move to a new model in the
+    middle.
+    """
+    return replace(_expert(props), accounts=100, prompts=22, swap_at=None)
+
+
+STORY: Final[dict[str, Recipe]] = {"reasoning": _reasoning, "returning": _returning, "moving": _moving}
+"""Three campaigns that tell a story: one that goes on, one with a pool swap, one with a pivot."""
 
 
 def _app(props: Props) -> Actor:
@@ -282,7 +306,7 @@ LOOK_ALIKES: Final[dict[str, Recipe]] = {
 }
 
 
-def _nth(recipes: dict[str, Recipe], number: int) -> tuple[Recipe, str]:
+def _nth(recipes: Mapping[str, Recipe], number: int) -> tuple[Recipe, str]:
     """Recipes in turn; from the second round on their names are numbered."""
     name = list(recipes)[number % len(recipes)]
     lap = number // len(recipes)

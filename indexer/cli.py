@@ -357,7 +357,8 @@ def simulate(
     days: Annotated[float, typer.Option(min=0.01)] = 1.0,
     texts: Annotated[Path | None, typer.Option(help="Folder of texts instead of the shipped sample.")] = None,
     cast: Annotated[
-        Cast, typer.Option(help="Groups with set habits, or with every trait at random.")
+        Cast,
+        typer.Option(help="Groups with set habits, with a pool swap and a pivot, or with every trait at random."),
     ] = Cast.STANDARD,
     as_json: AsJson = False,
 ) -> None:

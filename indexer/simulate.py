@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from indexer.actors import Account, Actor, Request, compose, enrol, schedule
-from indexer.cast import SIZED_FOR, cast
+from indexer.cast import SIZED_FOR, STORY, cast
 from indexer.clock import Window
 from indexer.sample import Texts
 from indexer.speech import Speech
@@ -32,6 +32,7 @@ class Cast(StrEnum):
     """Who is in the world: see `indexer.cast` and `indexer.varied`."""
 
     STANDARD = "standard"
+    STORY = "story"
     VARIED = "varied"
 
 
@@ -41,7 +42,8 @@ class WorldSpec:
 
     events: rows in all, exactly. days: how long the world lasts. campaigns: how many are planted; 0 for traffic
     without any. benign: whether look-alikes are there. start: aware; a Monday, or weekends shift.
-    cast: STANDARD, whose groups have the same habits in every world, or VARIED.
+    cast: STANDARD, whose groups have the same habits in every world, STORY, the same with campaigns of which one
+        swaps its pool and one moves to a new model, or VARIED.
     recipes, look_alikes: names of the groups of a VARIED cast; by default its campaigns in turn, `campaigns` of
         them, and every look-alike once.
     look_alike_share: least and most of a VARIED world's events that look-alikes send, in [0, 1).
@@ -92,8 +94,9 @@ def simulate(spec: WorldSpec, texts: Texts, seed: int) -> Iterator[SimulatedEven
     Raises BadSettings if `spec.events` is too few for the campaigns and look-alikes wanted.
     """
     speech = _speech(spec.events, texts, seed)
-    if spec.cast is Cast.STANDARD:
-        actors = cast(spec.events, spec.days, spec.campaigns, spec.benign, texts, speech, seed)
+    if spec.cast is not Cast.VARIED:
+        told = STORY if spec.cast is Cast.STORY else None
+        actors = cast(spec.events, spec.days, spec.campaigns, spec.benign, texts, speech, seed, told)
         return play(actors, speech, spec.start, spec.days, seed)
     in_turn = tuple(name for _, name in zip(range(spec.campaigns), cycle(CAMPAIGNS), strict=False))
     recipes = in_turn if spec.recipes is None else spec.recipes

@@ -8,7 +8,7 @@ from models.campaign import Template
 
 _WORD: Final = re.compile(r"\w+")
 _SLOT: Final = re.compile(r"\{\d{1,3}\}")
-LEAST_RUN: Final = 2  # words; a single one that both have may be anywhere
+LEAST_RUN: Final = 3  # words; "of the" may stand anywhere
 
 
 def fixed_words(text: str, template: Template) -> list[tuple[str, bool]]:
