@@ -521,3 +521,22 @@ async def test_the_map_gives_points_campaigns_and_the_prompts_behind_them() -> N
         assert other.status_code == 404
         for rows in ("", "a", "1;2", "-1", "1,"):
             assert (await client.get("/console/map/prompts", params={**asked, "rows": rows})).status_code == 422
+
+
+async def test_the_lineage_shows_what_a_campaign_took_in_and_came_out_of() -> None:
+    engine = MemoryEngine()
+    one = engine.campaign(EXAMPLE_CAMPAIGN)
+    born = one.history[0]
+    split = replace(born, event="split", others=(WATCHED_CAMPAIGN,))
+    merged = replace(born, event="merged", others=("c-gone1", "c-gone2", "c-gone3", "c-gone4"))
+    grew = replace(born, event="grew")
+    engine.set_campaigns(replace(one, history=(split, grew, merged)), engine.campaign(WATCHED_CAMPAIGN))
+    async with console(engine) as client:
+        page = (await client.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}")).text
+        picture = page[page.index('class="chart lineage"') :].partition("</svg>")[0]
+        assert picture.count("<circle") == 2  # to grow changes nothing of what it is made of
+        assert f'<a href="/console/campaigns/{WATCHED_CAMPAIGN}">' in picture
+        assert "split out of" in picture
+        assert ">c-gone3</text>" in picture
+        assert "and 1 more" in picture
+        assert "c-gone4" not in picture

@@ -6,24 +6,37 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from app.console.charts import Chart, timeline
+from app.console.charts import WIDTH, Chart, timeline
 from models.campaign import Campaign, HistoryEntry
 from models.traffic import CampaignHour
 
 _NO_MODEL: Final = "no model given"
 _NO_TEMPLATE: Final = "no template"
 _HEIGHT: Final = 130
-_SHOWN: Final = 12  # steps of a lineage, the last ones
+_SHOWN: Final = 7  # steps of a lineage, the last ones, for which there is room side by side
+_OTHERS: Final = 3
 _ORDINARY: Final = frozenset({"unchanged", "grew", "shrank"})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a campaign's lineage. into, out_of: ids of the campaigns it took in or came from."""
+    """A step of a campaign's lineage. x: where it stands in the picture. others: ids of the campaigns that it took
+    in or came out of, by whether they joined it.
+    """
 
     entry: HistoryEntry
-    into: tuple[str, ...]
-    out_of: tuple[str, ...]
+    x: float
+    joined: bool
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Campaigns that it took in, or came out of."""
+        return self.entry.others[:_OTHERS]
+
+    @property
+    def more(self) -> int:
+        """How many more there are than are drawn."""
+        return len(self.entry.others) - len(self.others)
 
 
 def drawn_by_model(hours: Sequence[CampaignHour], history: Iterable[HistoryEntry]) -> Chart:
@@ -44,16 +57,11 @@ def drawn_senders(hours: Sequence[CampaignHour]) -> Chart:
 
 def lineage(one: Campaign) -> tuple[Step, ...]:
     """The steps that changed what the campaign is made of, the first of them first; at most the last _SHOWN."""
-    steps = [
-        Step(
-            entry,
-            entry.others if entry.event == "merged" else (),
-            entry.others if entry.event == "split" else (),
-        )
-        for entry in one.history
-        if entry.event not in _ORDINARY
-    ]
-    return tuple(steps[-_SHOWN:])
+    entries = [entry for entry in one.history if entry.event not in _ORDINARY][-_SHOWN:]
+    room = WIDTH / max(1, len(entries))
+    return tuple(
+        Step(entry, round(room * (at + 0.5), 1), entry.event == "merged") for at, entry in enumerate(entries)
+    )
 
 
 def _stacked(
