@@ -276,6 +276,11 @@ class SearchRequest(Question):
     model: Id | None = None
     since: UtcTime | None = Field(None, description="First moment included.")
     until: UtcTime | None = Field(None, description="First moment left out.")
+    words: tuple[Annotated[Text, Field(min_length=1, max_length=256)], ...] = Field(
+        (),
+        max_length=8,
+        description="Each must stand in the prompt as it was sent, whatever the case of its letters.",
+    )
 
     @model_validator(mode="after")
     def _since_before_until(self) -> Self:

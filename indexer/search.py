@@ -28,6 +28,7 @@ NO_CAMPAIGN: Final = -2  # no prompt has it; -1 is that of prompts in none
 _FIRST_REACH: Final = 256
 _WIDEN: Final = 4
 _FACET_VALUES: Final = 10
+_HOLDING: Final = 50_000  # prompts with the words that were asked for
 
 
 class Searcher:
@@ -55,7 +56,7 @@ class Searcher:
             raise BadPrompt("the query has no text")
         vectors = self._encoder.encode(self._encoder.windows(text)[:1])
         wanted = query.offset + query.limit
-        only = self._windows(query)
+        only = self._windows(query, store)
         reach, most = _FIRST_REACH, len(self._index) if only is None else int(np.count_nonzero(only))
         while True:
             cosines, windows = self._index.search(vectors, min(reach, most), only)
@@ -66,12 +67,15 @@ class Searcher:
             reach *= _WIDEN
         return self._page(found, ranked, query, store)
 
-    def _windows(self, query: SearchQuery) -> BoolArray | None:
+    def _windows(self, query: SearchQuery, store: Store) -> BoolArray | None:
         """Which windows are of prompts that may pass the query's filters, (windows,); None for all of them."""
         passing = None if self._columns is None else self._columns.passing(query, len(self._group))
         if query.campaign_id is not None:
             inside = self._group == self._number_of(query.campaign_id)
             passing = inside if passing is None else passing & inside
+        if query.words:
+            holding = np.isin(self._prompt_ids, store.prompts_with(query.words, _HOLDING))
+            passing = holding if passing is None else passing & holding
         return None if passing is None else passing[self._prompt_of_window]
 
     def _number_of(self, campaign_id: str) -> int:

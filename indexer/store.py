@@ -234,6 +234,18 @@ class Store:
             yield [prompt_id for _, prompt_id in rows if prompt_id < len(used) and used[prompt_id]]
             last = rows[-1][0]
 
+    def prompts_with(self, words: Sequence[str], most: int) -> IntArray:
+        """Ids of prompts in whose user or system text all these words stand, whatever their case (that of ASCII
+        letters on SQLite), ascending; the first `most`. It reads all texts until it has found so many.
+        """
+        held = (
+            prompts.c.user.icontains(storable(each), autoescape=True)
+            | prompts.c.system.icontains(storable(each), autoescape=True)
+            for each in words
+        )
+        rows = self._raw(sa.select(prompts.c.id).where(*held).order_by(prompts.c.id).limit(most))
+        return np.fromiter(chain.from_iterable(rows), np.int64, len(rows))
+
     def prompts_by_id(self, ids: Sequence[int]) -> list[StoredPrompt]:
         """The prompts of these ids, in the order asked. Raises NotFound, naming the first id that has none."""
         found: dict[int, StoredPrompt] = {}

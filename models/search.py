@@ -9,6 +9,8 @@ class SearchQuery:
     """Related prompts to `text`, nearest first, among the events that pass every filter given.
 
     limit: hits on the page, 1 to 200. offset: hits to skip, 0 to 10,000.
+    words: each must stand in the prompt's text as it was sent, whatever the case of its letters; prompts beyond
+    the first 50,000 that hold them all are not looked at.
     since (included) and until (excluded) bound the event's time. Prompts are found by the events that the
     generation covers; what is told of them counts those that came since, too.
     """
@@ -21,6 +23,7 @@ class SearchQuery:
     model: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,10 @@ def test_keys_move_through_rows_and_to_the_search(url: str, keys: dict[str, str]
         page.keyboard.press("/")
         page.keyboard.type("jk")
         assert page.get_by_label("Words").input_value() == "jk"
+        page.get_by_label("Keys:").uncheck()
+        page.goto("/console/campaigns")
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement === document.body")
 
 
 def test_a_bundle_goes_from_one_to_the_other(url: str, keys: dict[str, str], alarmed: dict[str, Any]) -> None:

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from api_double import NOW, WATCHED_CAMPAIGN, MemoryEngine, client_of, make_app, make_campaign
 
+from app.console.forms import phrases
 from app.console.sessions import COOKIE
 from app.console.visit import FORM_BYTES
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from models.campaign import Label, Level
 from models.key import KEY_HEADER, ApiKey, Keyring, Role, new_key
 from models.mode import Mode
+from models.search import SearchQuery
 
 pytestmark = pytest.mark.anyio
 
@@ -423,6 +425,37 @@ async def test_search_takes_a_pseudonym_for_an_account() -> None:
         for given in (pseudonym, "a1", "", "a-aaaaaaaaaaaa"):
             await client.get("/console/search", params={"q": "x", "account_id": given})
     assert asked == ["a1", "a1", None, "a-aaaaaaaaaaaa"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ()),
+        ('audit "out of ten"', ("audit", "out of ten")),
+        ('a"b c"d ""', ("a", "b c", "d")),
+        ('"open', ("open",)),
+    ],
+)
+def test_words_in_quotes_stand_together(text: str, expected: tuple[str, ...]) -> None:
+    assert phrases(text) == expected
+
+
+async def test_search_wants_exact_words_and_narrows_by_what_it_found() -> None:
+    engine = MemoryEngine()
+    asked: list[SearchQuery] = []
+    search = engine.search
+    engine.search = lambda query: (asked.append(query), search(query))[1]  # type: ignore[method-assign]
+    async with console(engine) as client:
+        await client.get("/console/search", params={"q": "grade", "words": 'audit "out of ten"'})
+        page = await client.get("/console/search", params={"words": "audit"})
+        assert [(each.text, each.words) for each in asked] == [
+            ("grade", ("audit", "out of ten")),
+            ("audit", ("audit",)),
+        ]
+        narrowed = next(each for each in Links(page.text).targets if "campaign_id=" in each)
+        assert httpx.URL(narrowed).params["words"] == "audit"
+        await client.get(narrowed)
+        assert (asked[-1].campaign_id, asked[-1].words) == (EXAMPLE_CAMPAIGN, ("audit",))
 
 
 async def test_prompts_are_told_with_the_template_marked_and_near_misses_with_their_margin() -> None:

@@ -288,6 +288,11 @@ def test_filters_hold_however_narrow_they_are(engine: Engine) -> None:
     page = engine.search(SearchQuery("anything at all", campaign_id=campaign_id, limit=200))
     assert len(page.hits) == 120
     assert page.facets["campaign"] == {campaign_id: 120}
+    held = engine.search(SearchQuery("w1 w2", words=("Patient Examiner", "behind"), limit=200))
+    assert len(held.hits) == 120
+    (word,) = [each for each in held.hits[7].text.split() if each.startswith("w1")][:1] or [held.hits[7].text]
+    assert {hit.text for hit in engine.search(SearchQuery("anything", words=(word,))).hits} >= {held.hits[7].text}
+    assert engine.search(SearchQuery("x", words=("patient", "no such word"))).hits == ()
     assert engine.search(SearchQuery("x", model="no such model")).hits == ()
     assert engine.search(SearchQuery("x", since=NOW)).hits == ()
 

@@ -181,3 +181,22 @@ def test_prompts_are_those_of_the_events_up_to_the_watermark(
         found = list(store.prompts(watermark, batch))
     assert [prompt for page in found for prompt in page] == [StoredPrompt(*row) for row in expected]
     assert all(len(page) == batch for page in found[:-1])
+
+
+def test_prompts_with_words_hold_all_of_them(store: Store) -> None:
+    texts = ["Out of TEN points", "ten out of it", "100 % of a_b\\c", "nothing", "Straße"]
+    store.add_events([event(n, prompt=Prompt("audit" if n == 1 else "", text)) for n, text in enumerate(texts)])
+    ids = {text: store.prompts_with([text], 9).tolist()[0] for text in texts}
+
+    def found(*words: str, most: int = 9) -> set[str]:
+        rows = store.prompts_with(words, most).tolist()
+        assert rows == sorted(rows)
+        return {text for text in texts if ids[text] in rows}
+
+    assert found("out of ten") == {texts[0]}
+    assert found("TEN", "of") == {texts[0], texts[1]}
+    assert found("Audit", "ten") == {texts[1]}
+    assert found("100 %") == found("a_b\\c") == {texts[2]}
+    assert found("a%c") == found("a.b") == set()
+    assert found("Straße") == {texts[4]}
+    assert len(found("n", most=1)) == 1

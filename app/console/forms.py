@@ -1,5 +1,6 @@
 """What a page is asked for, by the query of its address or by a form: strings, empty where nothing was said."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from models.errors import BadInput
 
+_PHRASE: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 NOTE_CHARS: Final = 4000
 PLACE: Final = 100_000  # the farthest that a list can be turned to
 
@@ -58,9 +60,10 @@ class AskedCampaigns(Asked):
 
 
 class AskedPrompts(Asked):
-    """q: a text that they are like."""
+    """q: a text that they are like. words: that must stand in them; in double quotes, as they stand together."""
 
     q: str = ""
+    words: Word = ""
     account_id: Word = ""
     campaign_id: Word = ""
     model: Word = ""
@@ -96,6 +99,11 @@ class ExportForm(BaseModel):
     with_names: bool = False
     source: Word = ""
     days: int = Field(90, ge=1, le=730)
+
+
+def phrases(text: str) -> tuple[str, ...]:
+    """Words, and what stands between double quotes as one."""
+    return tuple(filter(None, (quoted.strip() or word for quoted, word in _PHRASE.findall(text))))
 
 
 def checked_note(note: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from app.console.exports import PROMPT_COLUMNS, prompt_rows, table
-from app.console.forms import AskedPrompts, checked, checked_note
+from app.console.forms import AskedPrompts, checked, checked_note, phrases
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.exchange import note
@@ -49,8 +49,8 @@ async def export(visit: Visiting) -> Response:
 
 
 async def _found(visit: Visit, asked: AskedPrompts) -> Response:
-    said = asked.said()
-    text = said.pop("q", "")
+    said, text = asked.said(), _text(asked)
+    said.pop("q", "")
     if not text.strip():
         return await visit.page("search.html", text=text, asked=said, result=None, match=None)
     question = Question(Prompt("", text), Mode.AUDIT, _NEAREST)
@@ -65,9 +65,15 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
 
 async def _query(visit: Visit, asked: AskedPrompts, limit: int) -> SearchQuery:
     """What is searched for. Raises BadInput."""
-    only = {
+    only: dict[str, object] = {
         name: getattr(asked, name) or None for name in ("account_id", "campaign_id", "model", "since", "until")
     }
     if asked.account_id:
         only["account_id"] = await visit.account_id(asked.account_id) or asked.account_id
-    return query_of(checked(SearchRequest, {"text": asked.q, "limit": limit, "offset": asked.offset, **only}))
+    wanted = {"text": _text(asked), "words": phrases(asked.words), "limit": limit, "offset": asked.offset, **only}
+    return query_of(checked(SearchRequest, wanted))
+
+
+def _text(asked: AskedPrompts) -> str:
+    """What prompts are to be like; the words that they must hold, if nothing else is said."""
+    return asked.q if asked.q.strip() else asked.words

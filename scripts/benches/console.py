@@ -27,7 +27,7 @@ GOAL_FRAME_MS: Final = 50.0
 _PAINTED: Final = """() => {
   const [page] = performance.getEntriesByType("navigation");
   const painted = performance.getEntriesByName("first-contentful-paint")[0];
-  return [page.responseEnd / 1000, painted.startTime / 1000];
+  return painted && [page.responseEnd / 1000, painted.startTime / 1000];
 }"""
 
 

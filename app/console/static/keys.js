@@ -1,4 +1,12 @@
-// Keys for those who do not want to reach for the mouse: / to search, j and k through rows, Enter to open one.
+// Keys for those who do not want to reach for the mouse: / to search, j and k through rows, Enter to open one. Single
+// letters are in the way of those who speak to their machine, so they can be switched off, for this browser.
+
+const OFF = "stillwatch-keys-off";
+const wanted = document.getElementById("keys");
+if (wanted) {
+  wanted.checked = localStorage.getItem(OFF) === null;
+  wanted.addEventListener("change", () => (wanted.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
+}
 
 const typing = (target) => target instanceof HTMLElement && target.matches("input, select, textarea");
 const links = () => [...document.querySelectorAll("tbody tr td a")];
@@ -11,7 +19,7 @@ function step(by) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!wanted?.checked || typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") {
     const search = document.getElementById("search");
     if (search) {
