@@ -56,7 +56,7 @@ class Casebook(Protocol):
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage: ...
     def lab(self, campaign_id: str) -> LabSample: ...
     def mapped(self) -> MappedPoints | None: ...
-    def prompts_at(self, rows: Sequence[int]) -> list[SearchHit]: ...
+    def prompts_at(self, rows: Sequence[int]) -> dict[int, SearchHit]: ...
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]: ...
 
 
@@ -132,7 +132,9 @@ class Manner:
     keys_required: whether nobody gets in even if no API key was ever made.
     remember: whether prompts that are asked about are stored as events.
     together: folder where the workers of one server count together, see `Metrics`.
-    session_secret: what sessions of the console are signed with; None for one that nobody else has.
+    session_secret: what sessions of the console are signed with; None for one that nobody else has. random: so
+    many
+        random bytes, for the salts of what is shared.
     """
 
     limits: Limits = Limits()
@@ -142,6 +144,7 @@ class Manner:
     remember: bool = False
     together: Path | None = None
     session_secret: bytes | None = None
+    random: Callable[[int], bytes] = os.urandom
 
 
 DEFAULT_MANNER: Final = Manner()
@@ -166,7 +169,7 @@ class Services:
         secret = manner.session_secret or os.urandom(SECRET_BYTES)
         self.sessions = Sessions(secret)
         self.pseudonyms = Pseudonyms(secret)
-        self.random: Callable[[int], bytes] = os.urandom
+        self.random = manner.random
         self.tracing = tracing
         self.metrics = Metrics(manner.together)
         self.ledger: Ledger[Block] = Ledger("blocks", self._keep_blocks, self.metrics.lost_blocks.inc)

@@ -24,12 +24,12 @@ from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownCampaign
 from models.generation import Manifest
 from models.match import ViewSimilarity
-from models.prompt import Prompt
 from models.search import SearchHit
 from models.traffic import AccountTraffic, CampaignHour, TrafficHour
 from models.view import View
 
 IntArray = NDArray[np.int64]
+_Seen = tuple[int, tuple[ViewSimilarity, ...]]  # a row, and what the views show of it
 
 _COMPARED: Final = 400  # prompts of a campaign that are put in order
 _READ: Final = 500
@@ -106,7 +106,10 @@ class Casebook:
         """A campaign's prompts in the order of their fingerprints. Raises UnknownCampaign."""
         place = self.place(campaign_id)
         rows = np.flatnonzero(self._group == place)
-        page = self._compare(self._described(rows[offset : offset + limit]), place)
+        some = rows[offset : offset + limit]
+        page = self._compared(
+            [(int(row), views) for row, views in zip(some, self._views(some, place), strict=True)]
+        )
         return ComparedPage(tuple(page), len(page), len(rows))
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
@@ -123,25 +126,23 @@ class Casebook:
         place = self.place(campaign_id)
         rows = np.flatnonzero(self._group == place)
         some = rows[spaced(len(rows), _COMPARED)]
-        order = self._order(some, place, fringe)[offset : offset + limit]
-        page = self._compare(self._described(some[order]), place)
-        return ComparedPage(tuple(page), len(some), len(rows))
+        ordered = self._in_order(some, place)
+        page = (ordered[::-1] if fringe else ordered)[offset : offset + limit]
+        return ComparedPage(tuple(self._compared(page)), len(some), len(rows))
 
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
         """Prompts outside of every campaign that come near to one, the nearest first. Raises UnknownCampaign."""
         place = self.place(campaign_id)
-        rows = self._near(place, self._group < 0)
-        nearest = rows[self._order(rows, place)[:limit]]
-        page = self._compare(self._described(nearest), place)
-        return ComparedPage(tuple(page), len(rows), len(rows))
+        near = self._in_order(self._near(place), place)
+        return ComparedPage(tuple(self._compared(near[:limit])), len(near), len(near))
 
     def lab(self, campaign_id: str) -> LabSample:
         """What a campaign's thresholds can be tried on. Raises UnknownCampaign."""
         place = self.place(campaign_id)
         own = np.flatnonzero(self._group == place)
         some = own[spaced(len(own), _COMPARED)]
-        parts = some, self._near(place, self._group < 0), self._near_others(place)
-        mine, outside, others = (tuple(self._compare(self._described(rows), place)) for rows in parts)
+        parts = some, self._near(place), self._near_others(place)
+        mine, outside, others = (tuple(self._compared(self._in_order(rows, place))) for rows in parts)
         return LabSample(mine, outside, others, len(own))
 
     def mapped(self) -> MappedPoints | None:
@@ -153,19 +154,20 @@ class Casebook:
         there = rows >= 0
         return MappedPoints(drawn.generation, drawn.places[there], rows[there], self._group[rows[there]])
 
-    def prompts_at(self, rows: Sequence[int]) -> list[SearchHit]:
-        """The prompts of these rows of this generation; rows that are none are left out."""
-        inside = [row for row in rows if 0 <= row < len(self._group)]
-        return self._described(np.array(inside, np.int64))
+    def prompts_at(self, rows: Sequence[int]) -> dict[int, SearchHit]:
+        """The prompts of these rows of this generation, by row; rows that are none are left out."""
+        inside = [row for row in dict.fromkeys(rows) if 0 <= row < len(self._group)]
+        row_of = {self._prints[row].tobytes().hex(): row for row in inside}
+        return {row_of[hit.fingerprint]: hit for hit in self._described(np.array(inside, np.int64))}
 
-    def _near(self, place: int, among: NDArray[np.bool_]) -> IntArray:
-        """Rows of prompts outside that come near to a campaign, by recurring or whole text; at most _COMPARED."""
+    def _near(self, place: int) -> IntArray:
+        """Rows of prompts outside of every campaign that come near to one, by recurring or by whole text."""
         begin, end = np.searchsorted(self._near_campaign, [place, place + 1]).tolist()
-        found = [self._near_prompt[begin:end][:_COMPARED]]
-        exemplars = self._matcher.exemplars_of(View.WHOLE, place)
-        if len(exemplars) and among.any():
-            found.append(self._searcher.nearest(exemplars, among, _NEAR_EACH))
-        rows: IntArray = np.unique(np.concatenate(found))[:_COMPARED]
+        found = [self._near_prompt[begin:end][:_COMPARED]]  # which begin with the nearest
+        exemplars, outside = self._matcher.exemplars_of(View.WHOLE, place), self._group < 0
+        if len(exemplars) and outside.any():
+            found.append(self._searcher.nearest(exemplars, outside, _NEAR_EACH))
+        rows: IntArray = np.unique(np.concatenate(found))
         return rows
 
     def _near_others(self, place: int) -> IntArray:
@@ -183,11 +185,21 @@ class Casebook:
         )
         return found
 
-    def _order(self, rows: IntArray, place: int, farthest: bool = False) -> IntArray:
-        """Places of the rows by how near they are to a campaign, the nearest first."""
-        margins = np.array([_best(views)[1] for views in self._views(rows, place)])
-        order: IntArray = np.argsort(margins if farthest else -margins, kind="stable")
-        return order
+    def _in_order(self, rows: IntArray, place: int) -> list[_Seen]:
+        """Rows with what the views show of them and a campaign, the nearest first."""
+        seen = [(int(row), views) for row, views in zip(rows, self._views(rows, place), strict=True)]
+        return sorted(seen, key=lambda each: -_best(each[1])[1])
+
+    def _compared(self, seen: Sequence[_Seen]) -> list[Compared]:
+        """The prompts of these rows; those without events are left out."""
+        rows = np.array([row for row, _ in seen], np.int64)
+        prints = [self._prints[row].tobytes().hex() for row in rows.tolist()]
+        views_of = dict(zip(prints, (views for _, views in seen), strict=True))
+        return [
+            Compared(replace(hit, similarity=similarity), margin, views_of[hit.fingerprint])
+            for hit in self._described(rows)
+            for similarity, margin in [_best(views_of[hit.fingerprint])]
+        ]
 
     def _described(self, rows: IntArray) -> list[SearchHit]:
         return self._searcher.described(rows, self._store)
@@ -197,13 +209,6 @@ class Casebook:
 
     def _views(self, rows: IntArray, place: int) -> list[tuple[ViewSimilarity, ...]]:
         return self._matcher.compared(self._searcher.prompts(rows, self._store), place)
-
-    def _compare(self, hits: Sequence[SearchHit], place: int) -> list[Compared]:
-        prompts = [Prompt(hit.system, hit.text) for hit in hits]
-        return [
-            Compared(replace(hit, similarity=_best(views)[0]), _best(views)[1], views)
-            for hit, views in zip(hits, self._matcher.compared(prompts, place), strict=True)
-        ]
 
 
 def _best(views: Sequence[ViewSimilarity]) -> tuple[float, float]:

@@ -124,15 +124,14 @@ def reindex(
 @app.command("map")
 def map_(data: Data = None, as_json: AsJson = False) -> None:
     """Draw the console's map of the current generation: a hundred thousand prompts on a plane."""
-    settings = _settings(data)
     with _engine(data) as engine:
-        done = engine.draw_map(_progress(as_json), settings.maps)
+        done = engine.draw_map(_progress(as_json))
     _print(done, as_json, lambda: [report.map_table(done)])
 
 
 @app.command()
 def jobs(data: Data = None, as_json: AsJson = False) -> None:
-    """List what servers over this data directory have reindexed, or do, the last first."""
+    """List what jobs servers over this data directory have run, or run, the last first."""
     found = JobRecords(_settings(data).jobs).all()
     _print(found, as_json, lambda: [report.jobs_table(found)])
 

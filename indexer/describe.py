@@ -15,7 +15,7 @@ from indexer.groups import members_of
 from indexer.replication import Replication, replication
 from indexer.rhythm import rhythm, sessions
 from indexer.score import Verdict
-from indexer.times import moment_of
+from indexer.times import moment_of_seconds
 from models.campaign import CampaignAccount, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -157,8 +157,8 @@ def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) ->
         accounts=len(accounts),
         units=len(counts),
         depth=float(np.median(counts)),
-        first_seen=moment_of(events.timestamp[rows].min()),
-        last_seen=moment_of(events.timestamp[rows].max()),
+        first_seen=moment_of_seconds(events.timestamp[rows].min()),
+        last_seen=moment_of_seconds(events.timestamp[rows].max()),
         models=_counted(events.model[rows], events.model_names),
         timeline=tuple(_timeline(events, rows)),
         members=tuple(_members(events, rows, accounts, per_account, totals)),
@@ -182,7 +182,7 @@ def _timeline(events: EventTable, rows: IntArray) -> Iterable[TimelineHour]:
     codes = pairs % kinds - 1
     for second, total, start, end in zip(seconds, totals, starts, [*starts[1:], len(pairs)], strict=True):
         yield TimelineHour(
-            moment_of(second), total, _named(codes[start:end], counts[start:end], events.model_names)
+            moment_of_seconds(second), total, _named(codes[start:end], counts[start:end], events.model_names)
         )
 
 
@@ -201,8 +201,8 @@ def _members(
             account_id=(name := events.account_names.values[account]),
             org_id=_organisation(events.unit_names.values[unit], name),
             events=count,
-            first_seen=moment_of(begin),
-            last_seen=moment_of(end),
+            first_seen=moment_of_seconds(begin),
+            last_seen=moment_of_seconds(end),
             dedication=share,
         )
         for account, unit, count, begin, end, share in zip(*columns, strict=True)

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from indexer import prompt_map
@@ -308,12 +307,12 @@ class Engine:
         """What an analyst reads, all of one generation. Raises NotReady."""
         return self._current().casebook
 
-    def draw_map(self, progress: Progress, maps: Path) -> MapReport:
+    def draw_map(self, progress: Progress) -> MapReport:
         """Draws the map of the current generation. Raises NotReady."""
         generation, matcher = open_current(self._settings.generations), self._current().matcher
         if generation.manifest.generation != matcher.manifest.generation:
             raise NotReady("another generation was published just now; ask again")
-        drawn = prompt_map.draw(generation, matcher, self._store, maps, progress)
+        drawn = prompt_map.draw(generation, matcher, self._store, self._settings.maps, progress)
         progress.done()
         return MapReport(drawn.generation, len(drawn.prints))
 

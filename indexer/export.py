@@ -15,7 +15,7 @@ from indexer import layout
 from indexer.feedback import allowed_campaigns, labels_now
 from indexer.generation import Generation
 from indexer.store import Store
-from indexer.times import moment_of
+from indexer.times import moment_of_seconds
 from models.campaign import Campaign, CampaignLabel, Level, level_now
 from models.errors import BadSettings
 
@@ -48,7 +48,7 @@ def assignments(generation: Generation, store: Store, now: datetime) -> Iterator
         yield {
             "event_id": event_id,
             "account_id": events.account_names.values[events.account[place]],
-            "timestamp": moment_of(events.timestamp[place]),
+            "timestamp": moment_of_seconds(events.timestamp[place]),
             "campaign_id": campaign.campaign_id if campaign else None,
             "level": str(levels[number[place]]) if campaign else None,
         }

@@ -24,7 +24,7 @@ from models.job import Job, JobState
 MAP_JOB: Final = "map"
 REPORT_BYTES: Final = 1 << 20  # of a child's standard output
 DETAIL_CHARACTERS: Final = 300
-CANCELLED: Final = "somebody cancelled it; the next reindex goes on where this one stopped"
+CANCELLED: Final = "somebody cancelled it; a reindex goes on where this one stopped"
 GRACE_S: Final = 10.0  # between asking a child to stop and killing it
 _LOOK_S: Final = 0.05
 

@@ -16,7 +16,7 @@ from indexer.shifts import FoundShift, Traffic, shifts
 from indexer.spacing import spaced
 from indexer.store import Store
 from indexer.templates import PromptSample
-from indexer.times import moment_of
+from indexer.times import moment_of_seconds
 from models.campaign import Campaign, HistoryEntry, Shift, ShiftKind, Side, Strand, Template
 from models.view import View, only_system
 
@@ -78,8 +78,8 @@ def _strand(corpus: Corpus, draft: _Draft, template: Template, variants: tuple[T
         template=template,
         events=len(draft.rows),
         accounts=len(np.unique(corpus.events.account[draft.rows])),
-        first_seen=moment_of(times.min()),
-        last_seen=moment_of(times.max()),
+        first_seen=moment_of_seconds(times.min()),
+        last_seen=moment_of_seconds(times.max()),
         variants=variants,
     )
 
@@ -173,7 +173,13 @@ def _named(found: FoundShift, events: EventTable) -> Shift:
         for accounts, code in zip(found.accounts, (found.before, found.after), strict=True)
     )
     return Shift(
-        found.kind, moment_of(found.begin), moment_of(found.end), found.share, found.p_value, before, after
+        found.kind,
+        moment_of_seconds(found.begin),
+        moment_of_seconds(found.end),
+        found.share,
+        found.p_value,
+        before,
+        after,
     )
 
 

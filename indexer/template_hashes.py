@@ -7,16 +7,18 @@ trying texts he thinks of, so what is shared is as secret as the template is har
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
 from indexer.coverage import said_in, templates_of
 from models.campaign import Campaign
+from models.shared import BankEntry, Resemblance
 
 HASH_CHARACTERS: Final = 32
 MOST_HASHES: Final = 512
 SALT_BYTES: Final = 16
+LEAST_SHARE: Final = 0.3  # of hashes in common, from which two templates resemble one another
 _GRAM: Final = 4
 _SLOT: Final = re.compile(r"\{\d{1,3}\}")
 
@@ -25,19 +27,48 @@ def template_hashes(campaign: Campaign, salt: bytes) -> tuple[str, ...]:
     """Hex hashes of all 4-grams of fixed words in all its templates, ascending; of more than 512 the least, which
     are the same for whoever takes the least of the same grams. None for a campaign without common text.
     """
-    grams = {
+    return hashes_of(template_grams(campaign), salt)
+
+
+def template_grams(campaign: Campaign) -> frozenset[str]:
+    """All 4-grams of fixed words in all templates of a campaign."""
+    return frozenset(
         " ".join(words[at : at + _GRAM])
         for template in templates_of(campaign)
         for words in map(said_in, _SLOT.split(template.skeleton))
         for at in range(len(words) - _GRAM + 1)
-    }
+    )
+
+
+def hashes_of(grams: Iterable[str], salt: bytes) -> tuple[str, ...]:
+    """Their hashes, ascending; of more than 512 the least."""
     return tuple(sorted(_hash(gram, salt) for gram in grams)[:MOST_HASHES])
 
 
 def resemblance(one: Collection[str], other: Collection[str]) -> float:
-    """Share of the smaller set that the other has too, in [0, 1]; 0 if either is empty."""
+    """Share of the smaller set of hashes that the other has too, in [0, 1]; 0 if either is empty. Of a template
+    with more 4-grams than hashes are kept it says less than there is in common.
+    """
     least = min(len(one), len(other))
     return len(set(one) & set(other)) / least if least else 0.0
+
+
+def resembled(entries: Sequence[BankEntry], campaigns: Sequence[Campaign]) -> dict[int, list[Resemblance]]:
+    """By number of the entry the campaigns that have LEAST_SHARE of its hashes, the nearest first."""
+    found: dict[int, list[Resemblance]] = {}
+    hashed: dict[str, list[tuple[str, ...]]] = {}
+    grams = [template_grams(each) for each in campaigns]
+    for entry in entries:
+        salt = entry.campaign.salt
+        if salt not in hashed:
+            hashed[salt] = [hashes_of(each, bytes.fromhex(salt)) for each in grams]
+        ours = [
+            Resemblance(each.campaign_id, share)
+            for each, hashes in zip(campaigns, hashed[salt], strict=True)
+            if (share := resemblance(entry.campaign.hashes, hashes)) >= LEAST_SHARE
+        ]
+        found[entry.number] = sorted(ours, key=lambda each: (-each.share, each.campaign_id))
+    return found
 
 
 def _hash(gram: str, salt: bytes) -> str:

@@ -17,6 +17,6 @@ def moment(since_1970_us: int) -> datetime:
     return _EPOCH + since_1970_us * _MICROSECOND
 
 
-def moment_of(seconds: int) -> datetime:
+def moment_of_seconds(seconds: int) -> datetime:
     """UTC time of whole seconds since 1970."""
     return datetime.fromtimestamp(int(seconds), UTC)

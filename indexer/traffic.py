@@ -10,7 +10,7 @@ from indexer import layout
 from indexer.event_columns import Coded, EventColumns
 from indexer.generation import Generation
 from indexer.texts import Texts
-from indexer.times import moment_of
+from indexer.times import moment_of_seconds
 from models.errors import UnknownAccount
 from models.traffic import AccountTraffic, CampaignHour, Peer, TrafficHour
 
@@ -53,7 +53,7 @@ class Traffic:
         inside = np.append(flagged, False)[self._campaign_of_event()]  # -1 reads the appended False
         both = [np.bincount(each - first, minlength=int(hour.max()) - first + 1) for each in (hour, hour[inside])]
         return tuple(
-            TrafficHour(moment_of((first + at) * _HOUR_S), events, bad)
+            TrafficHour(moment_of_seconds((first + at) * _HOUR_S), events, bad)
             for at, (events, bad) in enumerate(zip(*(each.tolist() for each in both), strict=True))
         )
 
@@ -66,7 +66,7 @@ class Traffic:
         starts = np.flatnonzero(np.diff(hour, prepend=-1))
         return tuple(
             CampaignHour(
-                hour=moment_of(int(columns.second[mine[0]] // _HOUR_S) * _HOUR_S),
+                hour=moment_of_seconds(int(columns.second[mine[0]] // _HOUR_S) * _HOUR_S),
                 events=len(mine),
                 accounts=len(np.unique(columns.account.codes[mine])),
                 models=_named(columns.model, mine),
@@ -90,8 +90,8 @@ class Traffic:
             account_id=account_id,
             events=len(rows),
             prompts=len(np.unique(columns.prompt[rows])),
-            first_seen=moment_of(int(second.min())),
-            last_seen=moment_of(int(second.max())),
+            first_seen=moment_of_seconds(int(second.min())),
+            last_seen=moment_of_seconds(int(second.max())),
             campaigns={self._ids[number]: events for number, events in counts.items()},
             models=_named(columns.model, rows),
             clock=_clock(second),
@@ -116,7 +116,7 @@ class Traffic:
         return found
 
     def campaigns_of(self, account_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Events by campaign id, most first, of each of these accounts that is there."""
+        """Events by campaign id, most first, of each of these accounts; none of one that is not there."""
         column = self._columns.account
         code_of = {column.code(name): name for name in account_ids}
         wanted = np.zeros(len(column.names) + 2, np.bool_)  # the last two are read by -1 and NO_NAME

@@ -3,20 +3,29 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class ActKind(StrEnum):
-    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. IMPORT: put in what others told."""
+    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. IMPORT: put in what others told. REMOVE:
+    took it out of the bank.
+    """
 
     REVEAL = "reveal"
     EXPORT = "export"
     IMPORT = "import"
+    REMOVE = "remove"
+
+
+SEARCHES: Final = "searches"
+BANK: Final = "bank"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One such act. subject: the campaign's id, the account's pseudonym, or "" for all of them. detail: what
-    exactly, e.g. the format. note: why, in the author's words. at: aware.
+    """One such act. subject: the campaign's id, the account's pseudonym, SEARCHES or BANK. detail: what exactly:
+    the format, or the account's own name, which outlives the pseudonym; no page shows that. note: why, in the
+    author's words. at: aware.
     """
 
     kind: ActKind

@@ -225,8 +225,8 @@ class MemoryCasebook:
             MappedPoints(GENERATION, places, np.array([0, 1, 2]), np.array([0, 1, -1])) if self.is_mapped else None
         )
 
-    def prompts_at(self, rows: Sequence[int]) -> list[SearchHit]:
-        return [hit_of(self.campaigns[row], 1.0) for row in rows if row < len(self.campaigns)]
+    def prompts_at(self, rows: Sequence[int]) -> dict[int, SearchHit]:
+        return {row: hit_of(self.campaigns[row], 1.0) for row in rows if row < len(self.campaigns)}
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
         return iter([hit_of(self.campaigns[self.place(campaign_id)], 1.0)])

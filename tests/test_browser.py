@@ -92,7 +92,7 @@ def signed_in(url: str, token: str, **options: Any) -> Iterator[tuple[Any, Watch
     """A browser of somebody who has signed in; what it did wrong is looked at in the end."""
     with browsing(url, **options) as (page, watched):
         page.goto("/console")
-        page.get_by_label("Key").fill(token)
+        page.get_by_label("Key", exact=True).fill(token)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/console")
         yield page, watched
@@ -201,7 +201,7 @@ def the_day(page: Any, ask: httpx.Client, campaign_id: str) -> None:
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/console/sign-in")
     page.goto("/console/campaigns")
-    assert page.get_by_label("Key").is_visible()
+    assert page.get_by_label("Key", exact=True).is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -224,9 +224,11 @@ def test_what_senders_wrote_does_nothing(url: str, keys: dict[str, str]) -> None
     with signed_in(url, keys["analyst"]) as (page, _):
         page.goto("/console/accounts")
         page.get_by_label("Pseudonym, or its own name").fill(SENDER)
+        page.get_by_label("Why, if by its own name?").fill("case 8")
         page.get_by_role("button", name="Show").click()
         page.get_by_role("heading", name="Its prompts").wait_for()
-        for path in (page.url, "/console/search?q=gnp.exe"):
+        account = page.url
+        for path in (account, "/console/search?q=gnp.exe"):
             page.goto(path)
             assert page.evaluate("window.harmed") is None
             assert page.locator("main img, main script, main b").count() == 0
@@ -237,9 +239,7 @@ def test_what_senders_wrote_does_nothing(url: str, keys: dict[str, str]) -> None
             assert "{{ 7 * 7 }} 🙂" in text
             assert not set("\u202e\u200b") & set(text)
             assert "more characters)" in text
-        page.goto("/console/accounts")
-        page.get_by_label("Pseudonym, or its own name").fill(SENDER)
-        page.get_by_role("button", name="Show").click()
+        page.goto(account)
         page.get_by_label("Why must you know who it is?").fill("case 8")
         page.get_by_role("button", name="Reveal").click()
         assert page.get_by_text("That you saw it is kept").is_visible()
@@ -292,7 +292,7 @@ def test_a_bundle_goes_from_one_to_the_other(url: str, keys: dict[str, str], ala
         page.get_by_label("Why?").fill("to try it")
         page.get_by_role("button", name="Put it in").click()
         assert page.get_by_text("Example AI").is_visible()
-        assert page.get_by_text("100 % of the words").is_visible()
+        assert page.get_by_text("100 % of the hashes").is_visible()
 
 
 def test_a_small_screen_is_enough(url: str, keys: dict[str, str], alarmed: dict[str, Any]) -> None:

@@ -8,19 +8,32 @@ from random import Random
 
 import pytest
 from tiny_encoder import TinyEncoder
-from traffic import NOW, background_rows, campaign_rows, payload, row, run_reindex, settings_of, store_rows
+from traffic import (
+    NOW,
+    OTHER_TEMPLATE,
+    background_rows,
+    campaign_rows,
+    payload,
+    row,
+    run_reindex,
+    settings_of,
+    store_rows,
+)
 
+from indexer import casebook as casebook_module
 from indexer import engine as engine_module
 from indexer.casebook import Casebook
 from indexer.encode import Encoder
 from indexer.engine import Engine
 from models.errors import UnknownAccount, UnknownCampaign
 from models.prompt import Prompt
+from models.view import View
 
 # Some words of the template, in another order and among others: near, and no member.
 NEAR = "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
 ROWS = [
     *campaign_rows(0),
+    *campaign_rows(3000, OTHER_TEMPLATE),
     *background_rows(5000, 300),
     *(row(9000 + n, f"odd-{n}", NEAR.format(payload(Random(n), 6))) for n in range(6)),
 ]
@@ -48,7 +61,17 @@ def casebook(engine: Engine) -> Casebook:
 
 @pytest.fixture
 def campaign_id(engine: Engine) -> str:
-    return engine.campaigns()[0].campaign_id
+    """The one of pool-0."""
+    return next(each.campaign_id for each in engine.campaigns() if each.members[0].account_id.startswith("pool-0"))
+
+
+@pytest.fixture
+def other_id(engine: Engine, campaign_id: str) -> str:
+    return next(
+        each.campaign_id
+        for each in engine.campaigns()
+        if each.campaign_id != campaign_id and each.members[0].account_id.startswith("pool-3000")
+    )
 
 
 def at(event: dict[str, str]) -> datetime:
@@ -56,7 +79,7 @@ def at(event: dict[str, str]) -> datetime:
 
 
 def test_hours_and_accounts_are_those_of_the_events(casebook: Casebook, campaign_id: str) -> None:
-    mine = [each for each in ROWS if each["account_id"].startswith("pool-")]
+    mine = [each for each in ROWS if each["account_id"].startswith("pool-0-")]
     hours = casebook.hours({campaign_id})
     assert sum(each.events for each in hours) == len(ROWS)
     assert sum(each.flagged for each in hours) == len(mine)
@@ -104,10 +127,13 @@ def test_near_misses_are_outside_and_told_as_a_match_tells_them(engine: Engine, 
     assert first.hit.text in {each["prompt"] for each in ROWS}
     match = engine.match(Prompt("", first.hit.text))
     (told,) = [each for each in match.nearest if each.campaign_id == campaign_id]
-    assert told.views == first.views
+    assert [each.view for each in told.views] == [each.view for each in first.views]
+    assert [each.margin for each in told.views] == pytest.approx([each.margin for each in first.views], abs=1e-5)
 
 
-def test_the_lab_tries_on_members_near_misses_and_others(casebook: Casebook, campaign_id: str) -> None:
+def test_the_lab_tries_on_members_near_misses_and_others(
+    casebook: Casebook, campaign_id: str, other_id: str
+) -> None:
     sample = casebook.lab(campaign_id)
     typical = casebook.typical(campaign_id, 500, 0)
     assert sample.own_total == len(sample.own) == 120
@@ -116,9 +142,10 @@ def test_the_lab_tries_on_members_near_misses_and_others(casebook: Casebook, cam
     }
     near = casebook.near_misses(campaign_id, 500).prompts
     assert {each.hit.fingerprint for each in sample.outside} == {each.hit.fingerprint for each in near}
-    assert {each.hit.campaign_id for each in sample.others} <= {one.campaign_id for one in casebook.campaigns} - {
-        campaign_id
-    }
+    others = [each.hit.campaign_id for each in sample.others]
+    assert others.count(other_id) == 10
+    assert campaign_id not in others
+    assert None not in others
     assert all(each.margin < 0 for each in sample.others)
 
 
@@ -126,7 +153,7 @@ def test_all_prompts_are_read_in_order(casebook: Casebook, campaign_id: str) -> 
     found = list(casebook.all_prompts(campaign_id))
     assert len(found) == 120
     assert [each.fingerprint for each in found] == sorted(each.fingerprint for each in found)
-    assert {each.text for each in found} == {e["prompt"] for e in ROWS if e["account_id"].startswith("pool-")}
+    assert {each.text for each in found} == {e["prompt"] for e in ROWS if e["account_id"].startswith("pool-0-")}
 
 
 def test_a_campaign_that_is_not_there_is_told_so(casebook: Casebook) -> None:
@@ -137,3 +164,31 @@ def test_a_campaign_that_is_not_there_is_told_so(casebook: Casebook) -> None:
     ):
         with pytest.raises(UnknownCampaign):
             ask("c-none")
+
+
+def test_how_near_a_campaign_is_to_others_equals_a_look_at_each_exemplar(engine: Engine) -> None:
+    matcher = engine.casebook()._matcher
+    for view in (View.WHOLE, View.RECURRING):
+        all_of = [matcher.exemplars_of(view, number) for number in range(len(matcher.campaigns))]
+        mine = next(each for each in all_of if len(each))
+        expected = [max((float(a @ b) for a in mine for b in each), default=-1.0) for each in all_of]
+        assert matcher.nearness(view, mine).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_views_side_by_side_are_those_of_each_prompt_alone(engine: Engine) -> None:
+    matcher = engine.casebook()._matcher
+    texts = [ROWS[0]["prompt"], ROWS[300]["prompt"], "one two"]
+    together = matcher.side_by_side([Prompt("", text) for text in texts])
+    assert together.shape[0] == 3
+    for seen, text in zip(together, texts, strict=True):
+        assert matcher.side_by_side([Prompt("", text)])[0].tolist() == pytest.approx(seen.tolist(), abs=1e-6)
+    assert [round(float((seen**2).sum())) for seen in together] == [2, 1, 1]  # the first has recurring text, too
+
+
+def test_more_near_misses_than_are_compared_lose_none_that_is_near(
+    casebook: Casebook, campaign_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_of = casebook.near_misses(campaign_id, 500).prompts
+    monkeypatch.setattr(casebook_module, "_COMPARED", 3)
+    few = casebook.near_misses(campaign_id, 5).prompts
+    assert [each.hit.fingerprint for each in few] == [each.hit.fingerprint for each in all_of[:5]]

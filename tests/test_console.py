@@ -76,6 +76,7 @@ async def every_page(client: httpx.AsyncClient) -> list[str]:
         "/console/accounts",
         account,
         "/console/search?q=x",
+        "/console/map",
         "/console/shared",
     ]
 
@@ -378,11 +379,24 @@ async def test_accounts_go_by_pseudonyms_until_somebody_says_why_they_must_be_kn
             page = await client.get(path)
             assert "jane" not in page.text
             assert "Example Ltd" not in page.text
-        where = (await client.get("/console/accounts", params={"q": "jane@example.org"})).headers["location"]
+        sent = {"token": Links((await client.get("/console/accounts")).text).fields["token"]}
+        asked = {**sent, "name": "jane@example.org"}
+        assert (await client.post("/console/accounts", data=asked)).status_code == 422  # it says not why
+        assert (
+            await client.post("/console/accounts", data={**asked, "note": "x", "name": "joe"})
+        ).status_code == 404
+        assert engine.recorded == []
+        where = (await client.post("/console/accounts", data={**asked, "note": "case 6"})).headers["location"]
         assert re.fullmatch("/console/accounts/a-[a-z2-7]{12}", where)
-        again = await client.get("/console/accounts", params={"q": where.rpartition("/")[2]})
+        again = await client.post("/console/accounts", data={**sent, "name": where.rpartition("/")[2]})
         assert again.headers["location"] == where
-        sent = {"token": Links((await client.get(where)).text).fields["token"]}
+        (looked_up,) = engine.recorded
+        assert (looked_up.kind, looked_up.subject, looked_up.note) == (
+            "reveal",
+            where.rpartition("/")[2],
+            "case 6",
+        )
+        engine.recorded.clear()
         assert (await client.post(f"{where}/reveal", data={**sent, "note": "  "})).status_code == 422
         assert (await client.post(f"{where}/reveal", data={"note": "case 7"})).status_code == 403
         nobody = await client.post("/console/accounts/a-aaaaaaaaaaaa/reveal", data={**sent, "note": "case 7"})
@@ -394,12 +408,8 @@ async def test_accounts_go_by_pseudonyms_until_somebody_says_why_they_must_be_kn
         assert "Example Ltd" in shown.text
         assert shown.headers["cache-control"] == "no-store"
         (act,) = engine.recorded
-        assert (act.kind, act.subject, act.author, act.note) == (
-            "reveal",
-            where.rpartition("/")[2],
-            key.name,
-            "case 7",
-        )
+        told = (act.kind, act.subject, act.author, act.note, act.detail)
+        assert told == ("reveal", where.rpartition("/")[2], key.name, "case 7", "jane@example.org")
         page = (await client.get(where)).text
         assert "jane" not in page
         assert "case 7" in page  # who comes next sees that it was asked
@@ -409,22 +419,35 @@ async def test_an_account_that_is_not_there_is_told_so() -> None:
     async with console() as client:
         assert (await client.get("/console/accounts/a-aaaaaaaaaaaa")).status_code == 404
         assert (await client.get("/console/accounts/jane")).status_code == 422
-        unknown = await client.get("/console/accounts", params={"q": "jane"}, follow_redirects=True)
-        assert (unknown.status_code, "Unknown account" in unknown.text) == (404, True)
+        assert (await client.get("/console/accounts/a-aaaaaaaaaaaa?page=99")).status_code == 404
 
 
-async def test_search_takes_a_pseudonym_for_an_account() -> None:
+async def test_search_takes_a_pseudonym_for_an_account_and_no_name() -> None:
     engine = MemoryEngine()
     asked: list[str | None] = []
     search = engine.search
     engine.search = lambda query: (asked.append(query.account_id), search(query))[1]  # type: ignore[method-assign]
     async with console(engine) as client:
-        pseudonym = (
-            (await client.get("/console/accounts", params={"q": "a1"})).headers["location"].rpartition("/")[2]
-        )
-        for given in (pseudonym, "a1", "", "a-aaaaaaaaaaaa"):
-            await client.get("/console/search", params={"q": "x", "account_id": given})
-    assert asked == ["a1", "a1", None, "a-aaaaaaaaaaaa"]
+        listed = await client.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}/accounts")
+        pseudonym = next(each for each in Links(listed.text).targets if "/accounts/a-" in each).rpartition("/")[2]
+        for given, status in ((pseudonym, 200), ("", 200), ("a1", 404), ("a-aaaaaaaaaaaa", 404)):
+            found = await client.get("/console/search", params={"q": "x", "account_id": given})
+            assert found.status_code == status
+    assert asked == ["a1", None]
+
+
+async def test_a_list_turned_too_far_shows_its_last_page() -> None:
+    engine = MemoryEngine()
+    one = engine.campaign(EXAMPLE_CAMPAIGN)
+    members = [replace(one.members[0], account_id=f"n{n:03}", events=500 - n) for n in range(120)]
+    engine.set_campaigns(replace(one, members=tuple(members)))
+    async with console(engine) as client:
+        for page, rows, told in ((1, 50, "page 1 of 3"), (3, 20, "page 3 of 3"), (99, 20, "page 3 of 3")):
+            found = await client.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}/accounts", params={"page": page})
+            assert (found.text.count("<tr><td>"), told in found.text) == (rows, True)
+        account = next(each for each in Links(found.text).targets if "/accounts/a-" in each)
+        assert "page 1 of 1" not in (await client.get(f"{account}?page=99")).text
+        assert EXAMPLE_PROMPT in (await client.get(f"{account}?page=99")).text
 
 
 @pytest.mark.parametrize(
@@ -506,9 +529,7 @@ async def test_the_lab_gives_what_thresholds_are_tried_on() -> None:
         answer = await client.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}/lab/sample")
         found = answer.json()
         threshold = hostile.thresholds[0]
-        assert found["thresholds"] == [
-            {"view": "whole", "threshold": 0.8, "background": 0.6, "typical": threshold.typical}
-        ]
+        assert found["thresholds"] == [{"view": "whole", "threshold": threshold.threshold}]
         told = [
             (each["kind"], each["weight"], each["similarities"], each["campaign"]) for each in found["prompts"]
         ]
@@ -541,14 +562,19 @@ async def test_the_map_gives_points_campaigns_and_the_prompts_behind_them() -> N
         assert len(points.content) == 3 * 16
         assert np.frombuffer(points.content, "<f4", 6).tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
         assert np.frombuffer(points.content, "<i4", 6, 24).tolist() == [0, 1, -1, 0, 1, 2]
-        told = (await client.get("/console/map/campaigns")).json()
+        of_it = {"generation": points.headers["x-generation"]}
+        told = (await client.get("/console/map/campaigns", params=of_it)).json()
+        assert (await client.get("/console/map/campaigns", params={"generation": "g-0"})).status_code == 404
         assert [(each["id"], each["level"]) for each in told] == [
             (EXAMPLE_CAMPAIGN, "likely"),
             (WATCHED_CAMPAIGN, "watch"),
         ]
         asked = {"rows": "1,0,99", "generation": points.headers["x-generation"]}
         prompts = (await client.get("/console/map/prompts", params=asked)).json()
-        assert [each["campaign"] for each in prompts] == [WATCHED_CAMPAIGN, EXAMPLE_CAMPAIGN]
+        assert [(each["row"], each["campaign"]) for each in prompts] == [
+            (1, WATCHED_CAMPAIGN),
+            (0, EXAMPLE_CAMPAIGN),
+        ]
         assert prompts[1]["text"] == EXAMPLE_PROMPT
         other = await client.get("/console/map/prompts", params={**asked, "generation": "g-0000"})
         assert other.status_code == 404

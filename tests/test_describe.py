@@ -21,7 +21,7 @@ from indexer.describe import (
 from indexer.events import EventTable, Names
 from indexer.evidence import Observation
 from indexer.score import Background, case_of, is_wide_and_deep, judge
-from indexer.times import moment_of
+from indexer.times import moment_of_seconds
 from models.campaign import CampaignAccount, Evidence, Template, TimelineHour
 from models.event import unit_of
 from models.view import View
@@ -188,7 +188,7 @@ def test_what_most_people_send_once_has_no_passers_by() -> None:
 
 
 def at(seconds: int) -> datetime:
-    return moment_of(DAY + seconds)
+    return moment_of_seconds(DAY + seconds)
 
 
 def test_counts_times_and_models() -> None:

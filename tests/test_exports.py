@@ -155,14 +155,19 @@ async def test_a_bundle_goes_out_without_text_and_comes_in_without_effect(
     assert (await client.post("/console/shared", data=sent)).status_code == 303
     page = await client.get("/console/shared")
     assert "Example AI" in page.text
-    assert f"<code>{EXAMPLE_CAMPAIGN}</code></a> 100 % of the words" in page.text
+    assert f"<code>{EXAMPLE_CAMPAIGN}</code></a> 100 % of the hashes" in page.text
     after = (await client.post("/v1/match", json={"prompt": EXAMPLE_PROMPT})).json()
     assert {**after, "request_id": ""} == {**before, "request_id": ""}
     assert (engine.recorded[-1].kind, engine.recorded[-1].detail) == ("import", "1 of Example AI")
-    gone = await client.post("/console/shared/1/remove", data={"token": sent["token"]})
-    assert gone.status_code == 303
-    assert "Example AI" not in (await client.get("/console/shared")).text
-    assert (await client.post("/console/shared/1/remove", data={"token": sent["token"]})).status_code == 404
+    unsaid = await client.post("/console/shared/1/remove", data={"token": sent["token"]})
+    assert unsaid.status_code == 422
+    said = {"token": sent["token"], "note": "stale", "author": "jo"}
+    assert (await client.post("/console/shared/1/remove", data=said)).status_code == 303
+    page = await client.get("/console/shared")
+    assert "100 % of the hashes" not in page.text
+    assert (engine.recorded[-1].kind, engine.recorded[-1].detail) == ("remove", "entry 1")
+    assert "stale" in page.text  # who comes next sees what was done
+    assert (await client.post("/console/shared/1/remove", data=said)).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -209,3 +214,28 @@ async def test_what_a_search_finds_is_taken_out(client: httpx.AsyncClient, engin
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [row["campaign_id"] for row in rows] == [EXAMPLE_CAMPAIGN]
     assert (engine.recorded[0].detail, engine.recorded[0].note) == ("search", "case 7")
+    again = await client.get("/console/search", params={"q": EXAMPLE_PROMPT})
+    assert "case 7" in again.text
+
+
+async def test_prompts_bear_no_names_and_what_fails_is_not_kept(
+    client: httpx.AsyncClient, engine: MemoryEngine
+) -> None:
+    await taken(client, format="prompts-csv", with_names="true")
+    assert engine.recorded[0].detail == "prompts-csv"
+    one = engine.campaign(EXAMPLE_CAMPAIGN)
+    engine.set_campaigns(replace(one, template=replace(one.template, skeleton="{1}")))
+    failed = await taken(client, format="stix", source="us")
+    assert (failed.status_code, "no common text" in failed.text) == (422, True)
+    assert len(engine.recorded) == 1
+
+
+async def test_a_report_holds_long_words_whole(client: httpx.AsyncClient, engine: MemoryEngine) -> None:
+    why, said = "because " * 400, "explained " * 300
+    one = engine.campaign(EXAMPLE_CAMPAIGN)
+    evidence = tuple(replace(each, explanation=said.strip()) for each in one.evidence)
+    engine.set_campaigns(replace(one, evidence=evidence))
+    report = read_report((await taken(client, format="report", note=why)).content)["report.md"]
+    assert report.count("because") == 400
+    assert report.count("explained") == 300 * len(evidence)
+    assert "**born**" in report

@@ -98,15 +98,19 @@ def test_a_map_is_drawn_kept_and_read_again(engine: Engine, tmp_path: Path) -> N
 
 def test_the_engine_draws_the_map_that_the_casebook_reads(engine: Engine) -> None:
     assert engine.casebook().mapped() is None
-    report = engine.draw_map(SilentProgress(), engine._settings.maps)
+    report = engine.draw_map(SilentProgress())
     found = engine.casebook().mapped()
     assert found is not None
     assert report.points == len(found.rows) == 420
     assert Counter(found.campaigns.tolist()) == {0: 120, -1: 300}
     assert found.places.min() >= 0
     assert found.places.max() <= 1
-    hits = engine.casebook().prompts_at([int(found.rows[0]), -1, 10**6])
-    assert [hit.campaign_id is not None for hit in hits] == [found.campaigns[0] == 0]
+    first, last = int(found.rows[0]), int(found.rows[-1])
+    hits = engine.casebook().prompts_at([last, first, -1, 10**6])
+    assert {row: hit.campaign_id is not None for row, hit in hits.items()} == {
+        first: found.campaigns[0] == 0,
+        last: found.campaigns[-1] == 0,
+    }
     # What belongs together lies together: a member's nearest neighbour on the plane is a member.
     places, inside = found.places, found.campaigns == 0
     distance = ((places[inside][:, None] - places[None]) ** 2).sum(axis=2)

@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 
 from indexer.stix import bundle_of, campaigns_in
 from indexer.store import Store
-from indexer.template_hashes import MOST_HASHES, resemblance, template_hashes
+from indexer.template_hashes import (
+    LEAST_SHARE,
+    MOST_HASHES,
+    hashes_of,
+    resemblance,
+    resembled,
+    template_hashes,
+)
 from models.campaign import Campaign, Level
 from models.errors import BadInput, NotFound
-from models.shared import SharedCampaign
+from models.shared import BankEntry, SharedCampaign
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SALT = bytes(range(16))
@@ -58,8 +65,26 @@ def test_another_cut_of_the_slots_still_resembles_and_another_template_does_not(
 @given(st.lists(st.integers(0, 3000), min_size=4, max_size=1500))
 def test_of_many_grams_the_least_hashes_are_kept(numbers: list[int]) -> None:
     found = template_hashes(campaign_of(" ".join(f"w{n}" for n in numbers)), SALT)
-    assert len(found) <= MOST_HASHES
-    assert list(found) == sorted(set(found))
+    grams = {tuple(numbers[at : at + 4]) for at in range(len(numbers) - 3)}
+    assert len(found) == min(MOST_HASHES, len(grams))
+    alone = {hashes_of([" ".join(f"w{n}" for n in gram)], SALT)[0] for gram in grams}
+    assert list(found) == sorted(alone)[:MOST_HASHES]
+
+
+def test_ours_that_resemble_what_others_told_are_found_the_nearest_first() -> None:
+    cut = "{1} careful examiner. Write out every step of the reasoning behind {2}"
+    half = "Write out every step of the {1} and then translate all of it into plain French please"
+    ours = [campaign_of(each) for each in ("Translate this text into French {1}", half, cut, WORDS)]
+    ours = [replace(each, campaign_id=f"c-{n}") for n, each in enumerate(ours)]
+    found = resembled([BankEntry(7, shared(), "mira", NOW)], ours)
+    theirs = set(shared().hashes)
+    shares = {each.campaign_id: resemblance(theirs, template_hashes(each, SALT)) for each in ours}
+    expected = sorted(
+        (name for name, share in shares.items() if share >= LEAST_SHARE), key=lambda name: (-shares[name], name)
+    )
+    assert [(each.campaign_id, each.share) for each in found[7]] == [(name, shares[name]) for name in expected]
+    assert expected[:2] == ["c-2", "c-3"]
+    assert "c-0" not in expected
 
 
 def test_a_bundle_comes_back_as_it_was() -> None:

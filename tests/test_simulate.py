@@ -23,7 +23,7 @@ from indexer.clock import Clock, Window, draw_hours
 from indexer.evaluate import read_truth
 from indexer.evasion import Evasion, evade
 from indexer.sample import Text, Texts, load_texts, write_texts
-from indexer.simulate import SimulatedEvent, WorldSpec, play, simulate, write_world
+from indexer.simulate import Cast, SimulatedEvent, WorldSpec, play, simulate, write_world
 from indexer.speech import Speech
 from indexer.wording import instruction, pieces
 from models.errors import BadSettings, UnreadableFile
@@ -454,3 +454,27 @@ def test_no_lead_in_of_ordinary_prompts_is_a_template() -> None:
 def test_serial_numbers_follow_time() -> None:
     ids = [event.row["event_id"] for event in small_world()]
     assert all(a < b for a, b in pairwise(ids))
+
+
+def test_the_story_has_one_pool_swap_and_one_pivot() -> None:
+    spec = WorldSpec(events=12_000, days=4.0, campaigns=3, cast=Cast.STORY)
+    told = defaultdict(list)
+    for kind, event in parsed(tuple(simulate(spec, texts(), 7))):
+        told[kind].append(event)
+    assert {kind for kind in told if kind.startswith("campaign:")} == {
+        "campaign:reasoning",
+        "campaign:returning",
+        "campaign:moving",
+    }
+    middle = START + timedelta(days=2)
+
+    def sides(kind: str) -> tuple[list[Event], list[Event]]:
+        events = told[f"campaign:{kind}"]
+        return [e for e in events if e.timestamp < middle], [e for e in events if e.timestamp >= middle]
+
+    pools = {kind: [{e.account_id for e in side} for side in sides(kind)] for kind in ("returning", "moving")}
+    assert not pools["returning"][0] & pools["returning"][1]
+    assert len(pools["moving"][0] & pools["moving"][1]) > 0.8 * len(pools["moving"][0])
+    before, after = (fmean(e.model == "m-5" for e in side) for side in sides("moving"))
+    assert before < 0.3 < after - before + 0.05
+    assert sum(kind.startswith("benign:") for kind in told) == len(LOOK_ALIKES)

@@ -7,14 +7,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Response
 
 from app.campaigns import CampaignId
-from app.console.forms import PLACE, checked_note
-from app.console.listing import Row, urgent_rows
+from app.console.forms import PLACE
+from app.console.listing import Row, Turned, row_of, turned_to, urgent_rows
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting, go_to
 from app.exchange import note
 from app.state import Engine
 from models.act import Act, ActKind
-from models.campaign import CampaignAccount
 from models.errors import UnknownAccount
 from models.search import SearchHit
 from models.traffic import AccountTraffic
@@ -34,17 +33,31 @@ class _Account:
 
     traffic: AccountTraffic
     prompts: list[SearchHit]
+    turned: Turned
     rows: Mapping[str, Row]
     acts: list[Act]
 
 
 @router.get("/accounts")
-async def accounts(visit: Visiting, q: Annotated[str, Query(max_length=256)] = "") -> Response:
-    """The accounts that sent most for alarmed campaigns; or the page of one, by its pseudonym or its own name."""
-    if given := q.strip():
-        name = await visit.account_id(given)
-        return go_to(f"{HOME}/accounts/{visit.use.pseudonyms.account(name or given)}")
+async def accounts(visit: Visiting) -> Response:
+    """The accounts that sent most for alarmed campaigns, and the way to one."""
     return await visit.page("accounts.html", busiest=await visit.use.run(_busiest, visit.use.engine))
+
+
+@router.post("/accounts")
+async def find(visit: Visiting) -> Response:
+    """The page of an account, by its pseudonym; or by its own name, which tells who is behind a pseudonym as well
+    as to reveal it does, and is kept as that. By a form, so that no address holds a name.
+    """
+    form = await visit.form()
+    given = form.get("name", "").strip()
+    name, pseudonym = await visit.account_id(given), given
+    if name is None:
+        pseudonym = visit.called(given)
+        act = visit.act(ActKind.REVEAL, pseudonym, form, given)
+        await _named(visit, pseudonym)  # what nobody is called is not kept
+        await visit.record(act)
+    return go_to(f"{HOME}/accounts/{pseudonym}")
 
 
 @router.get("/accounts/{pseudonym}")
@@ -57,12 +70,7 @@ async def account(visit: Visiting, pseudonym: Pseudonym, page: Page = 1) -> Resp
 async def reveal(visit: Visiting, pseudonym: Pseudonym) -> Response:
     """The same with the account's own name, for this once; that it was seen, by whom and why is kept."""
     form = await visit.form()
-    act = Act(
-        ActKind.REVEAL, pseudonym, "", visit.author_of(form), checked_note(form.get("note", "")), visit.use.clock()
-    )
-    await _named(visit, pseudonym)  # what nobody is behind is not kept
-    await visit.use.run(visit.use.engine.record, act)
-    note(visit.request, account=pseudonym, act=act.kind.value)
+    await visit.record(visit.act(ActKind.REVEAL, pseudonym, form, await _named(visit, pseudonym)))
     answer = await _shown(visit, pseudonym, 1, revealed=True)
     answer.headers["cache-control"] = "no-store"
     return answer
@@ -72,16 +80,15 @@ async def reveal(visit: Visiting, pseudonym: Pseudonym) -> Response:
 async def campaign_accounts(visit: Visiting, campaign_id: CampaignId, page: Page = 1) -> Response:
     """The accounts of a campaign, those with most events first, with the other campaigns they are in."""
     note(visit.request, campaign_id=campaign_id)
-    engine = visit.use.engine
-    one = await visit.use.run(engine.campaign, campaign_id)
+    casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
+    one = casebook.campaigns[casebook.place(campaign_id)]
     members = sorted(one.members, key=lambda each: (-each.events, each.account_id))
-    pages = max(1, -(-len(members) // _LISTED))
-    at = min(page, pages)
-    shown = members[(at - 1) * _LISTED : at * _LISTED]
-    also = await visit.use.run(_campaigns_of, engine, shown)
-    row = urgent_rows([one], engine.labels())[0]
+    turned = turned_to(page, len(members), _LISTED)
+    shown = members[turned.rows]
+    also = await visit.use.run(casebook.campaigns_of, [each.account_id for each in shown])
+    row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
-        "campaign_accounts.html", one=one, row=row, tab="accounts", members=shown, also=also, at=at, pages=pages
+        "campaign_accounts.html", one=one, row=row, tab="accounts", members=shown, also=also, turned=turned
     )
 
 
@@ -89,27 +96,23 @@ async def _shown(visit: Visit, pseudonym: str, page: int, revealed: bool) -> Res
     name = await _named(visit, pseudonym)
     found = await visit.use.run(_account, visit.use.engine, name, pseudonym, page)
     note(visit.request, account=pseudonym)
-    pages = max(1, -(-found.traffic.prompts // _PROMPTS))
-    orgs = sorted(
-        {
-            member.org_id
-            for row in found.rows.values()
-            for member in row.campaign.members
-            if member.account_id == name and member.org_id
-        }
-    )
     return await visit.page(
         "account.html",
         pseudonym=pseudonym,
         own_name=name if revealed else "",
-        orgs=orgs,
+        orgs=_organisations(found, name) if revealed else [],
         account=found.traffic,
         prompts=found.prompts,
         rows=found.rows,
         acts=found.acts,
-        at=min(page, pages),
-        pages=pages,
+        turned=found.turned,
     )
+
+
+def _organisations(found: _Account, name: str) -> list[str]:
+    """Those that the account is of, as its campaigns know."""
+    members = (member for row in found.rows.values() for member in row.campaign.members)
+    return sorted({each.org_id for each in members if each.account_id == name and each.org_id})
 
 
 async def _named(visit: Visit, pseudonym: str) -> str:
@@ -121,19 +124,19 @@ async def _named(visit: Visit, pseudonym: str) -> str:
 
 
 def _account(engine: Engine, name: str, pseudonym: str, page: int) -> _Account:
-    casebook = engine.casebook()
+    casebook, labels = engine.casebook(), engine.labels()
     traffic = casebook.account(name)
-    mine = [each for each in casebook.campaigns if each.campaign_id in traffic.campaigns]
-    rows = {row.campaign.campaign_id: row for row in urgent_rows(mine, engine.labels())}
-    prompts = casebook.account_prompts(name, _PROMPTS, (page - 1) * _PROMPTS)
-    return _Account(traffic, prompts, rows, engine.acts(pseudonym))
+    rows = {
+        each.campaign_id: row_of(each, labels.get(each.campaign_id))
+        for each in casebook.campaigns
+        if each.campaign_id in traffic.campaigns
+    }
+    turned = turned_to(page, traffic.prompts, _PROMPTS)
+    prompts = casebook.account_prompts(name, _PROMPTS, turned.rows.start)
+    return _Account(traffic, prompts, turned, rows, engine.acts(pseudonym))
 
 
 def _busiest(engine: Engine) -> list[tuple[str, int, int]]:
     casebook = engine.casebook()
     rows = urgent_rows(casebook.campaigns, engine.labels())
     return casebook.busiest({row.campaign.campaign_id for row in rows if row.level.is_alarm}, _LISTED)
-
-
-def _campaigns_of(engine: Engine, members: list[CampaignAccount]) -> dict[str, dict[str, int]]:
-    return engine.casebook().campaigns_of([each.account_id for each in members])

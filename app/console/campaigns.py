@@ -9,7 +9,7 @@ from app.campaign_schemas import LabelFilter, LabelRequest, ModeRequest
 from app.campaigns import CampaignId, record_label, record_mode
 from app.console.course import drawn_by_model, drawn_by_strand, drawn_senders, lineage
 from app.console.forms import AskedCampaigns, LabelForm, checked, checked_note
-from app.console.listing import Row, Wanted, chosen, models_of, urgent_rows
+from app.console.listing import Row, Wanted, chosen, models_of, row_of, turned_to, urgent_rows
 from app.console.places import HOME
 from app.console.visit import Visiting, go_to
 from app.exchange import note
@@ -42,15 +42,13 @@ async def campaigns(visit: Visiting, asked: Annotated[AskedCampaigns, Query()]) 
         asked.q, asked.level, asked.label, asked.model, asked.since, asked.until, asked.sort, asked.order == "up"
     )
     rows, found = await visit.use.run(_chosen, visit.use.engine, wanted)
-    pages = max(1, -(-len(found) // _PAGE_ROWS))
-    at = min(asked.page, pages)
+    turned = turned_to(asked.page, len(found), _PAGE_ROWS)
     return await visit.page(
         "campaigns.html",
-        rows=found[(at - 1) * _PAGE_ROWS : at * _PAGE_ROWS],
+        rows=found[turned.rows],
         found=len(found),
         total=len(rows),
-        pages=pages,
-        at=at,
+        turned=turned,
         asked=asked.said(),
         levels=list(Level),
         labels=list(LabelFilter),
@@ -115,6 +113,6 @@ def _chosen(engine: Engine, wanted: Wanted) -> tuple[list[Row], list[Row]]:
 def _shown(engine: Engine, campaign_id: str) -> _Shown:
     casebook = engine.casebook()
     one = casebook.campaigns[casebook.place(campaign_id)]
-    row = urgent_rows([one], engine.labels())[0]
+    row = row_of(one, engine.labels().get(one.campaign_id))
     hours, acts = casebook.campaign_hours(one.campaign_id), engine.acts(one.campaign_id)
     return _Shown(one, row, casebook.campaigns, hours, tuple(acts))

@@ -122,11 +122,6 @@ def timeline(
     )
 
 
-def curve(points: Sequence[tuple[float, float]], width: float, height: float) -> str:
-    """The `points` attribute of a polyline, of values in [0, 1] x [0, 1], the second upwards."""
-    return " ".join(f"{_r(x * width)},{_r((1 - y) * height)}" for x, y in points)
-
-
 def _merged(series: Mapping[str, Sequence[int]]) -> tuple[tuple[str, ...], list[list[int]]]:
     names, columns = list(series), [list(values) for values in series.values()]
     if len(names) > SERIES:

@@ -3,6 +3,7 @@ time it is kept who did it and why.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from tempfile import TemporaryFile
@@ -12,13 +13,12 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from app.campaigns import CampaignId
-from app.console.forms import ExportForm, Format, checked, checked_note
-from app.console.listing import urgent_rows
+from app.console.forms import ExportForm, Format, checked
+from app.console.listing import Row, row_of
 from app.console.places import HOME
 from app.console.report import Case, report_of
 from app.console.visit import Visit, Visiting
-from app.exchange import note
-from app.state import Engine
+from app.state import Casebook
 from indexer.stix import bundle_of
 from indexer.tables import Kind, write_csv, write_parquet
 from indexer.template_hashes import SALT_BYTES, template_hashes
@@ -48,6 +48,7 @@ _ACCOUNT_COLUMNS: Final = {
     "first_seen": Kind.TIME,
     "last_seen": Kind.TIME,
 }
+_BEARS_NAMES: Final = frozenset({Format.REPORT, Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET})
 _IN_REPORT: Final = 50  # accounts
 _CHUNK: Final = 1 << 16
 
@@ -62,32 +63,29 @@ class _Names:
 
 @router.post("")
 async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
-    """One campaign, in the format that was chosen."""
+    """One campaign, in the format that was chosen. It is made first and kept as taken out then, before any of it
+    goes.
+    """
     form = await visit.form()
-    said = checked(ExportForm, form)
-    author, why = visit.author_of(form), checked_note(said.note)
-    one = await visit.use.run(visit.use.engine.campaign, campaign_id)
-    now = visit.use.clock()
-    if said.format is Format.STIX and not said.source.strip():
-        raise BadInput("source: say who tells the others of it")
-    detail = f"{said.format.value}{' with names' if said.with_names and said.format is not Format.STIX else ''}"
-    act = Act(ActKind.EXPORT, one.campaign_id, detail, author, why, now)
-    await visit.use.run(visit.use.engine.record, act)
-    note(visit.request, campaign_id=one.campaign_id, act=act.kind.value)
-    names = _names(visit, said.with_names)
-    if said.format is Format.STIX:
-        written = await visit.use.run(_bundle, one, said, now, visit.use.random)
-        return _download(written.encode(), f"{one.campaign_id}.stix.json", "application/stix+json;version=2.1")
-    if said.format is Format.REPORT:
-        packed = await visit.use.run(_report, visit.use.engine, one, act, names)
-        return _download(packed, f"{one.campaign_id}.zip", "application/zip")
+    said, casebook = checked(ExportForm, form), visit.use.engine.casebook()
+    one = casebook.campaigns[casebook.place(campaign_id)]
+    named = said.with_names and said.format in _BEARS_NAMES
+    act = visit.act(ActKind.EXPORT, one.campaign_id, form, f"{said.format.value}{' with names' if named else ''}")
+    names = _Names(str, str) if named else _Names(visit.called, visit.organisation)
     name = f"{one.campaign_id}.{said.format.value.replace('-', '.')}"
-    if said.format in (Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET):
-        rows, columns = _account_rows(one, names), _ACCOUNT_COLUMNS
+    if said.format is Format.STIX:
+        written = await visit.use.run(_bundle, one, said, act.at, visit.use.random)
+        answer = _download(written.encode(), f"{name}.json", "application/stix+json;version=2.1")
+    elif said.format is Format.REPORT:
+        labels = visit.use.engine.labels()
+        packed = await visit.use.run(_report, casebook, row_of(one, labels.get(one.campaign_id)), act, names)
+        answer = _download(packed, f"{one.campaign_id}.zip", "application/zip")
+    elif said.format in (Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET):
+        answer = await table(visit, name, _account_rows(one, names), _ACCOUNT_COLUMNS)
     else:
-        hits = visit.use.engine.casebook().all_prompts(one.campaign_id)
-        rows, columns = prompt_rows(hits), PROMPT_COLUMNS
-    return await table(visit, name, rows, columns)
+        answer = await table(visit, name, prompt_rows(casebook.all_prompts(one.campaign_id)), PROMPT_COLUMNS)
+    await visit.record(act)
+    return answer
 
 
 async def table(visit: Visit, name: str, rows: Iterator[Sequence[Any]], columns: Mapping[str, Kind]) -> Response:
@@ -96,12 +94,10 @@ async def table(visit: Visit, name: str, rows: Iterator[Sequence[Any]], columns:
     """
     write = write_parquet if name.endswith(".parquet") else write_csv
     kind = "application/vnd.apache.parquet" if name.endswith(".parquet") else "text/csv; charset=utf-8"
-    file = TemporaryFile()  # noqa: SIM115 - closed when all of it is sent
-    try:
+    with ExitStack() as opened:
+        file = opened.enter_context(TemporaryFile())
         await visit.use.run(write, rows, columns, file)
-    except BaseException:
-        file.close()
-        raise
+        opened.pop_all()  # closed when all of it is sent
     return StreamingResponse(_read(file), headers=_headers(name), media_type=kind)
 
 
@@ -126,15 +122,16 @@ def _account_rows(one: Campaign, names: _Names) -> Iterator[Sequence[Any]]:
         yield names.account(each.account_id), org, each.events, each.dedication, each.first_seen, each.last_seen
 
 
-def _report(engine: Engine, one: Campaign, act: Act, names: _Names) -> bytes:
-    row = urgent_rows([one], engine.labels())[0]
-    members = sorted(one.members, key=lambda each: (-each.events, each.account_id))[:_IN_REPORT]
+def _report(casebook: Casebook, row: Row, act: Act, names: _Names) -> bytes:
+    members = sorted(row.campaign.members, key=lambda each: (-each.events, each.account_id))[:_IN_REPORT]
     called = [(names.account(each.account_id), each.events, each.dedication) for each in members]
-    hours, generation = engine.casebook().campaign_hours(one.campaign_id), engine.status().generation or ""
-    return report_of(Case(row, hours, generation, act.author, act.note, act.at, called))
+    hours = casebook.campaign_hours(row.campaign.campaign_id)
+    return report_of(Case(row, hours, casebook.name, act.author, act.note, act.at, called))
 
 
 def _bundle(one: Campaign, said: ExportForm, now: datetime, random: Callable[[int], bytes]) -> str:
+    if not said.source.strip():
+        raise BadInput("source: say who tells the others of it")
     salt = random(SALT_BYTES)
     hashes = template_hashes(one, salt)
     if not hashes:
@@ -150,12 +147,6 @@ def _bundle(one: Campaign, said: ExportForm, now: datetime, random: Callable[[in
         until=now + timedelta(days=said.days),
     )
     return bundle_of([shared], shared.source, now)
-
-
-def _names(visit: Visit, own: bool) -> _Names:
-    if own:
-        return _Names(str, str)
-    return _Names(visit.use.pseudonyms.account, visit.use.pseudonyms.organisation)
 
 
 def _download(content: bytes, name: str, kind: str) -> Response:

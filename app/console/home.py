@@ -14,6 +14,7 @@ from app.console.news import News, news_since
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.state import Engine
+from indexer.engine import urgent_first
 from models.campaign import Level
 from models.traffic import TrafficHour
 
@@ -69,9 +70,10 @@ def flagged_share(hours: Sequence[TrafficHour]) -> float:
 
 
 def _told(engine: Engine, generation: str, moment: datetime) -> _Told:
-    rows = urgent_rows(engine.campaigns(), engine.labels())
+    casebook = engine.casebook()
+    rows = urgent_rows(urgent_first(casebook.campaigns), engine.labels())
     alarmed = {row.campaign.campaign_id for row in rows if row.level.is_alarm}
-    return _Told(rows, news_since(rows, generation, moment), engine.casebook().hours(alarmed))
+    return _Told(rows, news_since(rows, generation, moment), casebook.hours(alarmed))
 
 
 def _traffic(hours: Sequence[TrafficHour]) -> Chart:

@@ -9,15 +9,14 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from app.campaigns import CampaignId
-from app.console.listing import urgent_rows
-from app.console.pages import brief
+from app.console.listing import row_of
+from app.console.pages import one_line
 from app.console.places import HOME
 from app.console.visit import Visiting
 from app.exchange import note
 from app.state import Casebook
 from models.campaign import Campaign
 from models.compared import Compared
-from models.text import clean
 
 router = APIRouter(prefix=f"{HOME}/campaigns/{{campaign_id}}/lab")
 
@@ -28,8 +27,9 @@ _TEXT: Final = 300  # characters of a prompt
 async def lab(visit: Visiting, campaign_id: CampaignId) -> Response:
     """The page; a script asks for what it tries thresholds on."""
     note(visit.request, campaign_id=campaign_id)
-    one = await visit.use.run(visit.use.engine.campaign, campaign_id)
-    row = urgent_rows([one], visit.use.engine.labels())[0]
+    casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
+    one = casebook.campaigns[casebook.place(campaign_id)]
+    row = row_of(one, labels.get(one.campaign_id))
     return await visit.page("campaign_lab.html", one=one, row=row, tab="lab")
 
 
@@ -52,15 +52,7 @@ def sample_of(casebook: Casebook, one: Campaign) -> dict[str, Any]:
     views = [each.view.value for each in one.thresholds]
     kinds = (("own", found.own, weight), ("outside", found.outside, 1.0), ("other", found.others, 1.0))
     return {
-        "thresholds": [
-            {
-                "view": each.view.value,
-                "threshold": each.threshold,
-                "background": each.background,
-                "typical": each.typical,
-            }
-            for each in one.thresholds
-        ],
+        "thresholds": [{"view": each.view.value, "threshold": each.threshold} for each in one.thresholds],
         "own_total": found.own_total,
         "prompts": [row for kind, prompts, stands_for in kinds for row in _rows(kind, prompts, stands_for, views)],
     }
@@ -75,7 +67,6 @@ def _rows(kind: str, prompts: Iterable[Compared], weight: float, views: list[str
             "weight": weight,
             "similarities": [seen.get(view) for view in views],
             "events": hit.events,
-            "accounts": hit.accounts,
             "campaign": hit.campaign_id,
-            "text": brief(clean((hit.text or hit.system)[: 4 * _TEXT]), _TEXT),
+            "text": one_line(hit, _TEXT),
         }

@@ -38,6 +38,15 @@ class Wanted:
     upwards: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Where a list is turned to. at: the page, from 1, of `pages`. rows: which of all rows it shows."""
+
+    at: int
+    pages: int
+    rows: slice
+
+
 COLUMNS: Final[Mapping[str, Callable[[Row], Any]]] = {
     "level": lambda row: row.level.rank,
     "score": lambda row: row.campaign.score,
@@ -56,6 +65,18 @@ def urgent_rows(campaigns: Sequence[Campaign], labels: Mapping[str, CampaignLabe
     since = end - LATELY if end else None
     rows = [_row(each, labels.get(each.campaign_id), since) for each in campaigns]
     return sorted(rows, key=lambda row: -row.level.rank)
+
+
+def turned_to(page: int, count: int, size: int) -> Turned:
+    """The page of a list of `count` rows, so many on each; the last one where there are not so many pages."""
+    pages = max(1, -(-count // size))
+    at = min(page, pages)
+    return Turned(at, pages, slice((at - 1) * size, at * size))
+
+
+def row_of(campaign: Campaign, label: CampaignLabel | None) -> Row:
+    """The row of one campaign alone, with what is said of it; what it sent lately is not told."""
+    return _row(campaign, label, None)
 
 
 def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:

@@ -1,5 +1,6 @@
 """The map: prompts on a plane, all campaigns among them, as a script draws it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -7,18 +8,22 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from app.console.jobs import recent_jobs
-from app.console.listing import urgent_rows
-from app.console.pages import brief
+from app.console.listing import row_of
+from app.console.pages import brief, one_line
 from app.console.places import HOME
-from app.console.visit import Visiting
-from app.state import Engine
+from app.console.visit import Visit, Visiting
+from app.state import Casebook
+from models.campaign import CampaignLabel
 from models.errors import NotFound
 from models.text import clean
 
 router = APIRouter(prefix=f"{HOME}/map")
 
+OfGeneration = Annotated[str, Query(max_length=64)]
+
 _TEXT: Final = 240  # characters of a prompt
 _NAME: Final = 90  # of a template
+_QUERY: Final = 900  # characters of a prompt that an address can hold
 _MOST_ROWS: Final = 60
 _PRIVATE: Final = {"cache-control": "no-store"}
 
@@ -56,42 +61,47 @@ async def points(visit: Visiting) -> Response:
 
 
 @router.get("/campaigns")
-async def campaigns(visit: Visiting) -> Response:
+async def campaigns(visit: Visiting, generation: OfGeneration) -> Response:
     """What each campaign is called, by number."""
-    return JSONResponse(await visit.use.run(_campaigns, visit.use.engine), headers=_PRIVATE)
+    casebook, labels = _of(visit, generation), visit.use.engine.labels()
+    return JSONResponse(await visit.use.run(_campaigns, casebook, labels), headers=_PRIVATE)
 
 
 @router.get("/prompts")
 async def prompts(
     visit: Visiting,
     rows: Annotated[str, Query(pattern=r"^\d{1,9}(,\d{1,9})*$", max_length=10 * _MOST_ROWS)],
-    generation: Annotated[str, Query(max_length=64)],
+    generation: OfGeneration,
 ) -> Response:
-    """The prompts of some points. 404 if another generation has come since, whose rows are others."""
-    casebook = visit.use.engine.casebook()
-    if generation != casebook.name:
-        raise NotFound("another generation was published; load the page again")
+    """The prompts of some points; those without events are left out."""
+    casebook = _of(visit, generation)
     wanted = [int(each) for each in rows.split(",")][:_MOST_ROWS]
     hits = await visit.use.run(casebook.prompts_at, wanted)
     found = [
         {
-            "text": brief(clean((hit.text or hit.system)[: 4 * _TEXT]), _TEXT),
+            "row": row,
+            "text": one_line(hit, _TEXT),
+            "query": clean(hit.text or hit.system)[:_QUERY],
             "campaign": hit.campaign_id,
-            "events": hit.events,
-            "accounts": hit.accounts,
         }
-        for hit in hits
+        for row, hit in hits.items()
     ]
     return JSONResponse(found, headers=_PRIVATE)
 
 
-def _campaigns(engine: Engine) -> list[dict[str, Any]]:
-    casebook = engine.casebook()
-    level_of = {row.campaign.campaign_id: row.level for row in urgent_rows(casebook.campaigns, engine.labels())}
+def _of(visit: Visit, generation: str) -> Casebook:
+    """The casebook, if it is of this generation: rows and numbers of another are others. Raises NotFound."""
+    casebook = visit.use.engine.casebook()
+    if generation != casebook.name:
+        raise NotFound("another generation was published; load the page again")
+    return casebook
+
+
+def _campaigns(casebook: Casebook, labels: Mapping[str, CampaignLabel]) -> list[dict[str, Any]]:
     return [
         {
             "id": each.campaign_id,
-            "level": level_of[each.campaign_id].value,
+            "level": row_of(each, labels.get(each.campaign_id)).level.value,
             "template": brief(each.template.skeleton, _NAME),
             "events": each.events,
         }

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.console.marking import fixed_words
 from models.letters import draws_nothing
+from models.search import SearchHit
 from models.text import clean
 
 FOLDER: Final = Path(__file__).parent
@@ -50,6 +51,11 @@ def shown(text: str, limit: int = SHOWN) -> str:
 def brief(text: str, limit: int) -> str:
     """The beginning of a text, as `shown` has it; that there is more is told by three dots."""
     return shown(text[:limit], limit) + (" …" if len(text) > limit else "")
+
+
+def one_line(hit: SearchHit, limit: int) -> str:
+    """The beginning of a stored prompt as it reads: the user's words, or the system's if it has none."""
+    return brief(clean((hit.text or hit.system)[: 4 * limit]), limit)
 
 
 def pieces(skeleton: str, slots: Iterable[int]) -> list[tuple[str, int]]:
@@ -123,9 +129,9 @@ def as_code(text: str, limit: int = 2000) -> str:
     return f"{fence}text\n{some}\n{fence}"
 
 
-def as_words(text: str) -> str:
+def as_words(text: str, limit: int = 5000) -> str:
     """A short text that somebody else wrote within a line of Markdown: its signs mean nothing there."""
-    line = " ".join(shown(text, 200).split())
+    line = " ".join(shown(text, limit).split())
     return _MARKDOWN.sub(r"\\\g<0>", line).replace("<", "&lt;")
 
 

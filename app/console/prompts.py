@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.campaigns import CampaignId
 from app.console.forms import PLACE
-from app.console.listing import urgent_rows
+from app.console.listing import row_of
 from app.console.places import HOME
 from app.console.visit import Visiting
 from app.exchange import note
@@ -25,12 +25,10 @@ async def prompts(
 ) -> Response:
     """The campaign's prompts, the most typical first, or those at its fringe."""
     note(visit.request, campaign_id=campaign_id)
-    engine = visit.use.engine
-    one = await visit.use.run(engine.campaign, campaign_id)
-    found = await visit.use.run(
-        lambda: engine.casebook().typical(one.campaign_id, _ROWS, offset, order == "fringe")
-    )
-    row = urgent_rows([one], engine.labels())[0]
+    casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
+    one = casebook.campaigns[casebook.place(campaign_id)]
+    found = await visit.use.run(casebook.typical, one.campaign_id, _ROWS, offset, order == "fringe")
+    row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
         "campaign_prompts.html",
         one=one,
@@ -47,8 +45,8 @@ async def prompts(
 async def near(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Stored prompts that are in no campaign and come nearest to this one."""
     note(visit.request, campaign_id=campaign_id)
-    engine = visit.use.engine
-    one = await visit.use.run(engine.campaign, campaign_id)
-    found = await visit.use.run(lambda: engine.casebook().near_misses(one.campaign_id, 2 * _ROWS))
-    row = urgent_rows([one], engine.labels())[0]
+    casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
+    one = casebook.campaigns[casebook.place(campaign_id)]
+    found = await visit.use.run(casebook.near_misses, one.campaign_id, 2 * _ROWS)
+    row = row_of(one, labels.get(one.campaign_id))
     return await visit.page("campaign_near.html", one=one, row=row, tab="near", found=found)

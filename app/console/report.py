@@ -19,7 +19,8 @@ _LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)  # so that the same case gives the same
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a report tells of. called: names of accounts as they are to be read, by their own."""
+    """What a report tells of. called: of some accounts, those with most events: the name that is to be read, their
+    events and the share of all theirs."""
 
     row: Row
     hours: tuple[CampaignHour, ...]

@@ -5,13 +5,14 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from app.console.exports import PROMPT_COLUMNS, prompt_rows, table
-from app.console.forms import AskedPrompts, checked, checked_note, phrases
+from app.console.forms import AskedPrompts, checked, phrases
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.exchange import note
 from app.schemas import MAX_HITS, SearchRequest
 from app.searching import query_of
-from models.act import Act, ActKind
+from models.act import SEARCHES, ActKind
+from models.errors import UnknownAccount
 from models.match import Question
 from models.mode import Mode
 from models.prompt import Prompt
@@ -40,12 +41,12 @@ async def paste(visit: Visiting) -> Response:
 async def export(visit: Visiting) -> Response:
     """The first prompts that a search finds, as a table."""
     form = await visit.form(visit.use.limits.body_bytes)
-    asked, why = checked(AskedPrompts, form), checked_note(form.get("note", ""))
-    act = Act(ActKind.EXPORT, "", "search", visit.author_of(form), why, visit.use.clock())
+    asked = checked(AskedPrompts, form)
+    act = visit.act(ActKind.EXPORT, SEARCHES, form, "search")
     result = await visit.use.run(visit.use.engine.search, await _query(visit, asked, MAX_HITS))
-    await visit.use.run(visit.use.engine.record, act)
-    note(visit.request, act=act.kind.value, hits=len(result.hits))
-    return await table(visit, "search.csv", prompt_rows(iter(result.hits)), PROMPT_COLUMNS)
+    answer = await table(visit, "search.csv", prompt_rows(iter(result.hits)), PROMPT_COLUMNS)
+    await visit.record(act)
+    return answer
 
 
 async def _found(visit: Visit, asked: AskedPrompts) -> Response:
@@ -59,7 +60,14 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
     match = (await visit.use.match_all([question]))[0]
     note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
     return await visit.page(
-        "search.html", text=text, asked=said, result=result, match=match, rows=_ROWS, most=MAX_HITS
+        "search.html",
+        text=text,
+        asked=said,
+        result=result,
+        match=match,
+        rows=_ROWS,
+        most=MAX_HITS,
+        acts=await visit.use.run(visit.use.engine.acts, SEARCHES),
     )
 
 
@@ -69,7 +77,10 @@ async def _query(visit: Visit, asked: AskedPrompts, limit: int) -> SearchQuery:
         name: getattr(asked, name) or None for name in ("account_id", "campaign_id", "model", "since", "until")
     }
     if asked.account_id:
-        only["account_id"] = await visit.account_id(asked.account_id) or asked.account_id
+        name = await visit.account_id(asked.account_id)
+        if name is None:
+            raise UnknownAccount(f"no account of the current generation is called {asked.account_id}")
+        only["account_id"] = name
     wanted = {"text": _text(asked), "words": phrases(asked.words), "limit": limit, "offset": asked.offset, **only}
     return query_of(checked(SearchRequest, wanted))
 

@@ -11,11 +11,13 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from app.console.forms import checked_note
 from app.console.pages import rendered
 from app.console.places import HOME
 from app.console.sessions import COOKIE, LIFETIME, Session
-from app.exchange import exchange_of
+from app.exchange import exchange_of, note
 from app.state import Services, Use
+from models.act import Act, ActKind
 from models.errors import BadInput
 from models.key import ApiKey, Role
 
@@ -39,9 +41,33 @@ class Visit:
         """In whose name things are done; "" if that must be asked."""
         return self.key.name if self.key else ""
 
-    def may(self, role: str) -> bool:
+    def may(self, role: Role) -> bool:
         """Whether this visitor may do what is for a role. Where there are no keys everybody may do everything."""
-        return self.key is None or self.key.role.rank >= Role(role).rank
+        return self.key is None or self.key.role.rank >= role.rank
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this visitor may do what is for admins."""
+        return self.may(Role.ADMIN)
+
+    def called(self, account_id: str) -> str:
+        """What an account is called on pages."""
+        return self.use.pseudonyms.account(account_id)
+
+    def organisation(self, org_id: str) -> str:
+        """What an organisation is called on pages."""
+        return self.use.pseudonyms.organisation(org_id)
+
+    def act(self, kind: ActKind, subject: str, form: Mapping[str, str], detail: str = "") -> Act:
+        """What is about to be done, by whom and why, as a form says. Raises BadInput if it says neither."""
+        return Act(
+            kind, subject, detail, self.author_of(form), checked_note(form.get("note", "")), self.use.clock()
+        )
+
+    async def record(self, act: Act) -> None:
+        """Keeps that something was done."""
+        await self.use.run(self.use.engine.record, act)
+        note(self.request, act=act.kind.value, subject=act.subject)
 
     def require(self, role: Role) -> None:
         """403 if this visitor may not do what is for a role."""

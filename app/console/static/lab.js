@@ -1,16 +1,12 @@
 // The threshold lab: stored prompts with their similarity in each view, and sliders that say from where one is flagged.
 
+import { asked, made } from "./dom.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = { own: "the campaign's own", outside: "in no campaign", other: "of other campaigns" };
 const SHOWN = 25;
 const WIDTH = 600, HEIGHT = 70, BINS = 100;
 
-const made = (name, attributes = {}, text = "") => {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  return element;
-};
 const drawn = (name, attributes) => {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -107,9 +103,7 @@ function tell(lab, sample, now, then) {
 }
 
 async function begin(lab) {
-  const answer = await fetch(lab.dataset.sample, { redirect: "error" });
-  if (!answer.ok) throw new Error(`the sample could not be had: ${answer.status}`);
-  const sample = await answer.json();
+  const sample = await (await asked(lab.dataset.sample)).json();
   const now = sample.thresholds.map((each) => each.threshold);
   const then = [...now];
   const changed = (at, value) => {

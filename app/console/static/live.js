@@ -8,11 +8,13 @@ async function renew(part) {
   if (!answer.ok) return;
   const found = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (part.contains(document.activeElement)) return; // somebody is about to press what would be taken away
+  if (found.body.textContent === part.textContent) return;
   part.replaceChildren(...found.body.childNodes);
 }
 
-for (const part of document.querySelectorAll("[data-live]")) {
-  setInterval(() => {
-    if (!document.hidden) renew(part).catch(() => {});
-  }, EVERY_MS);
+async function keep(part) {
+  if (!document.hidden) await renew(part).catch(() => {});
+  setTimeout(() => keep(part), EVERY_MS);
 }
+
+for (const part of document.querySelectorAll("[data-live]")) setTimeout(() => keep(part), EVERY_MS);

@@ -1,7 +1,9 @@
 // The map. Points are written straight into the pixels of a canvas: a hundred thousand take some milliseconds, on any
 // machine, and no shader has to be compiled. What is drawn over them (lasso, texts) has a canvas of its own.
 
-const COLOURS = ["#2f6db3", "#c4671b", "#2e8b57", "#8a5bb0", "#b23a6b", "#0f8b8d", "#9a6a00", "#d1495b", "#4f5bd5", "#5f7f2d", "#a83279", "#00798c"];
+const COLOURS = 12; // of the style sheet, --c0 to --c11
+import { asked, made } from "./dom.js";
+
 const LEGIBLE = 14; // points in sight from which their texts are written beside them
 const LISTED = 60;
 const NEAR_PX = 12;
@@ -17,29 +19,19 @@ const state = { lasso: null, lassoOn: false, which: "all", texts: new Map(), ask
 
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const pixel = ([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r;
-const ground = () => rgb(getComputedStyle(document.documentElement).getPropertyValue("--panel").trim());
-const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
+const styled = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const ground = () => rgb(styled("--panel"));
+const ink = () => styled("--ink");
 const mixed = (one, other, share) => one.map((value, at) => Math.round(value * share + other[at] * (1 - share)));
 
-function made(name, attributes = {}, text = "") {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.textContent = text;
-  return element;
-}
-
-async function asked(address) {
-  const answer = await fetch(address, { redirect: "error" });
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-  return answer;
-}
-
 async function load() {
-  const [points, campaigns] = await Promise.all([asked(canvas.dataset.points), asked(canvas.dataset.campaigns)]);
+  const points = await asked(canvas.dataset.points);
+  const generation = points.headers.get("x-generation");
+  const campaigns = await asked(`${canvas.dataset.campaigns}?${new URLSearchParams({ generation })}`);
   const bytes = await points.arrayBuffer();
   const count = bytes.byteLength / 16;
   return {
-    generation: points.headers.get("x-generation"),
+    generation,
     count,
     places: new Float32Array(bytes, 0, 2 * count),
     campaign: new Int32Array(bytes, 8 * count, count),
@@ -63,7 +55,8 @@ function begin(map) {
   function mix() {
     const back = ground();
     const grey = pixel(mixed([128, 134, 142], back, 0.45));
-    const colour = map.campaigns.map((_, at) => rgb(COLOURS[at % COLOURS.length]));
+    const palette = Array.from({ length: COLOURS }, (_, at) => rgb(styled(`--c${at}`)));
+    const colour = map.campaigns.map((_, at) => palette[at % COLOURS]);
     paint = Uint32Array.from(map.campaign, (number) => (number < 0 ? grey : pixel(alarmed[number] ? colour[number] : mixed(colour[number], back, 0.45))));
     const rank = (at) => (map.campaign[at] < 0 ? 0 : alarmed[map.campaign[at]] ? 2 : 1);
     order = Uint32Array.from({ length: map.count }, (_, at) => at).sort((one, other) => rank(one) - rank(other) || one - other);
@@ -144,15 +137,15 @@ function begin(map) {
     timer = setTimeout(async () => {
       const missing = (inSight(LEGIBLE) ?? []).filter((at) => !state.texts.has(at));
       if (!missing.length) return;
-      const found = await promptsOf(missing).catch(() => []);
-      missing.forEach((at, place) => found[place] && state.texts.set(at, found[place].text));
+      const found = new Map((await promptsOf(missing).catch(() => [])).map((each) => [each.row, each.text]));
+      for (const at of missing) state.texts.set(at, found.get(map.row[at]) ?? "");
       drawOver();
     }, EVERY_MS);
   }
 
   const campaignLink = (number, note) => {
     const item = made("li"), one = map.campaigns[number];
-    const key = made("span", { class: `key c${number % COLOURS.length}` });
+    const key = made("span", { class: `key c${number % COLOURS}` });
     item.append(key, made("a", { href: `/console/campaigns/${one.id}` }, one.id), ` ${one.level}, ${note} `, made("bdi", { class: "template" }, one.template));
     return item;
   };
@@ -174,13 +167,18 @@ function begin(map) {
     for (const at of points) counts.set(map.campaign[at], (counts.get(map.campaign[at]) ?? 0) + 1);
     const groups = [...counts].filter(([number]) => number >= 0).sort((one, other) => other[1] - one[1]).slice(0, 10);
     const items = groups.map(([number, count]) => campaignLink(number, `${count.toLocaleString("en")} of these points`));
-    const found = await promptsOf(points).catch((error) => [{ text: error.message, campaign: null }]);
+    let found = [];
+    try {
+      found = await promptsOf(points);
+    } catch (error) {
+      items.push(made("li", { class: "problem", role: "alert" }, `Their texts cannot be had: ${error.message}`));
+    }
     if (mine !== state.asked) return;
     for (const each of found) {
       const item = made("li", { class: "template" });
       if (each.campaign) item.append(made("a", { href: `/console/campaigns/${each.campaign}` }, each.campaign), " ");
       item.append(made("bdi", {}, each.text), " ");
-      item.append(made("a", { href: `/console/search?${new URLSearchParams({ q: each.text.replace(/ …$/, "").slice(0, 900) })}` }, "more like this"));
+      item.append(made("a", { href: `/console/search?${new URLSearchParams({ q: each.query })}` }, "more like this"));
       items.push(item);
     }
     told.list.replaceChildren(...items);
@@ -202,8 +200,8 @@ function begin(map) {
     return found;
   }
 
-  function nearest(px, py) {
-    let best = -1, least = NEAR_PX ** 2;
+  function nearest(px, py, within = NEAR_PX) {
+    let best = -1, least = within ** 2;
     for (let at = 0; at < map.count; at++) {
       if (!isShown(map.campaign[at])) continue;
       const distance = (toX(map.places[2 * at]) - px) ** 2 + (toY(map.places[2 * at + 1]) - py) ** 2;
@@ -261,6 +259,9 @@ function begin(map) {
       else tellCampaigns();
     }
   });
+  canvas.addEventListener("pointercancel", () => {
+    drag = null;
+  });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
     zoom(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
@@ -274,6 +275,10 @@ function begin(map) {
       soon();
     } else if (event.key === "+" || event.key === "=") zoom(1.4);
     else if (event.key === "-") zoom(1 / 1.4);
+    else if (event.key === "Enter") {
+      const at = nearest(canvas.width / 2, canvas.height / 2, Infinity);
+      if (at >= 0) tellPoints([at], "The point nearest to the middle");
+    }
     else return;
     event.preventDefault();
   });
