@@ -181,16 +181,15 @@ class Matcher:
         """What the views show of each prompt in one row, (n, d): the middle of its windows, its recurring and its
         system text, each a unit row, or zeros where it has none.
         """
-        parts = [
-            [
-                vectors.mean(axis=0) if len(vectors) else np.zeros(each.vectors.shape[1], np.float32)
-                for vectors in column
-            ]
-            for each, column in zip(
-                self._exemplars, zip(*(vectors for _, vectors in self._seen(prompts)), strict=True), strict=True
-            )
-        ]
-        rows: FloatArray = np.concatenate([normalise(np.array(part, np.float32)) for part in parts], axis=1)
+        seen = self._seen(prompts)
+        parts = []
+        for at, each in enumerate(self._exemplars):
+            part = np.zeros((len(prompts), each.vectors.shape[1]), np.float32)
+            for row, (_, vectors) in enumerate(seen):
+                if len(vectors[at]):
+                    part[row] = normalise(vectors[at].mean(axis=0, keepdims=True))[0]
+            parts.append(part)
+        rows: FloatArray = np.concatenate(parts, axis=1)
         return rows
 
     def nearness(self, view: View, queries: FloatArray) -> FloatArray:
