@@ -67,7 +67,7 @@ DOORS = {
     "transformers": {"indexer.weights"},
     "typer": {"indexer.cli", "indexer.report"},
     "uvicorn": {"app"},
-    "zstandard": {"indexer.readers", "indexer.export", "indexer.tables"},
+    "zstandard": {"indexer.readers", "indexer.export"},
 }
 
 Imports = Mapping[str, Set[str]]
