@@ -1,4 +1,4 @@
-"""What people did in the console that somebody may have to answer for."""
+"""What people did in the console that somebody may have to answer for, beside the labels that they gave."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,14 +7,15 @@ from typing import Final
 
 
 class ActKind(StrEnum):
-    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. IMPORT: put in what others told. REMOVE:
-    took it out of the bank.
+    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. IMPORT: put into the bank what others told.
+    REMOVE: took it out of there. MODE: set the most that may be done about a campaign.
     """
 
     REVEAL = "reveal"
     EXPORT = "export"
     IMPORT = "import"
     REMOVE = "remove"
+    MODE = "mode"
 
 
 SEARCHES: Final = "searches"

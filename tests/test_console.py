@@ -305,8 +305,13 @@ async def test_a_label_given_here_counts_at_the_next_match_and_bears_the_name_of
         assert (verdict.label, verdict.note, verdict.author) == (Label.CONFIRMED, "seen before <b>", key.name)
         page = (await client.get(where)).text
         assert "seen before &lt;b&gt;" in page
-        answer = await client.post(f"{where}/mode", data={**fields, "mode": "audit"})
+        unsaid = await client.post(f"{where}/mode", data={**fields, "mode": "audit"})
+        assert (unsaid.status_code, "note: say why" in unsaid.text) == (422, True)
+        answer = await client.post(f"{where}/mode", data={**fields, "mode": "audit", "note": "too early"})
         assert answer.status_code == 303
+        (act,) = engine.recorded
+        told = (act.kind, act.subject, act.detail, act.author, act.note)
+        assert told == ("mode", EXAMPLE_CAMPAIGN, "audit", key.name, "too early")
         mode = engine.campaign_modes()[EXAMPLE_CAMPAIGN]
         assert (mode.mode, mode.author) == (Mode.AUDIT, key.name)
         assert "At most <strong>audit</strong>" in (await client.get(where)).text

@@ -1,6 +1,6 @@
 """The list of campaigns, and the page of one, with what an analyst says of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +14,7 @@ from app.console.places import HOME
 from app.console.visit import Visiting, go_to
 from app.exchange import note
 from app.state import Engine
-from models.act import Act
+from models.act import Act, ActKind
 from models.campaign import Campaign, Label, Level
 from models.mode import Mode
 from models.traffic import CampaignHour
@@ -100,8 +100,10 @@ async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
 async def mode(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Sets the most that may be done about a campaign's prompts."""
     form = await visit.form()
-    question = checked(ModeRequest, {"mode": form.get("mode", ""), "author": visit.author_of(form)})
+    act = visit.act(ActKind.MODE, campaign_id, form, form.get("mode", ""))
+    question = checked(ModeRequest, {"mode": form.get("mode", ""), "author": act.author})
     stored = await record_mode(campaign_id, question, visit.request, visit.use)
+    await visit.record(replace(act, subject=stored.campaign_id))
     return go_to(f"{HOME}/campaigns/{stored.campaign_id}")
 
 
