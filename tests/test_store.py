@@ -196,7 +196,7 @@ def test_attributes_are_stored_as_json(store: Store, database: str) -> None:
 def test_the_migrations_build_the_tables_of_the_schema(store: Store, database: str) -> None:
     with beside(database) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    assert raw(database, "select version_num from alembic_version") == [("0006",)]
+    assert raw(database, "select version_num from alembic_version") == [("0008",)]
 
 
 def test_the_wording_kept_is_that_of_the_first_event_that_is_stored(store: Store) -> None:
