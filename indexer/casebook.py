@@ -35,7 +35,7 @@ _COMPARED: Final = 400  # prompts of a campaign that are put in order
 _READ: Final = 500
 _OTHERS: Final = 20  # campaigns that are nearest to one
 _OF_EACH: Final = 10  # prompts of each of these
-_NEAR_EACH: Final = 20  # of each exemplar, prompts outside that are looked at
+_NEAR_EACH: Final = 10  # of each exemplar, prompts outside that are looked at
 
 
 class Casebook:
