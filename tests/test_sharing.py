@@ -120,6 +120,14 @@ def test_what_others_leave_out_is_looked_at_and_what_must_be_there_is_missed() -
         campaigns_in(json.dumps(bundle))
     sign["valid_until"], sign["x_stillwatch_salt"] = "2026-05-30T12:00:00Z", "not hex"
     assert campaigns_in(json.dumps(bundle)) == []
+    sign["x_stillwatch_salt"] = SALT.hex()
+    assert len(campaigns_in(json.dumps(bundle))) == 1
+    bundle["objects"] += [{"type": "x-strange", "id": "nonsense"}, 7, {**sign, "pattern": "(" * 100_000}]
+    assert len(campaigns_in(json.dumps(bundle))) == 1  # what is none of ours is not looked at
+    bundle["objects"] += [{}] * 10_000
+    with pytest.raises(BadInput, match="more than 10000"):
+        campaigns_in(json.dumps(bundle))
+    bundle["objects"] = bundle["objects"][:5]
     sign["pattern"] = "[file:name = 'x']"
     assert campaigns_in(json.dumps(bundle)) == []
 

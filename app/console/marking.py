@@ -8,6 +8,7 @@ from models.campaign import Template
 
 _WORD: Final = re.compile(r"\w+")
 _SLOT: Final = re.compile(r"\{\d{1,3}\}")
+_MOST: Final = 400  # words of a template that are looked for; comparing takes the square of them
 LEAST_RUN: Final = 3  # words; "of the" may stand anywhere
 
 
@@ -16,7 +17,7 @@ def fixed_words(text: str, template: Template) -> list[tuple[str, bool]]:
     order are, whatever their case.
     """
     words = list(_WORD.finditer(text))
-    fixed = [word.casefold() for word in _WORD.findall(_SLOT.sub(" ", template.skeleton))]
+    fixed = [word.casefold() for word in _WORD.findall(_SLOT.sub(" ", template.skeleton))[:_MOST]]
     found = SequenceMatcher(None, [each.group().casefold() for each in words], fixed, autojunk=False)
     pieces: list[tuple[str, bool]] = []
     end = 0
