@@ -23,7 +23,7 @@ _KIND: Final = "x-stillwatch-template"
 _SALT: Final = "x_stillwatch_salt"
 _HASH: Final = re.compile(r"'([0-9a-f]{32})'")
 _PATTERN: Final = re.compile(rf"\[{_KIND}:hashes IN \('[0-9a-f]{{32}}'(?:, ?'[0-9a-f]{{32}}')*\)\]")
-_HEX: Final = re.compile(r"[0-9a-f]{16,128}")
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2}){8,64}")
 
 
 def bundle_of(campaigns: Sequence[SharedCampaign], source: str, now: datetime) -> str:
@@ -94,6 +94,8 @@ def _is_ours(value: Any) -> bool:
 def _campaign(sign: Any, told: Any, objects: dict[str, Any]) -> SharedCampaign | None:
     """What the two objects tell; None if they hold nothing that we can compare."""
     salt, hashes = sign.get(_SALT, ""), tuple(sorted(set(_HASH.findall(sign.pattern))))
+    if sign.get("revoked") or told.get("revoked"):
+        return None
     if not (isinstance(salt, str) and _HEX.fullmatch(salt)):
         return None
     teller = objects.get(told.get("created_by_ref", ""))
@@ -114,4 +116,7 @@ def _campaign(sign: Any, told: Any, objects: dict[str, Any]) -> SharedCampaign |
 
 def _time(value: datetime) -> datetime:
     """A plain time of STIX's own kind."""
-    return datetime.fromtimestamp(value.timestamp(), UTC)
+    found = value.astimezone(UTC)
+    return datetime(
+        found.year, found.month, found.day, found.hour, found.minute, found.second, found.microsecond, UTC
+    )

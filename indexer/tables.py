@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 _BATCH: Final = 10_000
 # What a spreadsheet would run as a formula, whoever wrote it.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class Kind(StrEnum):
@@ -38,7 +38,7 @@ def write_csv(rows: Iterable[Sequence[Any]], columns: Mapping[str, Kind], out: I
     to see it, times in ISO 8601; texts that would be taken for a formula have an apostrophe before them.
     """
     text = TextIOWrapper(out, "utf-8-sig", errors="replace", newline="")
-    writer, count = csv.writer(text), 0
+    writer, count = csv.writer(text, quoting=csv.QUOTE_ALL), 0
     writer.writerow(columns)
     for row in rows:
         writer.writerow([_cell(value) for value in row])

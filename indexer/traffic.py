@@ -43,7 +43,7 @@ class Traffic:
         return cls(EventColumns.of(generation) or _NO_EVENTS, group, strand, campaign_ids)
 
     def hours(self, flagged: BoolArray) -> tuple[TrafficHour, ...]:
-        """Every hour from the first to the last that has an event. flagged: (campaigns,), whose events to count
+        """The hours that have an event, ascending. flagged: (campaigns,), whose events to count
         apart.
         """
         hour = self._columns.second // _HOUR_S
@@ -52,9 +52,10 @@ class Traffic:
         first = int(hour.min())
         inside = np.append(flagged, False)[self._campaign_of_event()]  # -1 reads the appended False
         both = [np.bincount(each - first, minlength=int(hour.max()) - first + 1) for each in (hour, hour[inside])]
+        there = np.flatnonzero(both[0])
         return tuple(
             TrafficHour(moment_of_seconds((first + at) * _HOUR_S), events, bad)
-            for at, (events, bad) in enumerate(zip(*(each.tolist() for each in both), strict=True))
+            for at, events, bad in zip(there.tolist(), *(each[there].tolist() for each in both), strict=True)
         )
 
     def of_campaign(self, campaign: int) -> tuple[CampaignHour, ...]:

@@ -159,7 +159,7 @@ def the_day(page: Any, ask: httpx.Client, campaign_id: str) -> None:
     flagged = own.nth(2).inner_text()
     for slider in page.locator(".slider input").all():
         slider.fill(slider.get_attribute("min"))
-    assert page.locator(".changes li").first.inner_text().startswith("now flagged")
+    assert page.locator(".changes li").first.inner_text().startswith("now reaches it")
     assert int(page.locator("tr[data-kind=other] td").nth(2).inner_text()) > 0
     for button in page.get_by_role("button", name="As it is").all():
         button.click()

@@ -120,7 +120,15 @@ def test_what_others_leave_out_is_looked_at_and_what_must_be_there_is_missed() -
         campaigns_in(json.dumps(bundle))
     sign["valid_until"], sign["x_stillwatch_salt"] = "2026-05-30T12:00:00Z", "not hex"
     assert campaigns_in(json.dumps(bundle)) == []
+    sign["x_stillwatch_salt"] = "abc" * 7  # no whole bytes
+    assert campaigns_in(json.dumps(bundle)) == []
     sign["x_stillwatch_salt"] = SALT.hex()
+    assert (
+        campaigns_in(json.dumps({**bundle, "objects": [each | {"revoked": True} for each in bundle["objects"]]}))
+        == []
+    )
+    sign["valid_until"] = "9999-12-31T23:59:59.999999Z"
+    assert campaigns_in(json.dumps(bundle))[0].until.year == 9999
     assert len(campaigns_in(json.dumps(bundle))) == 1
     bundle["objects"] += [{"type": "x-strange", "id": "nonsense"}, 7, {**sign, "pattern": "(" * 100_000}]
     assert len(campaigns_in(json.dumps(bundle))) == 1  # what is none of ours is not looked at

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from app.console.charts import Chart, timeline
 from app.console.jobs import recent_jobs
-from app.console.listing import Row, urgent_rows
+from app.console.listing import LATELY, Row, urgent_rows
 from app.console.news import News, news_since
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
@@ -34,7 +34,6 @@ _SEEN: Final = "stillwatch_seen"
 _SEEN_LIFETIME: Final = timedelta(days=90)
 _FIRST_VISIT: Final = timedelta(days=1)
 _NEWS_SHOWN: Final = 200
-_LATELY_HOURS: Final = 24
 
 
 @router.get(HOME)
@@ -55,7 +54,7 @@ async def home(visit: Visiting) -> Response:
         levels={level: sum(row.level is level for row in told.rows) for level in reversed(Level)},
         traffic=_traffic(told.hours),
         flagged=flagged_share(told.hours),
-        flagged_lately=flagged_share(told.hours[-_LATELY_HOURS:]),
+        flagged_lately=flagged_share(_lately(told.hours)),
         jobs=await visit.use.look(recent_jobs, visit.use.jobs),
         now=visit.use.clock(),
     )
@@ -67,6 +66,11 @@ def flagged_share(hours: Sequence[TrafficHour]) -> float:
     """Share of these hours' events that are of alarmed campaigns; 0 without any."""
     events = sum(each.events for each in hours)
     return sum(each.flagged for each in hours) / events if events else 0.0
+
+
+def _lately(hours: Sequence[TrafficHour]) -> list[TrafficHour]:
+    """Those of the last day that has traffic."""
+    return [each for each in hours if each.hour > hours[-1].hour - LATELY]
 
 
 def _told(engine: Engine, generation: str, moment: datetime) -> _Told:

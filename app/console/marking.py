@@ -8,7 +8,7 @@ from models.campaign import Template
 
 _WORD: Final = re.compile(r"\w+")
 _SLOT: Final = re.compile(r"\{\d{1,3}\}")
-_MOST: Final = 400  # words of a template that are looked for; comparing takes the square of them
+_MOST: Final = 150  # words of a template that are looked for; comparing takes the square of them
 LEAST_RUN: Final = 3  # words; "of the" may stand anywhere
 
 

@@ -16,8 +16,8 @@ from models.shared import BankEntry, Resemblance
 
 router = APIRouter(prefix=f"{HOME}/shared")
 
-BUNDLE_BYTES: Final = 4 << 20
-_MOST: Final = 500  # campaigns of one bundle
+BUNDLE_BYTES: Final = 1 << 20
+_MOST: Final = 200  # campaigns of one bundle
 
 
 @dataclass(frozen=True, slots=True)

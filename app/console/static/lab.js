@@ -89,7 +89,7 @@ function tell(lab, sample, now, then) {
   const changes = sample.prompts.filter((prompt) => isFlagged(prompt, now) !== isFlagged(prompt, then));
   const items = changes.slice(0, SHOWN).map((prompt) => {
     const item = made("li", { class: "template" });
-    const is = isFlagged(prompt, then) ? "now flagged" : "no longer flagged";
+    const is = isFlagged(prompt, then) ? "now reaches it" : "no longer reaches it";
     item.append(made("strong", {}, `${is}, ${KINDS[prompt.kind]}`), " ");
     if (prompt.campaign && prompt.kind === "other") {
       item.append(made("a", { href: `/console/campaigns/${prompt.campaign}` }, prompt.campaign), " ");
