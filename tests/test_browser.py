@@ -129,79 +129,75 @@ def test_the_day_of_an_analyst(url: str, keys: dict[str, str], alarmed: dict[str
     """From sign-in over search, campaign, label, lab and export to what the next match call says."""
     asking = httpx.Client(base_url=url, headers={KEY_HEADER: keys["analyst"]}, trust_env=False, timeout=60)
     with asking as ask, signed_in(url, keys["analyst"], accept_downloads=True) as (page, _):
-        the_day(page, ask, alarmed["campaign_id"])
+        campaign = ask.get(f"/v1/campaigns/{alarmed['campaign_id']}").json()
+        prompt = campaign["exemplars"][0]["text"]
+        wanted = {"prompt": prompt, "mode": "enforce"}
+        before = ask.post("/v1/match", json=wanted).json()
+        assert (before["decision"], before["block"]) == ("match", False)
 
+        assert page.get_by_role("heading", name="What is new").is_visible()
+        assert page.locator("svg.chart rect").count() > 20
 
-def the_day(page: Any, ask: httpx.Client, campaign_id: str) -> None:
-    campaign = ask.get(f"/v1/campaigns/{campaign_id}").json()
-    prompt = campaign["exemplars"][0]["text"]
-    wanted = {"prompt": prompt, "mode": "enforce"}
-    before = ask.post("/v1/match", json=wanted).json()
-    assert (before["decision"], before["block"]) == ("match", False)
+        page.get_by_role("link", name="Search").click()
+        page.get_by_label("A prompt, or words of one").fill(prompt)
+        page.get_by_role("button", name="Search", exact=True).click()
+        assert page.get_by_text("The prompt resembles a campaign.").is_visible()
+        page.get_by_role("link", name="more like this").first.click()
+        page.locator("tbody").get_by_role("link", name=campaign["campaign_id"]).first.click()
+        page.wait_for_url(f"**/console/campaigns/{campaign['campaign_id']}")
+        assert page.get_by_role("heading", name="Why it was called").is_visible()
 
-    assert page.get_by_role("heading", name="What is new").is_visible()
-    assert page.locator("svg.chart rect").count() > 20
+        page.get_by_role("link", name="Prompts").click()
+        assert page.locator(".fixed").count() > 3
+        page.get_by_role("link", name="Threshold lab").click()
+        own = page.locator("tr[data-kind=own] td")
+        own.first.wait_for()
+        flagged = own.nth(2).inner_text()
+        for slider in page.locator(".slider input").all():
+            slider.fill(slider.get_attribute("min"))
+        assert page.locator(".changes li").first.inner_text().startswith("now reaches it")
+        assert int(page.locator("tr[data-kind=other] td").nth(2).inner_text()) > 0
+        for button in page.get_by_role("button", name="As it is").all():
+            button.click()
+        assert own.nth(2).inner_text() == flagged
+        assert page.locator(".changes li").all_inner_texts() == ["Nothing, of what was looked at."]
 
-    page.get_by_role("link", name="Search").click()
-    page.get_by_label("A prompt, or words of one").fill(prompt)
-    page.get_by_role("button", name="Search", exact=True).click()
-    assert page.get_by_text("The prompt resembles a campaign.").is_visible()
-    page.get_by_role("link", name="more like this").first.click()
-    page.locator("tbody").get_by_role("link", name=campaign["campaign_id"]).first.click()
-    page.wait_for_url(f"**/console/campaigns/{campaign['campaign_id']}")
-    assert page.get_by_role("heading", name="Why it was called").is_visible()
+        page.get_by_role("link", name="Overview").click()
+        page.locator("select[name=label]").select_option("confirmed")
+        page.locator("form[action$='/label']").get_by_label("Why?").fill("seen at two providers")
+        page.get_by_role("button", name="Label it").click()
+        assert page.get_by_text("seen at two providers").is_visible()
 
-    page.get_by_role("link", name="Prompts").click()
-    assert page.locator(".fixed").count() > 3
-    page.get_by_role("link", name="Threshold lab").click()
-    own = page.locator("tr[data-kind=own] td")
-    own.first.wait_for()
-    flagged = own.nth(2).inner_text()
-    for slider in page.locator(".slider input").all():
-        slider.fill(slider.get_attribute("min"))
-    assert page.locator(".changes li").first.inner_text().startswith("now reaches it")
-    assert int(page.locator("tr[data-kind=other] td").nth(2).inner_text()) > 0
-    for button in page.get_by_role("button", name="As it is").all():
-        button.click()
-    assert own.nth(2).inner_text() == flagged
-    assert page.locator(".changes li").all_inner_texts() == ["Nothing, of what was looked at."]
+        form = page.locator("form[action$='/export']")
+        form.get_by_label("Why?").fill("case 7")
+        with page.expect_download() as waiting:
+            form.get_by_role("button", name="Export").click()
+        packed = Path(waiting.value.path()).read_bytes()
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            assert {name.rpartition("/")[2] for name in archive.namelist()} == {
+                "report.md",
+                "events.svg",
+                "accounts.svg",
+            }
+        page.reload()
+        assert page.get_by_text("case 7").is_visible()
 
-    page.get_by_role("link", name="Overview").click()
-    page.locator("select[name=label]").select_option("confirmed")
-    page.locator("form[action$='/label']").get_by_label("Why?").fill("seen at two providers")
-    page.get_by_role("button", name="Label it").click()
-    assert page.get_by_text("seen at two providers").is_visible()
+        after = ask.post("/v1/match", json=wanted).json()
+        assert after["would_block"] == (len(after["grounds"]) >= 2)
+        assert after["block"]
+        assert after["nearest"][0]["label"] == "confirmed"
 
-    form = page.locator("form[action$='/export']")
-    form.get_by_label("Why?").fill("case 7")
-    with page.expect_download() as waiting:
-        form.get_by_role("button", name="Export").click()
-    packed = Path(waiting.value.path()).read_bytes()
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        assert {name.rpartition("/")[2] for name in archive.namelist()} == {
-            "report.md",
-            "events.svg",
-            "accounts.svg",
-        }
-    page.reload()
-    assert page.get_by_text("case 7").is_visible()
+        page.locator("select[name=label]").select_option("benign")
+        page.locator("form[action$='/label']").get_by_label("Why?").fill("it was a class")
+        page.get_by_role("button", name="Label it").click()
+        assert page.get_by_text("it was a class").is_visible()
+        cleared = ask.post("/v1/match", json=wanted).json()
+        assert (cleared["decision"], cleared["block"]) == ("watched", False)
 
-    after = ask.post("/v1/match", json=wanted).json()
-    assert after["would_block"] == (len(after["grounds"]) >= 2)
-    assert after["block"]
-    assert after["nearest"][0]["label"] == "confirmed"
-
-    page.locator("select[name=label]").select_option("benign")
-    page.locator("form[action$='/label']").get_by_label("Why?").fill("it was a class")
-    page.get_by_role("button", name="Label it").click()
-    assert page.get_by_text("it was a class").is_visible()
-    cleared = ask.post("/v1/match", json=wanted).json()
-    assert (cleared["decision"], cleared["block"]) == ("watched", False)
-
-    page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/console/sign-in")
-    page.goto("/console/campaigns")
-    assert page.get_by_label("Key", exact=True).is_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/console/sign-in")
+        page.goto("/console/campaigns")
+        assert page.get_by_label("Key", exact=True).is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

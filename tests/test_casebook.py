@@ -3,27 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 
 import pytest
-from tiny_encoder import TinyEncoder
 from traffic import (
-    NOW,
     OTHER_TEMPLATE,
     background_rows,
     campaign_rows,
     payload,
+    published_engine,
     row,
-    run_reindex,
-    settings_of,
-    store_rows,
 )
 
 from indexer import casebook as casebook_module
-from indexer import engine as engine_module
 from indexer.casebook import Casebook
-from indexer.encode import Encoder
 from indexer.engine import Engine
 from models.errors import UnknownAccount, UnknownCampaign
 from models.prompt import Prompt
@@ -41,17 +34,8 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    def load(name: str, weights: Path) -> Encoder:
-        return TinyEncoder()
-
-    settings = settings_of(tmp_path_factory.mktemp("casebook"))
-    store_rows(settings, ROWS)
-    run_reindex(settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "load_encoder", load)
-        opened = Engine.open(settings, lambda: NOW)
+    with published_engine(tmp_path_factory.mktemp("casebook"), ROWS) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

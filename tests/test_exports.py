@@ -12,7 +12,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from api_double import NOW, MemoryEngine, client_of, make_app, make_campaign
-from test_console import HOSTILE, Links
+from console_house import HOSTILE, Links
 
 from app.console.pages import as_code, as_words
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_encoder import TinyEncoder
-from traffic import NOW, background_rows, campaign_rows, run_reindex, settings_of, store_rows
+from traffic import background_rows, campaign_rows, published_engine
 
-from indexer import engine as engine_module
-from indexer.encode import Encoder
 from indexer.engine import Engine
 from indexer.generation import open_current
 from indexer.match import Matcher
@@ -43,7 +41,7 @@ def test_a_map_shows_all_campaigns_alike_and_fills_up_with_others(numbers: list[
 @given(st.lists(st.binary(min_size=1, max_size=2), max_size=60, unique=True), st.data())
 def test_points_are_known_again_by_their_fingerprints(heads: list[bytes], data: st.DataObject) -> None:
     """Also where many begin alike."""
-    prints = sorted(bytes(8) + head.ljust(8, b"\0") for head in heads)
+    prints = sorted({bytes(8) + head.ljust(8, b"\0") for head in heads})
     wanted = sorted(data.draw(st.lists(st.sampled_from([*prints, bytes(16), b"\xff" * 16]), max_size=20)))
     both = [np.frombuffer(b"".join(each), np.uint8).reshape(-1, 16) for each in (wanted, prints)]
     expected = [prints.index(each) if each in prints else -1 for each in wanted]
@@ -52,17 +50,10 @@ def test_points_are_known_again_by_their_fingerprints(heads: list[bytes], data: 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    def load(name: str, weights: Path) -> Encoder:
-        return TinyEncoder()
-
-    settings = settings_of(tmp_path_factory.mktemp("map"))
-    store_rows(settings, [*campaign_rows(0), *background_rows(5000, 300)])
-    run_reindex(settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "load_encoder", load)
-        opened = Engine.open(settings, lambda: NOW)
+    with published_engine(
+        tmp_path_factory.mktemp("map"), [*campaign_rows(0), *background_rows(5000, 300)]
+    ) as opened:
         yield opened
-        opened.close()
 
 
 def first_two(vectors: FloatArray, seed: int) -> FloatArray:

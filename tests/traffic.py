@@ -1,14 +1,18 @@
 """Small real traffic for tests: a store filled from rows, and a reindex of it with the tiny encoder."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny_encoder import TinyEncoder
 
+from indexer import engine as engine_module
 from indexer.encode import Encoder
+from indexer.engine import Engine
 from indexer.progress import SilentProgress
 from indexer.reindex import reindex
 from indexer.settings import Settings, load_settings
@@ -62,6 +66,23 @@ def store_rows(settings: Settings, rows: Iterable[Mapping[str, Any]]) -> None:
     """Puts rows into the store of the data directory."""
     with Store.open(settings.database) as store:
         store.add_events([parse_event(each, NOW) for each in rows])
+
+
+@contextmanager
+def published_engine(folder: Path, rows: Iterable[Mapping[str, Any]]) -> Iterator[Engine]:
+    """An engine over a generation of these rows, both with the tiny encoder."""
+
+    def load(name: str, weights: Path) -> Encoder:
+        return TinyEncoder()
+
+    settings = settings_of(folder)
+    store_rows(settings, rows)
+    run_reindex(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "load_encoder", load)
+        opened = Engine.open(settings, lambda: NOW)
+        yield opened
+        opened.close()
 
 
 def run_reindex(

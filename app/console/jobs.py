@@ -1,12 +1,13 @@
 """Jobs: those that run, with how far they are, and the last that ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Response
 
 from app.console.places import HOME
-from app.console.visit import Visiting, go_to
+from app.console.visit import Visit, Visiting, go_to
 from app.exchange import note
 from app.operations import JobId
 from indexer.jobs import MAP_JOB, Jobs
@@ -28,20 +29,14 @@ async def jobs(visit: Visiting) -> Response:
 @router.post("")
 async def start(visit: Visiting) -> Response:
     """Starts a reindex."""
-    await visit.form()
-    visit.require(Role.ADMIN)
-    job = await visit.use.run(visit.use.jobs.start, False)
-    note(visit.request, job_id=job.job_id)
+    await _start(visit, partial(visit.use.jobs.start, False))
     return go_to(HOME)
 
 
 @router.post("/map")
 async def draw_map(visit: Visiting) -> Response:
     """Starts to draw the map."""
-    await visit.form()
-    visit.require(Role.ADMIN)
-    job = await visit.use.run(visit.use.jobs.start_other, MAP_JOB)
-    note(visit.request, job_id=job.job_id)
+    await _start(visit, partial(visit.use.jobs.start_other, MAP_JOB))
     return go_to(f"{HOME}/map")
 
 
@@ -53,6 +48,14 @@ async def cancel(visit: Visiting, job_id: JobId) -> Response:
     note(visit.request, job_id=job_id)
     await visit.use.look(visit.use.jobs.cancel, job_id)
     return go_to(HOME)
+
+
+async def _start(visit: Visit, start: Callable[[], Job]) -> None:
+    """Starts a job for an admin whose form is one of ours."""
+    await visit.form()
+    visit.require(Role.ADMIN)
+    job = await visit.use.run(start)
+    note(visit.request, job_id=job.job_id)
 
 
 def recent_jobs(jobs: Jobs) -> Sequence[Job]:
