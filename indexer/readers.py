@@ -55,7 +55,8 @@ def read_rows(source: Path | str, max_line_bytes: int = MAX_LINE_BYTES) -> Itera
 
 def read_lines(source: Path | str, max_line_bytes: int = MAX_LINE_BYTES) -> Generator[Row | Line, None, None]:
     """The rows of a file, or of standard input for "-", in order; those of JSON Lines as they stand in the file,
-    and blank ones passed over. Of a line over the limit the first OVERLONG_KEPT_BYTES are kept.
+    and blank ones passed over. Of a line over the limit, or a CSV row of several, the first OVERLONG_KEPT_BYTES
+    are kept.
 
     The name decides the format, and where it says nothing the first bytes do; what is left is JSON Lines.
     Raises UnreadableFile, after the rows that could be read, if the file is missing, cut off or damaged.
@@ -112,6 +113,10 @@ class _LineTooLong(Exception):
         self.kept = kept
 
 
+class _RowTooLong(Exception):
+    """A CSV row of several lines that goes over the limit."""
+
+
 class _Lines:
     """Iterator over the lines of a stream with their ends. One that raised _LineTooLong goes on behind it.
 
@@ -159,14 +164,17 @@ def _json_rows(lines: _Lines) -> Iterator[Row | Line]:
 
 
 class _CsvLines:
-    """What the csv module reads from: lines as text, with the bytes they came from.
+    """What the csv module reads from: lines as text, with the bytes they came from. A row of more bytes than one
+    line may have is cut off by _RowTooLong, and the next line begins another.
 
     Bytes that are no UTF-8 come as lone surrogates, so that the row they are in can be told from the others.
     """
 
-    def __init__(self, lines: _Lines) -> None:
+    def __init__(self, lines: _Lines, limit: int) -> None:
         self._lines = lines
+        self._limit = limit
         self._raw: list[bytes] = []
+        self._size_bytes = 0
         self.start = 1
 
     def __iter__(self) -> "_CsvLines":
@@ -177,18 +185,23 @@ class _CsvLines:
         if not self._raw:
             self.start = self._lines.number
         self._raw.append(line)
+        self._size_bytes += len(line)
+        if len(self._raw) > 1 and self._size_bytes > self._limit:
+            raise _RowTooLong(f"row too long: {self._size_bytes} bytes and more, more than {self._limit}")
         return line.decode("utf-8", "surrogateescape")
 
     def take(self) -> bytes:
         """The lines of the row just read, which begins on line `start`; the next line begins a new row."""
         raw = b"".join(self._raw).rstrip(b"\r\n")
         self._raw.clear()
+        self._size_bytes = 0
         return raw
 
 
 def _csv_rows(lines: _Lines, name: Path, limit: int) -> Iterator[Row]:
-    csv.field_size_limit(limit)
-    source = _CsvLines(lines)
+    # The module's own limit is one for the whole process: it is only ever lifted, ours is that of _CsvLines.
+    csv.field_size_limit(max(limit, csv.field_size_limit()))
+    source = _CsvLines(lines, limit)
     reader = csv.reader(source, strict=True)
     header = _csv_header(reader, source, name)
     while True:
@@ -198,6 +211,9 @@ def _csv_rows(lines: _Lines, name: Path, limit: int) -> Iterator[Row]:
             return
         except csv.Error as error:
             yield Row(source.start, None, f"invalid CSV: {error}", source.take())
+            continue
+        except _RowTooLong as error:
+            yield Row(source.start, None, str(error), source.take()[:OVERLONG_KEPT_BYTES])
             continue
         except _LineTooLong as error:
             source.take()
@@ -212,7 +228,7 @@ def _csv_rows(lines: _Lines, name: Path, limit: int) -> Iterator[Row]:
 def _csv_header(reader: Iterator[list[str]], source: _CsvLines, name: Path) -> list[str]:
     try:
         header = next((cells for cells in reader if cells), [])
-    except (csv.Error, _LineTooLong) as error:
+    except (csv.Error, _RowTooLong, _LineTooLong) as error:
         raise UnreadableFile(f"{name} has no usable header: {error}") from error
     problem = utf8_problem(source.take())
     if problem is not None:
