@@ -286,7 +286,7 @@ def test_an_overlong_csv_line_costs_only_its_own_row(tmp_path: Path) -> None:
 
 def test_an_overlong_csv_row_of_many_lines_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "e.csv"
-    path.write_bytes(b'event_id,prompt\ne1,"' + b"x" * 50 + b"\n" + b"y" * 60 + b'\ne3,b\n')
+    path.write_bytes(b'event_id,prompt\ne1,"' + b"x" * 50 + b"\n" + b"y" * 60 + b"\ne3,b\n")
     rows = list(read_rows(path, max_line_bytes=100))
     assert [(row.line, row.problem, row.values) for row in rows] == [
         (2, "row too long: 116 bytes and more, more than 100", None),
