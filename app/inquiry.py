@@ -83,7 +83,7 @@ async def examine_any(
     inquiry, limit = Inquiry(prompt, mode, account_id, model, patience_s=patience_s), use.limits.prompt_chars
     if len(prompt.system) + len(prompt.user) <= limit:
         return await examine(request, use, inquiry)
-    found = await examine(request, use, replace(inquiry, prompt=shortened(prompt, limit)))
+    found = await examine(request, use, replace(inquiry, prompt=prompt.shortened(limit)))
     return replace(found, truncated=True)
 
 
@@ -127,14 +127,3 @@ def remember(request: Request, use: Services, prompt: Prompt, account_id: str | 
         **({"model": model} if model else {}),
     }
     use.memory.add(row)
-
-
-def shortened(prompt: Prompt, limit: int) -> Prompt:
-    """The prompt cut to a number of characters: each text to half of it at most, its middle left out."""
-    system = _ends(prompt.system, max(limit // 2, limit - len(prompt.user)))
-    return Prompt(system, _ends(prompt.user, limit - len(system)))
-
-
-def _ends(text: str, limit: int) -> str:
-    head = limit // 2
-    return text if len(text) <= limit else text[:head] + text[len(text) - (limit - head) :]

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import layout
+from indexer.comparison import Comparison, Seen
 from indexer.generation import Generation
 from indexer.match import Matcher
 from indexer.prompt_map import MappedPoints, newest, rows_now
 from indexer.search import Searcher, places_of
-from indexer.spacing import spaced
 from indexer.store import Store
 from indexer.texts import Texts
 from indexer.traffic import Traffic
@@ -23,19 +23,12 @@ from models.campaign import Campaign
 from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownCampaign
 from models.generation import Manifest
-from models.match import ViewSimilarity
 from models.search import SearchHit
 from models.traffic import AccountTraffic, CampaignHour, TrafficHour
-from models.view import View
 
 IntArray = NDArray[np.int64]
-_Seen = tuple[int, tuple[ViewSimilarity, ...]]  # a row, and what the views show of it
 
-_COMPARED: Final = 400  # prompts of a campaign that are put in order
 _READ: Final = 500
-_OTHERS: Final = 20  # campaigns that are nearest to one
-_OF_EACH: Final = 10  # prompts of each of these
-_NEAR_EACH: Final = 10  # of each exemplar, prompts outside that are looked at
 
 
 class Casebook:
@@ -47,7 +40,6 @@ class Casebook:
         """maps: where `indexer.prompt_map` keeps them."""
         self.manifest: Manifest = generation.manifest
         self.campaigns: tuple[Campaign, ...] = matcher.campaigns
-        self._matcher = matcher
         self._searcher = searcher
         self._store = store
         self._maps = maps
@@ -55,10 +47,7 @@ class Casebook:
         self._places = places_of(matcher.campaigns)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         self._traffic = Traffic.of(generation, [each.campaign_id for each in matcher.campaigns])
-        self._near_prompt, self._near_campaign = (
-            np.asarray(generation.array(name), np.int64) if generation.holds(name) else np.zeros(0, np.int64)
-            for name in (layout.NEAR_PROMPT, layout.NEAR_CAMPAIGN)
-        )
+        self._comparison = Comparison(generation, matcher, searcher, store)
 
     @property
     def name(self) -> str:
@@ -105,45 +94,36 @@ class Casebook:
     def members(self, campaign_id: str, limit: int, offset: int) -> ComparedPage:
         """A campaign's prompts in the order of their fingerprints. Raises UnknownCampaign."""
         place = self.place(campaign_id)
-        rows = np.flatnonzero(self._group == place)
-        some = rows[offset : offset + limit]
-        page = self._compared(
-            [(int(row), views) for row, views in zip(some, self._views(some, place), strict=True)]
-        )
-        return ComparedPage(tuple(page), len(page), len(rows))
+        rows = self._comparison.rows(place)
+        page = self._compared(self._comparison.seen(rows[offset : offset + limit], place))
+        return ComparedPage(page, len(page), len(rows))
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
         """All of a campaign's prompts in the order of their fingerprints, some hundreds in memory at a time; they
         are compared with nothing. Raises UnknownCampaign.
         """
-        rows = np.flatnonzero(self._group == self.place(campaign_id))
+        rows = self._comparison.rows(self.place(campaign_id))
         return (hit for at in range(0, len(rows), _READ) for hit in self._described(rows[at : at + _READ]))
 
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
         """A campaign's prompts by how near they are to it, the nearest first, or the farthest if `fringe`: of up
-        to 400 that are evenly spaced among all. Raises UnknownCampaign.
+        to 400 that are evenly spaced among all, fewer if they are long. Raises UnknownCampaign.
         """
         place = self.place(campaign_id)
-        rows = np.flatnonzero(self._group == place)
-        some = rows[spaced(len(rows), _COMPARED)]
-        ordered = self._in_order(some, place)
+        ordered = self._comparison.own(place)
         page = (ordered[::-1] if fringe else ordered)[offset : offset + limit]
-        return ComparedPage(tuple(self._compared(page)), len(some), len(rows))
+        return ComparedPage(self._compared(page), len(ordered), len(self._comparison.rows(place)))
 
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
         """Prompts outside of every campaign that come near to one, the nearest first. Raises UnknownCampaign."""
-        place = self.place(campaign_id)
-        near = self._in_order(self._near(place), place)
-        return ComparedPage(tuple(self._compared(near[:limit])), len(near), len(near))
+        near = self._comparison.near(self.place(campaign_id))
+        return ComparedPage(self._compared(near[:limit]), len(near), len(near))
 
     def lab(self, campaign_id: str) -> LabSample:
         """What a campaign's thresholds can be tried on. Raises UnknownCampaign."""
-        place = self.place(campaign_id)
-        own = np.flatnonzero(self._group == place)
-        some = own[spaced(len(own), _COMPARED)]
-        parts = some, self._near(place), self._near_others(place)
-        mine, outside, others = (tuple(self._compared(self._in_order(rows, place))) for rows in parts)
-        return LabSample(mine, outside, others, len(own))
+        place, looked = self.place(campaign_id), self._comparison
+        own, outside, others = map(self._compared, (looked.own(place), looked.near(place), looked.others(place)))
+        return LabSample(own, outside, others, len(looked.rows(place)))
 
     def mapped(self) -> MappedPoints | None:
         """The newest map, with what is known of its points now; None if none was drawn."""
@@ -160,60 +140,17 @@ class Casebook:
         row_of = {self._prints[row].tobytes().hex(): row for row in inside}
         return {row_of[hit.fingerprint]: hit for hit in self._described(np.array(inside, np.int64))}
 
-    def _near(self, place: int) -> IntArray:
-        """Rows of prompts outside of every campaign that come near to one, by recurring or by whole text."""
-        begin, end = np.searchsorted(self._near_campaign, [place, place + 1]).tolist()
-        found = [self._near_prompt[begin:end][:_COMPARED]]  # which begin with the nearest
-        exemplars, outside = self._matcher.exemplars_of(View.WHOLE, place), self._group < 0
-        if len(exemplars) and outside.any():
-            found.append(self._searcher.nearest(exemplars, outside, _NEAR_EACH))
-        rows: IntArray = np.unique(np.concatenate(found))
-        return rows
-
-    def _near_others(self, place: int) -> IntArray:
-        """Rows of prompts of other campaigns, some of each of those whose exemplars come nearest."""
-        nearness = np.full(len(self.campaigns), -np.inf)
-        for view in (View.WHOLE, View.RECURRING, View.SYSTEM):
-            mine = self._matcher.exemplars_of(view, place)
-            if len(mine):
-                np.maximum(nearness, self._matcher.nearness(view, mine), out=nearness)
-        nearness[place] = -np.inf
-        nearest = np.argsort(-nearness, kind="stable")[:_OTHERS]
-        rows = [np.flatnonzero(self._group == other) for other in nearest[np.isfinite(nearness[nearest])].tolist()]
-        found: IntArray = np.concatenate(
-            [np.zeros(0, np.int64), *(each[spaced(len(each), _OF_EACH)] for each in rows)]
-        )
-        return found
-
-    def _in_order(self, rows: IntArray, place: int) -> list[_Seen]:
-        """Rows with what the views show of them and a campaign, the nearest first."""
-        seen = [(int(row), views) for row, views in zip(rows, self._views(rows, place), strict=True)]
-        return sorted(seen, key=lambda each: -_best(each[1])[1])
-
-    def _compared(self, seen: Sequence[_Seen]) -> list[Compared]:
+    def _compared(self, seen: Sequence[Seen]) -> tuple[Compared, ...]:
         """The prompts of these rows; those without events are left out."""
-        rows = np.array([row for row, _ in seen], np.int64)
-        prints = [self._prints[row].tobytes().hex() for row in rows.tolist()]
-        views_of = dict(zip(prints, (views for _, views in seen), strict=True))
-        return [
-            Compared(replace(hit, similarity=similarity), margin, views_of[hit.fingerprint])
-            for hit in self._described(rows)
-            for similarity, margin in [_best(views_of[hit.fingerprint])]
-        ]
+        of_print = {self._prints[each.row].tobytes().hex(): each for each in seen}
+        found = []
+        for hit in self._described(np.array([each.row for each in seen], np.int64)):
+            similarity, margin = of_print[hit.fingerprint].best
+            found.append(Compared(replace(hit, similarity=similarity), margin, of_print[hit.fingerprint].views))
+        return tuple(found)
 
     def _described(self, rows: IntArray) -> list[SearchHit]:
         return self._searcher.described(rows, self._store)
 
     def _flagged(self, ids: Collection[str]) -> NDArray[np.bool_]:
         return np.array([each.campaign_id in ids for each in self.campaigns], np.bool_)
-
-    def _views(self, rows: IntArray, place: int) -> list[tuple[ViewSimilarity, ...]]:
-        return self._matcher.compared(self._searcher.prompts(rows, self._store), place)
-
-
-def _best(views: Sequence[ViewSimilarity]) -> tuple[float, float]:
-    """Similarity and margin in the view where a prompt is nearest; of a campaign without exemplars the very
-    prompt.
-    """
-    nearest = max(views, key=lambda each: each.margin, default=None)
-    return (nearest.similarity, nearest.margin) if nearest else (1.0, 0.0)

@@ -96,10 +96,11 @@ class Searcher:
 
     def nearest(self, vectors: FloatArray, among: BoolArray, most: int) -> IntArray:
         """Rows of the prompts whose whole text is nearest to any of these unit rows, (m, d), at most `most` for
-        each. among: (prompts,) which may be.
+        each; the nearest first, with some twice where several of these come near. among: (prompts,) which may be.
         """
-        _, windows = self._index.search(vectors, most, among[self._prompt_of_window])
-        rows: IntArray = np.unique(self._prompt_of_window[windows[windows >= 0]])
+        cosines, windows = self._index.search(vectors, most, among[self._prompt_of_window])
+        nearest_first = windows.ravel()[np.argsort(-cosines, axis=None, kind="stable")]
+        rows: IntArray = self._prompt_of_window[nearest_first[nearest_first >= 0]]
         return rows
 
     def _ranked(self, cosines: NDArray[np.float32], windows: IntArray) -> dict[int, tuple[float, int]]:

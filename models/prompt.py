@@ -31,10 +31,25 @@ class Prompt:
         system, user = canonical(self.system), canonical(self.user)
         return Prompt(system, user) if system or user else self
 
+    def shortened(self, most_chars: int) -> "Prompt":
+        """The prompt cut to so many characters, at least four: of each text to half of them if need be, the middle
+        left out, and the blanks round it.
+        """
+        if len(self.system) + len(self.user) <= most_chars:
+            return self
+        system, user = self.system.strip(), self.user.strip()  # or both ends might be nothing but blanks
+        system = _ends(system, max(most_chars // 2, most_chars - len(user)))
+        return Prompt(system, _ends(user, most_chars - len(system)))
+
     def fingerprint(self) -> bytes:
         """16 bytes that are equal exactly when two prompts have the same canonical form."""
         system, user = canonical(self.system), canonical(self.user)
         return fingerprint(system, user) if system or user else fingerprint(self.system, self.user)
+
+
+def _ends(text: str, most_chars: int) -> str:
+    head = most_chars // 2
+    return text if len(text) <= most_chars else text[:head] + text[len(text) - (most_chars - head) :]
 
 
 def prompt_from_messages(messages: Sequence[Any]) -> Prompt:

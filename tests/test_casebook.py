@@ -15,7 +15,6 @@ from traffic import (
     row,
 )
 
-from indexer import casebook as casebook_module
 from indexer.casebook import Casebook
 from indexer.engine import Engine
 from models.errors import UnknownAccount, UnknownCampaign
@@ -151,7 +150,7 @@ def test_a_campaign_that_is_not_there_is_told_so(casebook: Casebook) -> None:
 
 
 def test_how_near_a_campaign_is_to_others_equals_a_look_at_each_exemplar(engine: Engine) -> None:
-    matcher = engine.casebook()._matcher
+    matcher = engine._current().matcher
     for view in (View.WHOLE, View.RECURRING):
         all_of = [matcher.exemplars_of(view, number) for number in range(len(matcher.campaigns))]
         mine = next(each for each in all_of if len(each))
@@ -160,19 +159,10 @@ def test_how_near_a_campaign_is_to_others_equals_a_look_at_each_exemplar(engine:
 
 
 def test_views_side_by_side_are_those_of_each_prompt_alone(engine: Engine) -> None:
-    matcher = engine.casebook()._matcher
+    matcher = engine._current().matcher
     texts = [ROWS[0]["prompt"], ROWS[300]["prompt"], "one two"]
     together = matcher.side_by_side([Prompt("", text) for text in texts])
     assert together.shape[0] == 3
     for seen, text in zip(together, texts, strict=True):
         assert matcher.side_by_side([Prompt("", text)])[0].tolist() == pytest.approx(seen.tolist(), abs=1e-6)
     assert [round(float((seen**2).sum())) for seen in together] == [2, 1, 1]  # the first has recurring text, too
-
-
-def test_more_near_misses_than_are_compared_lose_none_that_is_near(
-    casebook: Casebook, campaign_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    all_of = casebook.near_misses(campaign_id, 500).prompts
-    monkeypatch.setattr(casebook_module, "_COMPARED", 3)
-    few = casebook.near_misses(campaign_id, 5).prompts
-    assert [each.hit.fingerprint for each in few] == [each.hit.fingerprint for each in all_of[:5]]

@@ -8,12 +8,11 @@ import httpx
 import pytest
 from api_double import EXAMPLE_PROMPT, MAX_PROMPT_CHARS, BrokenEngine, MemoryEngine, client_of, make_app
 
-from app.inquiry import REFUSAL, shortened
+from app.inquiry import REFUSAL
 from app.schemas import EXAMPLE_CAMPAIGN
 from app.state import Limits
 from models.campaign import CampaignLabel, Label
 from models.mode import Mode
-from models.prompt import Prompt
 
 pytestmark = pytest.mark.anyio
 
@@ -231,10 +230,3 @@ async def test_of_a_prompt_that_is_too_long_both_ends_are_examined(engine: Memor
     async with client_of(make_app(engine, limits=limits)) as client:
         answer = await client.post(AUTHZ, json=chat(f"{EXAMPLE_PROMPT} {'x' * 10_000}"))
     assert (answer.status_code, answer.headers["x-stillwatch-partial"]) == (200, "true")
-
-
-def test_a_shortened_prompt_keeps_both_ends_of_both_texts() -> None:
-    assert shortened(Prompt("", "abcdefghij"), 4) == Prompt("", "abij")
-    assert shortened(Prompt("s", "abcdefghij"), 5) == Prompt("s", "abij")
-    assert shortened(Prompt("abcdefghij", "u"), 5) == Prompt("abij", "u")
-    assert shortened(Prompt("abcdefghij", "klmnopqrst"), 10) == Prompt("abhij", "klrst")

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.errors import BadPrompt
@@ -67,3 +67,20 @@ def test_the_canonical_prompt_is_its_own_canonical_prompt(system: str, user: str
     prompt = Prompt(system, user + "x")
     assert prompt.canonical().canonical() == prompt.canonical()
     assert prompt.canonical().fingerprint() == prompt.fingerprint()
+
+
+def test_a_shortened_prompt_keeps_both_ends_of_both_texts() -> None:
+    assert Prompt("", "abcdefghij").shortened(4) == Prompt("", "abij")
+    assert Prompt("s", "abcdefghij").shortened(5) == Prompt("s", "abij")
+    assert Prompt("abcdefghij", "u").shortened(5) == Prompt("abij", "u")
+    assert Prompt("abcdefghij", "klmnopqrst").shortened(10) == Prompt("abhij", "klrst")
+    assert Prompt("", "  abcdefghij  ").shortened(4) == Prompt("", "abij")
+    assert Prompt("", " abc ").shortened(5) == Prompt("", " abc ")
+
+
+@given(st.text(st.sampled_from("ab \t\u3000"), max_size=12), st.text(max_size=12), st.integers(4, 24))
+def test_a_shortened_prompt_is_a_prompt_and_short_enough(system: str, user: str, most: int) -> None:
+    assume(system.strip() or user.strip())
+    short = Prompt(system, user).shortened(most)
+    assert len(short.system) + len(short.user) <= most
+    assert short.shortened(most) == short
