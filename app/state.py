@@ -106,6 +106,7 @@ class Limits:
         long_patience_s, so that a few of them do not hold up the others.
     memory_chars: of prompts that wait to be remembered.
     other_threads: for what callers ask besides, so that no big ingest or search stands in the way of a match.
+    page_threads: for the console's pages, so that neither they nor what callers ask stand in each other's way.
     look_threads: for what is quick to tell and must be told whatever else goes on, such as readiness.
     """
 
@@ -120,6 +121,7 @@ class Limits:
     long_patience_s: float = 15.0
     memory_chars: int = 1 << 26
     other_threads: int = 4
+    page_threads: int = 4
     look_threads: int = 2
 
 
@@ -180,6 +182,7 @@ class Services:
         self.queue = self._queue("short", limits.match_waiting, limits.match_batch)
         self.long_queue = self._queue("long", limits.long_waiting, 1)
         self._other = CapacityLimiter(limits.other_threads)
+        self._pages = CapacityLimiter(limits.page_threads)
         self._looks = CapacityLimiter(limits.look_threads)
 
     def _queue(self, name: str, most: int, batch: int) -> MatchQueue:
@@ -215,6 +218,10 @@ class Services:
     async def run(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run anything else in one of the other threads."""
         return await to_thread.run_sync(call, *arguments, limiter=self._other)
+
+    async def browse(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Run what a page of the console takes, in one of the threads that pages have."""
+        return await to_thread.run_sync(call, *arguments, limiter=self._pages)
 
     async def look(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run what is quickly told, in a thread that no long work takes."""

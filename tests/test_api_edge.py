@@ -30,6 +30,7 @@ from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from app.state import Limits
 from indexer.jobs import Jobs
 from models.report import IngestReport
+from models.shared import BankEntry
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +117,7 @@ async def test_the_log_names_what_happened_and_no_word_of_a_prompt(
 # Threads, generations, shutdown
 
 
-async def test_a_match_and_a_health_check_do_not_wait_for_slow_ingest() -> None:
+async def test_a_match_a_health_check_and_the_console_do_not_wait_for_slow_ingest() -> None:
     class Slow(MemoryEngine):
         def add_events(self, rows: Sequence[Mapping[str, Any]]) -> IngestReport:
             started.release()
@@ -140,9 +141,37 @@ async def test_a_match_and_a_health_check_do_not_wait_for_slow_ingest() -> None:
                     await anyio.sleep(0.01)
             assert (await api.post("/v1/match", json={"prompt": "a"})).status_code == 200
             assert (await api.get("/livez")).status_code == 200
+            assert (await api.get("/console/shared")).status_code == 200
         assert not started.acquire(blocking=False), "no more than two at once"
         go_on.set()
     assert reports == [1, 1, 1, 1, 1]
+
+
+async def test_ingest_does_not_wait_for_slow_pages() -> None:
+    class Slow(MemoryEngine):
+        def bank(self) -> list[BankEntry]:
+            started.release()
+            assert go_on.wait(20)
+            return super().bank()
+
+    started, go_on = threading.Semaphore(0), threading.Event()
+    pages: list[int] = []
+
+    async def look() -> None:
+        pages.append((await api.get("/console/shared")).status_code)
+
+    app = make_app(Slow(), limits=Limits(page_threads=2, other_threads=2))
+    async with client_of(app) as api, anyio.create_task_group() as readers:
+        for _ in range(5):
+            readers.start_soon(look)
+        with anyio.fail_after(20):
+            for _ in range(2):
+                while not started.acquire(blocking=False):
+                    await anyio.sleep(0.01)
+            assert (await api.post("/v1/events", json=[EVENT])).status_code == 200
+        assert not started.acquire(blocking=False), "no more than two at once"
+        go_on.set()
+    assert pages == [200] * 5
 
 
 async def test_a_new_generation_is_answered_from_without_dropping_a_request() -> None:

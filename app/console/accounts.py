@@ -41,7 +41,7 @@ class _Account:
 @router.get("/accounts")
 async def accounts(visit: Visiting) -> Response:
     """The accounts that sent most for alarmed campaigns, and the way to one."""
-    return await visit.page("accounts.html", busiest=await visit.use.run(_busiest, visit.use.engine))
+    return await visit.page("accounts.html", busiest=await visit.run(_busiest, visit.use.engine))
 
 
 @router.post("/accounts")
@@ -85,7 +85,7 @@ async def campaign_accounts(visit: Visiting, campaign_id: CampaignId, page: Page
     members = sorted(one.members, key=lambda each: (-each.events, each.account_id))
     turned = turned_to(page, len(members), _LISTED)
     shown = members[turned.rows]
-    also = await visit.use.run(casebook.campaigns_of, [each.account_id for each in shown])
+    also = await visit.run(casebook.campaigns_of, [each.account_id for each in shown])
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
         "campaign_accounts.html", one=one, row=row, tab="accounts", members=shown, also=also, turned=turned
@@ -94,7 +94,7 @@ async def campaign_accounts(visit: Visiting, campaign_id: CampaignId, page: Page
 
 async def _shown(visit: Visit, pseudonym: str, page: int, revealed: bool) -> Response:
     name = await _named(visit, pseudonym)
-    found = await visit.use.run(_account, visit.use.engine, name, pseudonym, page)
+    found = await visit.run(_account, visit.use.engine, name, pseudonym, page)
     note(visit.request, account=pseudonym)
     return await visit.page(
         "account.html",

@@ -41,7 +41,7 @@ async def campaigns(visit: Visiting, asked: Annotated[AskedCampaigns, Query()]) 
     wanted = Wanted(
         asked.q, asked.level, asked.label, asked.model, asked.since, asked.until, asked.sort, asked.order == "up"
     )
-    rows, found = await visit.use.run(_chosen, visit.use.engine, wanted)
+    rows, found = await visit.run(_chosen, visit.use.engine, wanted)
     turned = turned_to(asked.page, len(found), _PAGE_ROWS)
     return await visit.page(
         "campaigns.html",
@@ -60,7 +60,7 @@ async def campaigns(visit: Visiting, asked: Annotated[AskedCampaigns, Query()]) 
 async def campaign(visit: Visiting, campaign_id: CampaignId) -> Response:
     """One campaign: what it is, why it was called one, when it was active, and what became of it."""
     note(visit.request, campaign_id=campaign_id)
-    shown = await visit.use.run(_shown, visit.use.engine, campaign_id)
+    shown = await visit.run(_shown, visit.use.engine, campaign_id)
     one = shown.one
     return await visit.page(
         "campaign.html",

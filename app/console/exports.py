@@ -74,11 +74,11 @@ async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
     names = _Names(str, str) if named else _Names(visit.called, visit.organisation)
     name = f"{one.campaign_id}.{said.format.value.replace('-', '.')}"
     if said.format is Format.STIX:
-        written = await visit.use.run(_bundle, one, said, act.at, visit.use.random)
+        written = await visit.run(_bundle, one, said, act.at, visit.use.random)
         answer = _download(written.encode(), f"{name}.json", "application/stix+json;version=2.1")
     elif said.format is Format.REPORT:
         labels = visit.use.engine.labels()
-        packed = await visit.use.run(_report, casebook, row_of(one, labels.get(one.campaign_id)), act, names)
+        packed = await visit.run(_report, casebook, row_of(one, labels.get(one.campaign_id)), act, names)
         answer = _download(packed, f"{one.campaign_id}.zip", "application/zip")
     elif said.format in (Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET):
         answer = await table(visit, name, _account_rows(one, names), _ACCOUNT_COLUMNS)
@@ -96,7 +96,7 @@ async def table(visit: Visit, name: str, rows: Iterator[Sequence[Any]], columns:
     kind = "application/vnd.apache.parquet" if name.endswith(".parquet") else "text/csv; charset=utf-8"
     with ExitStack() as opened:
         file = opened.enter_context(TemporaryFile())
-        await visit.use.run(write, rows, columns, file)
+        await visit.run(write, rows, columns, file)
         opened.pop_all()  # closed when all of it is sent
     return StreamingResponse(_read(file), headers=_headers(name), media_type=kind)
 

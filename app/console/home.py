@@ -43,7 +43,7 @@ async def home(visit: Visiting) -> Response:
     before, seen = _seen(visit, status.generation or "")
     told = _Told([], [], ())
     if status.generation:
-        told = await visit.use.run(_told, visit.use.engine, before, visit.use.clock() - _FIRST_VISIT)
+        told = await visit.run(_told, visit.use.engine, before, visit.use.clock() - _FIRST_VISIT)
     page = await visit.page(
         "home.html",
         status=status,

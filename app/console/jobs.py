@@ -54,7 +54,7 @@ async def _start(visit: Visit, start: Callable[[], Job]) -> None:
     """Starts a job for an admin whose form is one of ours."""
     await visit.form()
     visit.require(Role.ADMIN)
-    job = await visit.use.run(start)
+    job = await visit.run(start)
     note(visit.request, job_id=job.job_id)
 
 

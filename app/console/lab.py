@@ -38,7 +38,7 @@ async def sample(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Thresholds, and stored prompts with what each view shows of them."""
     note(visit.request, campaign_id=campaign_id)
     casebook = visit.use.engine.casebook()
-    found = await visit.use.run(sample_of, casebook, casebook.campaigns[casebook.place(campaign_id)])
+    found = await visit.run(sample_of, casebook, casebook.campaigns[casebook.place(campaign_id)])
     return JSONResponse(found, headers={"cache-control": "no-store"})
 
 

@@ -32,7 +32,7 @@ _PRIVATE: Final = {"cache-control": "no-store"}
 async def map_page(visit: Visiting) -> Response:
     """The page."""
     casebook = visit.use.engine.casebook()
-    drawn = await visit.use.run(casebook.mapped)
+    drawn = await visit.run(casebook.mapped)
     jobs = await visit.use.look(recent_jobs, visit.use.jobs)
     return await visit.page(
         "map.html",
@@ -50,7 +50,7 @@ async def points(visit: Visiting) -> Response:
     header x-generation names the generation whose rows and campaigns these are.
     """
     casebook = visit.use.engine.casebook()
-    found = await visit.use.run(casebook.mapped)
+    found = await visit.run(casebook.mapped)
     if found is None:
         raise NotFound("no map was drawn yet")
     parts = found.places.astype("<f4"), found.campaigns.astype("<i4"), found.rows.astype("<i4")
@@ -64,7 +64,7 @@ async def points(visit: Visiting) -> Response:
 async def campaigns(visit: Visiting, generation: OfGeneration) -> Response:
     """What each campaign is called, by number."""
     casebook, labels = _of(visit, generation), visit.use.engine.labels()
-    return JSONResponse(await visit.use.run(_campaigns, casebook, labels), headers=_PRIVATE)
+    return JSONResponse(await visit.run(_campaigns, casebook, labels), headers=_PRIVATE)
 
 
 @router.get("/prompts")
@@ -76,7 +76,7 @@ async def prompts(
     """The prompts of some points; those without events are left out."""
     casebook = _of(visit, generation)
     wanted = [int(each) for each in rows.split(",")][:_MOST_ROWS]
-    hits = await visit.use.run(casebook.prompts_at, wanted)
+    hits = await visit.run(casebook.prompts_at, wanted)
     found = [
         {
             "row": row,

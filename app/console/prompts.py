@@ -27,7 +27,7 @@ async def prompts(
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
     one = casebook.campaigns[casebook.place(campaign_id)]
-    found = await visit.use.run(casebook.typical, one.campaign_id, _ROWS, offset, order == "fringe")
+    found = await visit.run(casebook.typical, one.campaign_id, _ROWS, offset, order == "fringe")
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
         "campaign_prompts.html",
@@ -47,6 +47,6 @@ async def near(visit: Visiting, campaign_id: CampaignId) -> Response:
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
     one = casebook.campaigns[casebook.place(campaign_id)]
-    found = await visit.use.run(casebook.near_misses, one.campaign_id, 2 * _ROWS)
+    found = await visit.run(casebook.near_misses, one.campaign_id, 2 * _ROWS)
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page("campaign_near.html", one=one, row=row, tab="near", found=found)

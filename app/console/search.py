@@ -43,7 +43,7 @@ async def export(visit: Visiting) -> Response:
     form = await visit.form(visit.use.limits.body_bytes)
     asked = checked(AskedPrompts, form)
     act = visit.act(ActKind.EXPORT, SEARCHES, form, "search")
-    result = await visit.use.run(visit.use.engine.search, await _query(visit, asked, MAX_HITS))
+    result = await visit.run(visit.use.engine.search, await _query(visit, asked, MAX_HITS))
     answer = await table(visit, "search.csv", prompt_rows(iter(result.hits)), PROMPT_COLUMNS)
     await visit.record(act)
     return answer
@@ -56,7 +56,7 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
         return await visit.page("search.html", text=text, asked=said, result=None, match=None)
     question = Question(Prompt("", text), Mode.AUDIT, _NEAREST)
     visit.use.engine.admit(question)
-    result = await visit.use.run(visit.use.engine.search, await _query(visit, asked, _ROWS))
+    result = await visit.run(visit.use.engine.search, await _query(visit, asked, _ROWS))
     match = (await visit.use.match_all([question]))[0]
     note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
     return await visit.page(
@@ -67,7 +67,7 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
         match=match,
         rows=_ROWS,
         most=MAX_HITS,
-        acts=await visit.use.run(visit.use.engine.acts, SEARCHES),
+        acts=await visit.run(visit.use.engine.acts, SEARCHES),
     )
 
 

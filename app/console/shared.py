@@ -31,8 +31,8 @@ class _Shown:
 @router.get("")
 async def shared(visit: Visiting) -> Response:
     """What others told of and is not to be forgotten yet."""
-    entries = await visit.use.run(_shown, visit.use.engine)
-    return await visit.page("shared.html", entries=entries, acts=await visit.use.run(visit.use.engine.acts, BANK))
+    entries = await visit.run(_shown, visit.use.engine)
+    return await visit.page("shared.html", entries=entries, acts=await visit.run(visit.use.engine.acts, BANK))
 
 
 @router.post("")
@@ -40,13 +40,13 @@ async def take_in(visit: Visiting) -> Response:
     """Puts the campaigns of a bundle into the bank."""
     form = await visit.form(BUNDLE_BYTES)
     act = visit.act(ActKind.IMPORT, BANK, form)
-    found = await visit.use.run(campaigns_in, form.get("bundle", ""))
+    found = await visit.run(campaigns_in, form.get("bundle", ""))
     alive = [each for each in found if each.until > act.at]
     if not alive:
         raise BadInput(f"bundle: of its {len(found)} campaigns with hashes of ours none is still to be kept")
     if len(alive) > _MOST:
         raise BadInput(f"bundle: it tells of {len(alive)} campaigns, more than {_MOST}")
-    await visit.use.run(visit.use.engine.share_in, alive, act.author)
+    await visit.run(visit.use.engine.share_in, alive, act.author)
     sources = ", ".join(sorted({each.source for each in alive}))[:200]
     await visit.record(replace(act, detail=f"{len(alive)} of {sources}"))
     return go_to(f"{HOME}/shared")
@@ -56,7 +56,7 @@ async def take_in(visit: Visiting) -> Response:
 async def remove(visit: Visiting, number: Annotated[int, Path(ge=1)]) -> Response:
     """Takes an entry out."""
     act = visit.act(ActKind.REMOVE, BANK, await visit.form(), f"entry {number}")
-    await visit.use.run(visit.use.engine.forget_shared, number)
+    await visit.run(visit.use.engine.forget_shared, number)
     await visit.record(act)
     return go_to(f"{HOME}/shared")
 

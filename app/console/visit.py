@@ -1,10 +1,10 @@
 """One visit to a page: who is there, and the form that was sent, if it is one of ours."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar, TypeVarTuple
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request, Response
@@ -20,6 +20,9 @@ from app.state import Services, Use
 from models.act import Act, ActKind
 from models.errors import BadInput
 from models.key import ApiKey, Role
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 _TOKEN: Final = "token"
 _MOST_FIELDS: Final = 64
@@ -64,9 +67,13 @@ class Visit:
             kind, subject, detail, self.author_of(form), checked_note(form.get("note", "")), self.use.clock()
         )
 
+    async def run(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Run what a page takes, in one of the threads that pages have."""
+        return await self.use.browse(call, *arguments)
+
     async def record(self, act: Act) -> None:
         """Keeps that something was done."""
-        await self.use.run(self.use.engine.record, act)
+        await self.run(self.use.engine.record, act)
         note(self.request, act=act.kind.value, subject=act.subject)
 
     def require(self, role: Role) -> None:
@@ -86,12 +93,12 @@ class Visit:
     async def account_id(self, pseudonym: str) -> str | None:
         """Who goes by a pseudonym, None if nobody does."""
         engine, pseudonyms = self.use.engine, self.use.pseudonyms
-        return await self.use.run(lambda: pseudonyms.account_id(pseudonym, engine.casebook().account_names()))
+        return await self.run(lambda: pseudonyms.account_id(pseudonym, engine.casebook().account_names()))
 
     async def page(self, name: str, http_status: int = 200, **values: Any) -> HTMLResponse:
         """A template filled in for this visitor, in a thread: a long list takes a while."""
         known = {"visit": self, "token": self.use.sessions.token(self.session), "path": self.request.url.path}
-        page = await self.use.run(partial(rendered, name, http_status, **known, **values))
+        page = await self.run(partial(rendered, name, http_status, **known, **values))
         if self.is_new:
             self.keep(page, self.session)
         return page
@@ -122,7 +129,7 @@ class Visit:
             if len(body) > most_bytes:
                 raise HTTPException(413, f"the form is larger than {most_bytes} bytes", {"connection": "close"})
         try:
-            fields = await self.use.run(_fields, body)
+            fields = await self.run(_fields, body)
         except ValueError as error:
             raise HTTPException(422, f"the form has more than {_MOST_FIELDS} fields") from error
         if self.is_new or not self.use.sessions.is_token(self.session, fields.pop(_TOKEN, "")):
