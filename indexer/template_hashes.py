@@ -45,12 +45,14 @@ def hashes_of(grams: Iterable[str], salt: bytes) -> tuple[str, ...]:
     return tuple(sorted(_hash(gram, salt) for gram in grams)[:MOST_HASHES])
 
 
-def resemblance(one: Collection[str], other: Collection[str]) -> float:
-    """Share of the smaller set of hashes that the other has too, in [0, 1]; 0 if either is empty. Of a template
-    with more 4-grams than hashes are kept it says less than there is in common.
+def resemblance(campaign_id: str, one: Collection[str], other: Collection[str]) -> Resemblance:
+    """What a campaign's hashes have in common with others. Where one side kept the least hashes only, those that
+    are larger than all of them are counted on neither: what is left is a fair sample of both (Beyer et al., On
+    Synopses for Distinct-Value Estimation Under Multiset Operations, 2007).
     """
-    least = min(len(one), len(other))
-    return len(set(one) & set(other)) / least if least else 0.0
+    kept = [max(each) for each in (one, other) if len(each) >= MOST_HASHES]
+    ours, theirs = ({each for each in side if not kept or each <= min(kept)} for side in (one, other))
+    return Resemblance(campaign_id, len(ours & theirs), min(len(ours), len(theirs)))
 
 
 def resembled(entries: Sequence[BankEntry], campaigns: Sequence[Campaign]) -> dict[int, list[Resemblance]]:
@@ -63,11 +65,12 @@ def resembled(entries: Sequence[BankEntry], campaigns: Sequence[Campaign]) -> di
         if salt not in hashed:
             hashed[salt] = [hashes_of(each, bytes.fromhex(salt)) for each in grams]
         ours = [
-            Resemblance(each.campaign_id, share)
+            resemblance(each.campaign_id, hashes, entry.campaign.hashes)
             for each, hashes in zip(campaigns, hashed[salt], strict=True)
-            if (share := resemblance(entry.campaign.hashes, hashes)) >= LEAST_SHARE
         ]
-        found[entry.number] = sorted(ours, key=lambda each: (-each.share, each.campaign_id))
+        found[entry.number] = sorted(
+            (each for each in ours if each.share >= LEAST_SHARE), key=lambda each: (-each.share, each.campaign_id)
+        )
     return found
 
 

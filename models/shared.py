@@ -36,7 +36,15 @@ class BankEntry:
 
 @dataclass(frozen=True, slots=True)
 class Resemblance:
-    """How much of the shorter template's hashes a campaign of ours has in common with an entry, in (0, 1]."""
+    """What a campaign of ours has in common with an entry: so many of the shorter template's hashes. least: how
+    many the shorter one has, of those that neither left out.
+    """
 
     campaign_id: str
-    share: float
+    common: int
+    least: int
+
+    @property
+    def share(self) -> float:
+        """Of the shorter one's hashes those in common, in [0, 1]."""
+        return self.common / self.least if self.least else 0.0

@@ -288,7 +288,7 @@ def test_a_bundle_goes_from_one_to_the_other(url: str, keys: dict[str, str], ala
         page.get_by_label("Why?").fill("to try it")
         page.get_by_role("button", name="Put it in").click()
         assert page.get_by_text("Example AI", exact=True).is_visible()
-        assert page.get_by_text("100 % of the hashes").is_visible()
+        assert page.get_by_text("hashes (100 %)").is_visible()
 
 
 def test_a_small_screen_is_enough(url: str, keys: dict[str, str], alarmed: dict[str, Any]) -> None:

@@ -155,7 +155,8 @@ async def test_a_bundle_goes_out_without_text_and_comes_in_without_effect(
     assert (await client.post("/console/shared", data=sent)).status_code == 303
     page = await client.get("/console/shared")
     assert "Example AI" in page.text
-    assert f"<code>{EXAMPLE_CAMPAIGN}</code></a> 100 % of the hashes" in page.text
+    count = len(told.hashes)
+    assert f"<code>{EXAMPLE_CAMPAIGN}</code></a> {count} of {count} hashes (100 %)" in page.text
     after = (await client.post("/v1/match", json={"prompt": EXAMPLE_PROMPT})).json()
     assert {**after, "request_id": ""} == {**before, "request_id": ""}
     assert (engine.recorded[-1].kind, engine.recorded[-1].detail) == ("import", "1 of Example AI")
@@ -164,7 +165,7 @@ async def test_a_bundle_goes_out_without_text_and_comes_in_without_effect(
     said = {"token": sent["token"], "note": "stale", "author": "jo"}
     assert (await client.post("/console/shared/1/remove", data=said)).status_code == 303
     page = await client.get("/console/shared")
-    assert "100 % of the hashes" not in page.text
+    assert "hashes (100 %)" not in page.text
     assert (engine.recorded[-1].kind, engine.recorded[-1].detail) == ("remove", "entry 1")
     assert "stale" in page.text  # who comes next sees what was done
     assert (await client.post("/console/shared/1/remove", data=said)).status_code == 404

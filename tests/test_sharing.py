@@ -21,7 +21,7 @@ from indexer.template_hashes import (
 )
 from models.campaign import Campaign, Level
 from models.errors import BadInput, NotFound
-from models.shared import BankEntry, SharedCampaign
+from models.shared import BankEntry, Resemblance, SharedCampaign
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SALT = bytes(range(16))
@@ -55,10 +55,10 @@ def test_another_cut_of_the_slots_still_resembles_and_another_template_does_not(
     cut = template_hashes(
         campaign_of("{1} careful examiner. Write out every step of the reasoning behind {2}"), SALT
     )
-    assert resemblance(one, cut) == 1.0
+    assert resemblance("c-1", one, cut) == Resemblance("c-1", 7, 7)
     other = template_hashes(campaign_of("Translate the following text into French and keep its tone {1}"), SALT)
-    assert resemblance(one, other) == 0.0
-    assert resemblance(one, ()) == 0.0
+    assert resemblance("c-1", one, other).common == 0
+    assert resemblance("c-1", one, ()).share == 0.0
     assert template_hashes(campaign_of("{1}"), SALT) == ()
 
 
@@ -71,6 +71,16 @@ def test_of_many_grams_the_least_hashes_are_kept(numbers: list[int]) -> None:
     assert list(found) == sorted(alone)[:MOST_HASHES]
 
 
+def test_of_templates_with_more_grams_than_are_kept_all_that_is_in_common_counts() -> None:
+    ours = hashes_of([f"both {n}" for n in range(400)] + [f"ours {n}" for n in range(1200)], SALT)
+    theirs = hashes_of([f"both {n}" for n in range(400)] + [f"theirs {n}" for n in range(4400)], SALT)
+    found = resemblance("c-1", ours, theirs)  # 400 of the shorter one's 1,600, of which 512 were kept
+    assert found.share == pytest.approx(0.25, abs=0.08)
+    assert found.common == len({each for each in ours if each <= max(theirs)} & set(theirs))
+    short = hashes_of([f"both {n}" for n in range(300)], SALT)
+    assert resemblance("c-1", short, theirs).share == 1.0
+
+
 def test_ours_that_resemble_what_others_told_are_found_the_nearest_first() -> None:
     cut = "{1} careful examiner. Write out every step of the reasoning behind {2}"
     half = "Write out every step of the {1} and then translate all of it into plain French please"
@@ -78,7 +88,7 @@ def test_ours_that_resemble_what_others_told_are_found_the_nearest_first() -> No
     ours = [replace(each, campaign_id=f"c-{n}") for n, each in enumerate(ours)]
     found = resembled([BankEntry(7, shared(), "mira", NOW)], ours)
     theirs = set(shared().hashes)
-    shares = {each.campaign_id: resemblance(theirs, template_hashes(each, SALT)) for each in ours}
+    shares = {each.campaign_id: resemblance("", theirs, template_hashes(each, SALT)).share for each in ours}
     expected = sorted(
         (name for name, share in shares.items() if share >= LEAST_SHARE), key=lambda name: (-shares[name], name)
     )

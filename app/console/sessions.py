@@ -86,7 +86,8 @@ def session_secret(path: Path, random: Callable[[int], bytes] = os.urandom) -> b
         raise StorageUnusable(f"the console's secret cannot be kept in {path}: {error.strerror}") from error
     if len(secret) != SECRET_BYTES:
         raise StorageUnusable(
-            f"{path} holds {len(secret)} bytes, not {SECRET_BYTES}; remove it, and everybody signs in again"
+            f"{path} holds {len(secret)} bytes, not {SECRET_BYTES}; "
+            "remove it, and everybody signs in again and pseudonyms change"
         )
     return secret
 
