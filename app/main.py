@@ -123,10 +123,12 @@ async def _again_and_again(task: Callable[[], Awaitable[None]], pause_s: float) 
 
 async def _follow_generations(services: Services, poll_s: float) -> None:
     """Load each newly published generation; what is loaded keeps answering until the new one is complete."""
+    await own_thread(services.warm)
     while True:
         if await own_thread(services.engine.refresh):
             settle()
             _log.info("generation loaded")
+            await own_thread(services.warm)
         await anyio.sleep(poll_s)
 
 

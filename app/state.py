@@ -44,6 +44,7 @@ class Casebook(Protocol):
     def campaigns(self) -> tuple[Campaign, ...]: ...
     @property
     def name(self) -> str: ...
+    def read_ahead(self) -> None: ...
     def place(self, campaign_id: str) -> int: ...
     def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]: ...
     def busiest(self, flagged: Collection[str], most: int) -> list[tuple[str, int, int]]: ...
@@ -226,6 +227,13 @@ class Services:
     async def look(self, call: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run what is quickly told, in a thread that no long work takes."""
         return await to_thread.run_sync(call, *arguments, limiter=self._looks)
+
+    def warm(self) -> None:
+        """Does beforehand what the first visitor of a generation would wait for."""
+        if self.engine.ready():
+            casebook = self.engine.casebook()
+            casebook.read_ahead()
+            self.pseudonyms.learn(casebook.account_names())
 
     async def _keep_blocks(self, found: Sequence[Block]) -> None:
         await own_thread(self.engine.add_blocks, found)

@@ -40,6 +40,7 @@ class Casebook:
         """maps: where `indexer.prompt_map` keeps them."""
         self.manifest: Manifest = generation.manifest
         self.campaigns: tuple[Campaign, ...] = matcher.campaigns
+        self._generation = generation
         self._searcher = searcher
         self._store = store
         self._maps = maps
@@ -53,6 +54,10 @@ class Casebook:
     def name(self) -> str:
         """The generation's."""
         return self.manifest.generation
+
+    def read_ahead(self) -> None:
+        """Has the system read the generation's files into memory, so that the first reader need not wait."""
+        self._generation.read_ahead()
 
     def place(self, campaign_id: str) -> int:
         """Number of a campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""

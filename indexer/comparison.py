@@ -25,7 +25,7 @@ from models.view import View
 IntArray = NDArray[np.int64]
 
 _COMPARED: Final = 400  # prompts of each kind
-_CHARS: Final = 1 << 21  # of these together: a second or two
+_CHARS: Final = 1 << 19  # of these together: half a second
 _LONGEST: Final = 1 << 20  # of a longer prompt both ends are looked at, as of one that a gateway asks about
 _TOGETHER: Final = 40  # prompts that are read at once
 _OTHERS: Final = 20  # campaigns that are nearest to one

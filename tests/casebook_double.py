@@ -27,6 +27,9 @@ class MemoryCasebook:
         self.campaigns = campaigns
         self.is_mapped = is_mapped
 
+    def read_ahead(self) -> None:
+        """Nothing is on a disk."""
+
     def place(self, campaign_id: str) -> int:
         for place, each in enumerate(self.campaigns):
             if campaign_id in (each.campaign_id, *each.formerly):

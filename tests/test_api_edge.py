@@ -24,6 +24,7 @@ from api_double import (
     make_app,
     records_aside,
 )
+from casebook_double import MemoryCasebook
 
 from app import logs
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
@@ -202,6 +203,26 @@ async def test_a_failed_look_for_a_generation_is_logged_and_not_the_last(log_lin
     first = json.loads(log_lines.getvalue().splitlines()[0])
     assert (first["event"], first["exception"]) == ("background task failed", "OSError")
     assert "disk on fire" not in log_lines.getvalue()
+
+
+async def test_each_generation_is_warmed_before_anybody_visits() -> None:
+    class Watched(SwappingEngine):
+        def casebook(self) -> MemoryCasebook:
+            generation = self.generation
+
+            class Warming(MemoryCasebook):
+                def read_ahead(self) -> None:
+                    warmed.append(generation)
+
+            return Warming(self.campaigns(), False)
+
+    warmed: list[str] = []
+    app = make_app(Watched())
+    async with app.router.lifespan_context(app):
+        with anyio.fail_after(20):
+            while len(warmed) < 3:
+                await anyio.sleep(0.01)
+    assert warmed[:3] == ["g-0001", "g-0001", "g-0002"]  # as it was opened, and after each refresh
 
 
 async def test_shutdown_closes_the_engine_and_stops_the_job() -> None:

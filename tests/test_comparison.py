@@ -13,7 +13,7 @@ from indexer.engine import Engine
 from models.prompt import Prompt
 
 LONG = 60_000  # characters of a prompt
-MOST = 1 << 21  # that are looked at
+MOST = 1 << 19  # that are looked at
 WORDS = Random(5)
 LONG_ROWS = [
     row(7000 + n, f"pool-7000-{n % 24}", OTHER_TEMPLATE.format(payload(WORDS, LONG // 10))) for n in range(48)

@@ -101,6 +101,15 @@ def test_round_trip(root: Path) -> None:
     assert (cosines.tolist(), rows.tolist()) == ([[1.0]], [[2]])
 
 
+def test_reading_ahead_changes_nothing_whatever_became_of_the_files(root: Path) -> None:
+    generation = open_current(root)
+    before = {path.name: path.read_bytes() for path in generation.folder.iterdir()}
+    generation.read_ahead()
+    assert {path.name: path.read_bytes() for path in generation.folder.iterdir()} == before
+    shutil.rmtree(generation.folder)
+    generation.read_ahead()
+
+
 def test_publish_gives_the_manifest_as_written(tmp_path: Path) -> None:
     assert publish(tmp_path, OLD) == verify(tmp_path / OLD).manifest
 

@@ -1,6 +1,7 @@
 """Pseudonyms lead back to one name, for those who have the secret, and tell nothing to others."""
 
 import re
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,20 @@ def test_another_secret_and_another_kind_give_another_name() -> None:
     one, other = Pseudonyms(SECRET), Pseudonyms(SECRET[::-1])
     assert one.account("x") == Pseudonyms(SECRET).account("x")
     assert len({one.account("x"), other.account("x"), "a" + one.organisation("x")[1:]}) == 3
+
+
+def test_names_that_were_learnt_are_not_gone_through_again() -> None:
+    class Counted(list[str]):
+        reads = 0
+
+        def __iter__(self) -> Iterator[str]:
+            Counted.reads += 1
+            return super().__iter__()
+
+    pseudonyms, names = Pseudonyms(SECRET), Counted(["one", "two"])
+    pseudonyms.learn(names)
+    assert [pseudonyms.account_id(pseudonyms.account(name), names) for name in ("one", "two")] == ["one", "two"]
+    assert Counted.reads == 1
 
 
 def test_another_list_of_names_is_looked_at_anew() -> None:

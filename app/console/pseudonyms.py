@@ -47,6 +47,10 @@ class Pseudonyms:
         at = int(np.searchsorted(digests, wanted))
         return names[int(order[at])] if at < len(digests) and digests[at] == wanted else None
 
+    def learn(self, names: Sequence[str]) -> None:
+        """Makes the pseudonyms of all these beforehand."""
+        self._index(names)
+
     def _index(self, names: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The digests of all names, ascending, and whose each is."""
         with self._lock:
