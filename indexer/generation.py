@@ -95,9 +95,8 @@ class Generation:
             return
         for each in self.manifest.files:
             with suppress(OSError), (self.folder / each.name).open("rb") as file:
-                for start in range(
-                    0, each.size_bytes, _AHEAD_BYTES
-                ):  # of a larger part the system reads some only
+                # Asked for more at once, the system reads some of it only.
+                for start in range(0, each.size_bytes, _AHEAD_BYTES):
                     os.posix_fadvise(file.fileno(), start, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
     def value(self, name: str, kind: type[T]) -> T:
