@@ -1,5 +1,7 @@
 """Acts of analysts, kept: who saw or took out what, when and why. Nothing here is ever changed or deleted."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from indexer.database import Database
@@ -28,9 +30,12 @@ class ActStore:
         with self._database.writing() as connection:
             connection.execute(sa.insert(acts), row)
 
-    def of(self, subject: str, most: int) -> list[Act]:
-        """The last acts that are about a subject, the newest first."""
-        query = sa.select(acts).where(acts.c.subject == storable(subject)).order_by(acts.c.id.desc()).limit(most)
+    def of(self, subjects: Collection[str], most: int, kind: ActKind | None = None) -> list[Act]:
+        """The last acts that are about any of these subjects, the newest first; of one kind only if given."""
+        query = sa.select(acts).where(acts.c.subject.in_([storable(each) for each in subjects]))
+        if kind is not None:
+            query = query.where(acts.c.kind == kind.value)
+        query = query.order_by(acts.c.id.desc()).limit(most)
         return [
             Act(ActKind(row.kind), row.subject, row.detail, row.author, row.note, moment(row.at_us))
             for row in self._database.all(query)

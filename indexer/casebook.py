@@ -29,6 +29,9 @@ from models.traffic import AccountTraffic, CampaignHour, TrafficHour
 IntArray = NDArray[np.int64]
 
 _READ: Final = 500
+_LISTED_LONGEST: Final = (
+    1 << 13
+)  # characters that are compared of each prompt of a page: 200 of them in two seconds
 
 
 class Casebook:
@@ -97,10 +100,12 @@ class Casebook:
         return self._traffic.campaigns_of(account_ids)
 
     def members(self, campaign_id: str, limit: int, offset: int) -> ComparedPage:
-        """A campaign's prompts in the order of their fingerprints. Raises UnknownCampaign."""
+        """A campaign's prompts in the order of their fingerprints, all of a page, of long ones both ends compared.
+        Raises UnknownCampaign.
+        """
         place = self.place(campaign_id)
         rows = self._comparison.rows(place)
-        page = self._compared(self._comparison.seen(rows[offset : offset + limit], place))
+        page = self._compared(self._comparison.seen(rows[offset : offset + limit], place, longest=_LISTED_LONGEST))
         return ComparedPage(page, len(page), len(rows))
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:

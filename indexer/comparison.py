@@ -96,14 +96,14 @@ class Comparison:
                 self._remembered.popitem(last=False)
         return found
 
-    def seen(self, rows: IntArray, campaign: int, chars: int = sys.maxsize) -> list[Seen]:
+    def seen(self, rows: IntArray, campaign: int, chars: int = sys.maxsize, longest: int = _LONGEST) -> list[Seen]:
         """What there is to see of these prompts, in their order: of the first, and of as many more as have no more
-        than so many characters all together.
+        than so many characters all together; of prompts of more than `longest`, of both their ends.
         """
         found: list[Seen] = []
         for start in range(0, len(rows), _TOGETHER):
             some = rows[start : start + _TOGETHER]
-            prompts = [each.shortened(_LONGEST) for each in self._searcher.prompts(some, self._store)]
+            prompts = [each.shortened(longest) for each in self._searcher.prompts(some, self._store)]
             sizes = np.cumsum([len(each.system) + len(each.user) for each in prompts])
             fitting = max(int(np.count_nonzero(sizes <= chars)), 0 if found else 1)
             views = self._matcher.compared(prompts[:fitting], campaign)

@@ -28,7 +28,7 @@ from indexer.progress import Progress
 from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.store import Store
-from models.act import Act
+from models.act import Act, ActKind
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import Campaign, CampaignLabel
@@ -290,7 +290,8 @@ class Engine:
 
     def campaign_prompts(self, campaign_id: str, limit: int, offset: int) -> SearchPage:
         """Prompts of a campaign with their cosine to its nearest exemplar, 1 if it has none, in the order of their
-        fingerprints. Raises NotReady, UnknownCampaign.
+        fingerprints; of those of more than 8,192 characters both ends are compared. Raises NotReady,
+        UnknownCampaign.
         """
         casebook = self.casebook()
         page, manifest = casebook.members(campaign_id, limit, offset), casebook.manifest
@@ -369,9 +370,11 @@ class Engine:
         """Keeps an act; it is on disk when this returns."""
         self._store.acts.add(act)
 
-    def acts(self, subject: str, most: int = 20) -> list[Act]:
-        """The last acts about a campaign, by its id, or an account, by its pseudonym; the newest first."""
-        return self._store.acts.of(subject, most)
+    def acts(self, *subjects: str, kind: ActKind | None = None, most: int = 20) -> list[Act]:
+        """The last acts about campaigns, by their ids, or accounts, by their pseudonyms, the newest first; of one
+        kind only if it is given.
+        """
+        return self._store.acts.of(subjects, most, kind)
 
     def share_in(self, campaigns: Sequence[SharedCampaign], author: str) -> None:
         """Puts campaigns that others told of into the bank, which no match reads."""

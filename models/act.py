@@ -7,12 +7,14 @@ from typing import Final
 
 
 class ActKind(StrEnum):
-    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. IMPORT: put into the bank what others told.
-    REMOVE: took it out of there. MODE: set the most that may be done about a campaign.
+    """REVEAL: saw the name behind a pseudonym. EXPORT: took data out. EXPORT_NAMES: took data out in which
+    accounts go by their own names. IMPORT: put into the bank what others told. REMOVE: took it out of there. MODE:
+    set the most that may be done about a campaign.
     """
 
     REVEAL = "reveal"
     EXPORT = "export"
+    EXPORT_NAMES = "export with names"
     IMPORT = "import"
     REMOVE = "remove"
     MODE = "mode"

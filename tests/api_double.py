@@ -22,7 +22,7 @@ from app.state import Limits, Manner
 from app.tracing import NO_TRACING, Tracing
 from indexer.job_records import JobRecords
 from indexer.jobs import MAP_JOB, Jobs
-from models.act import Act
+from models.act import Act, ActKind
 from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import (
@@ -247,8 +247,9 @@ class MemoryEngine:
     def bank(self) -> list[BankEntry]:
         return [each for each in self._bank[::-1] if each.campaign.until > NOW]
 
-    def acts(self, subject: str, most: int = 20) -> list[Act]:
-        return [each for each in self.recorded[::-1] if each.subject == subject][:most]
+    def acts(self, *subjects: str, kind: ActKind | None = None, most: int = 20) -> list[Act]:
+        about = [each for each in self.recorded[::-1] if each.subject in subjects]
+        return [each for each in about if kind in (None, each.kind)][:most]
 
     def labels(self) -> dict[str, CampaignLabel]:
         return dict(self._labels)

@@ -16,10 +16,13 @@ def test_acts_about_a_subject_are_told_the_newest_first(store: Store) -> None:
     for act in acts:
         store.acts.add(act)
     store.acts.add(Act(ActKind.EXPORT, "c-1", "csv", "jo", "case 7", NOW))
-    found = store.acts.of("a-1", 3)
+    found = store.acts.of(["a-1"], 3)
     assert [each.author for each in found] == ["mira 3", "mira 2", "mira 1"]
     assert found[0].note == "asked by legal 🙂"
     assert found[0].at == NOW + timedelta(seconds=3)
-    (export,) = store.acts.of("c-1", 3)
+    (export,) = store.acts.of(["c-1"], 3)
     assert (export.kind, export.detail) == (ActKind.EXPORT, "csv")
-    assert store.acts.of("nothing", 3) == []
+    assert [each.subject for each in store.acts.of(["c-1", "a-1"], 2)] == ["c-1", "a-1"]
+    assert store.acts.of(["c-1", "a-1"], 9, ActKind.EXPORT) == [export]
+    assert store.acts.of(["a-1"], 9, ActKind.EXPORT_NAMES) == []
+    assert store.acts.of(["nothing"], 3) == store.acts.of([], 3) == []

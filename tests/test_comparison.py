@@ -63,6 +63,16 @@ def test_what_is_seen_is_a_part_of_all_and_fits(casebook: Casebook, comparison: 
     assert len(every) == len(rows) == 120
 
 
+def test_of_a_long_prompt_both_ends_are_seen(engine: Engine, casebook: Casebook, comparison: Comparison) -> None:
+    place = place_of(casebook, "pool-7000")
+    rows = comparison.rows(place)[:3]
+    hits = casebook.prompts_at(rows.tolist())
+    short = [Prompt(hits[row].system or "", hits[row].text).shortened(500) for row in rows.tolist()]
+    expected = engine._current().matcher.compared(short, place)
+    assert [each.views for each in comparison.seen(rows, place, longest=500)] == expected
+    assert [each.views for each in comparison.seen(rows, place)] != expected
+
+
 def test_what_is_seen_of_a_prompt_is_what_a_match_says(
     engine: Engine, casebook: Casebook, comparison: Comparison
 ) -> None:

@@ -18,6 +18,7 @@ from app.console.pages import as_code, as_words
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from indexer.stix import bundle_of, campaigns_in
 from indexer.template_hashes import template_hashes
+from models.act import ActKind
 from models.campaign import Level
 from models.shared import SharedCampaign
 
@@ -76,7 +77,11 @@ async def test_accounts_bear_pseudonyms_unless_their_names_are_asked_for(
             continue
         assert (names == [("a1", ""), ("a2", "o1")]) == named
         assert all(name.startswith("a-") for name, _ in names) == (not named)
-    assert [each.detail.endswith(" with names") for each in engine.recorded] == [named] * 3
+    kinds = [ActKind.EXPORT_NAMES if named else ActKind.EXPORT] * 3
+    assert [each.kind for each in engine.recorded] == kinds
+    targets = Links((await client.get(f"{WHERE}/accounts")).text).targets
+    account = next(each for each in targets if each.startswith("/console/accounts/a-"))
+    assert (f"export with names of {EXAMPLE_CAMPAIGN}" in (await client.get(account)).text) == named
 
 
 def read_report(packed: bytes) -> dict[str, str]:

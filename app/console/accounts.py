@@ -29,7 +29,9 @@ _PROMPTS: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """An account with what is told of it. rows: of its campaigns, by id."""
+    """An account with what is told of it. rows: of its campaigns, by id. acts: by which somebody learnt its name,
+    or may have: of what is taken out with names, a report holds those of the first accounts only.
+    """
 
     traffic: AccountTraffic
     prompts: list[SearchHit]
@@ -133,7 +135,9 @@ def _account(engine: Engine, name: str, pseudonym: str, page: int) -> _Account:
     }
     turned = turned_to(page, traffic.prompts, _PROMPTS)
     prompts = casebook.account_prompts(name, _PROMPTS, turned.rows.start)
-    return _Account(traffic, prompts, turned, rows, engine.acts(pseudonym))
+    taken_out = engine.acts(*traffic.campaigns, kind=ActKind.EXPORT_NAMES)
+    acts = sorted([*engine.acts(pseudonym), *taken_out], key=lambda each: each.at, reverse=True)
+    return _Account(traffic, prompts, turned, rows, acts)
 
 
 def _busiest(engine: Engine) -> list[tuple[str, int, int]]:

@@ -70,7 +70,8 @@ async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
     said, casebook = checked(ExportForm, form), visit.use.engine.casebook()
     one = casebook.campaigns[casebook.place(campaign_id)]
     named = said.with_names and said.format in _BEARS_NAMES
-    act = visit.act(ActKind.EXPORT, one.campaign_id, form, f"{said.format.value}{' with names' if named else ''}")
+    kind = ActKind.EXPORT_NAMES if named else ActKind.EXPORT
+    act = visit.act(kind, one.campaign_id, form, said.format.value)
     names = _Names(str, str) if named else _Names(visit.called, visit.organisation)
     name = f"{one.campaign_id}.{said.format.value.replace('-', '.')}"
     if said.format is Format.STIX:
