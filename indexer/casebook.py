@@ -24,14 +24,12 @@ from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownCampaign
 from models.generation import Manifest
 from models.search import SearchHit
-from models.traffic import AccountTraffic, CampaignHour, TrafficHour
+from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, TrafficHour
 
 IntArray = NDArray[np.int64]
 
-_READ: Final = 500
-_LISTED_LONGEST: Final = (
-    1 << 13
-)  # characters that are compared of each prompt of a page: 200 of them in two seconds
+_READ: Final = 100
+_LISTED_LONGEST: Final = 1 << 13  # characters of each prompt of a page: of 200 of them in two seconds
 
 
 class Casebook:
@@ -72,10 +70,8 @@ class Casebook:
         """All traffic by hour, and that of the campaigns of these ids."""
         return self._traffic.hours(self._flagged(flagged))
 
-    def busiest(self, flagged: Collection[str], most: int) -> list[tuple[str, int, int]]:
-        """The accounts that sent most events of the campaigns of these ids: the number of these, and of all its
-        events.
-        """
+    def busiest(self, flagged: Collection[str], most: int) -> list[FlaggedAccount]:
+        """The accounts that sent most events of the campaigns of these ids, most first."""
         return self._traffic.busiest(self._flagged(flagged), most)
 
     def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]:
@@ -109,7 +105,7 @@ class Casebook:
         return ComparedPage(page, len(page), len(rows))
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
-        """All of a campaign's prompts in the order of their fingerprints, some hundreds in memory at a time; they
+        """All of a campaign's prompts in the order of their fingerprints, a hundred in memory at a time; they
         are compared with nothing. Raises UnknownCampaign.
         """
         rows = self._comparison.rows(self.place(campaign_id))

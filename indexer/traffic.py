@@ -12,7 +12,7 @@ from indexer.generation import Generation
 from indexer.texts import Texts
 from indexer.times import moment_of_seconds
 from models.errors import UnknownAccount
-from models.traffic import AccountTraffic, CampaignHour, Peer, TrafficHour
+from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, Peer, TrafficHour
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -99,16 +99,14 @@ class Traffic:
             peers=self._peers(rows),
         )
 
-    def busiest(self, flagged: BoolArray, most: int) -> list[tuple[str, int, int]]:
-        """The accounts that sent most events of campaigns that are flagged, (campaigns,): each with the number of
-        these and that of all its events, most first.
-        """
+    def busiest(self, flagged: BoolArray, most: int) -> list[FlaggedAccount]:
+        """The accounts that sent most events of campaigns that are flagged, (campaigns,), most first."""
         codes = self._columns.account.codes
         inside = np.append(flagged, False)[self._campaign_of_event()]
         bad, events = (np.bincount(each[each >= 0], minlength=1) for each in (codes[inside], codes))
         order = np.lexsort((np.arange(len(bad)), -bad))[:most]
         names = self._columns.account.names
-        return [(names[at], int(bad[at]), int(events[at])) for at in order.tolist() if bad[at]]
+        return [FlaggedAccount(names[at], int(bad[at]), int(events[at])) for at in order.tolist() if bad[at]]
 
     def prompts_of(self, account_id: str) -> IntArray:
         """Rows of the prompts that an account sent, those it sent most often first. Raises UnknownAccount."""

@@ -27,6 +27,15 @@ class CampaignHour:
 
 
 @dataclass(frozen=True, slots=True)
+class FlaggedAccount:
+    """An account that sent events of campaigns that are flagged. flagged: how many, of all its `events`."""
+
+    account_id: str
+    flagged: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """An account that acts with another. together: pairs of a campaign and an hour in which both sent something.
     overlap: their share of the pairs in which either did (Jaccard), in (0, 1].

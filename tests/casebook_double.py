@@ -13,7 +13,7 @@ from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownAccount, UnknownCampaign
 from models.match import ViewSimilarity
 from models.search import SearchHit
-from models.traffic import AccountTraffic, CampaignHour, Peer, TrafficHour
+from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, Peer, TrafficHour
 from models.view import View
 
 GENERATION = "g-0001"
@@ -45,13 +45,13 @@ class MemoryCasebook:
                 both[1] += hour.events if each.campaign_id in flagged else 0
         return tuple(TrafficHour(hour, *found[hour]) for hour in sorted(found))
 
-    def busiest(self, flagged: Collection[str], most: int) -> list[tuple[str, int, int]]:
+    def busiest(self, flagged: Collection[str], most: int) -> list[FlaggedAccount]:
         bad, events = Counter[str](), Counter[str]()
         for each in self.campaigns:
             for member in each.members:
                 events[member.account_id] += member.events
                 bad[member.account_id] += member.events if each.campaign_id in flagged else 0
-        return [(name, n, events[name]) for name, n in bad.most_common(most) if n]
+        return [FlaggedAccount(name, n, events[name]) for name, n in bad.most_common(most) if n]
 
     def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]:
         one = self.campaigns[self.place(campaign_id)]

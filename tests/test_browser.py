@@ -30,6 +30,7 @@ HOSTILE = (
 SENDER = "<i>Eve</i> '\"&amp; 🙂"  # ids hold nothing that is not drawn, or the event is refused
 LONG = "w" * 100_000
 # How many colours the map shows.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SHADES = """() => {
   const map = document.getElementById("map");
   return new Set(new Uint32Array(map.getContext("2d").getImageData(0, 0, map.width, map.height).data.buffer)).size;
@@ -306,10 +307,10 @@ def test_the_map_is_moved_lassoed_and_read(url: str, keys: dict[str, str], mappe
         assert page.locator("#told li").count() > 4  # campaigns, for those who do not see the map
         assert page.evaluate(SHADES) > 4
         page.get_by_label("Show").select_option("alarmed")
-        page.wait_for_timeout(300)
+        page.evaluate(DRAWN)
         alarmed = page.evaluate(SHADES)
         page.get_by_label("Show").select_option("all")
-        page.wait_for_timeout(300)
+        page.evaluate(DRAWN)
         assert page.evaluate(SHADES) > alarmed > 1
 
         box = page.locator("#map").bounding_box()
@@ -329,8 +330,8 @@ def test_the_map_is_moved_lassoed_and_read(url: str, keys: dict[str, str], mappe
         before = page.evaluate(SHADES)
         for _ in range(25):
             page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(300)
+        page.evaluate(DRAWN)
         assert page.evaluate(SHADES) < before  # all of it is beyond the left edge
         page.get_by_role("button", name="Show all").click()
-        page.wait_for_timeout(300)
+        page.evaluate(DRAWN)
         assert page.evaluate(SHADES) == before

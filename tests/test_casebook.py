@@ -19,6 +19,7 @@ from indexer.casebook import Casebook
 from indexer.engine import Engine
 from models.errors import UnknownAccount, UnknownCampaign
 from models.prompt import Prompt
+from models.traffic import FlaggedAccount
 from models.view import View
 
 # Some words of the template, in another order and among others: near, and no member.
@@ -73,7 +74,9 @@ def test_hours_and_accounts_are_those_of_the_events(casebook: Casebook, campaign
     found = casebook.account("pool-0-3")
     assert (found.events, found.campaigns) == (5, {campaign_id: 5})
     assert casebook.campaigns_of(["pool-0-3", "user-5000-1"]) == {"pool-0-3": {campaign_id: 5}, "user-5000-1": {}}
-    assert casebook.busiest({campaign_id}, 100) == [(f"pool-0-{n}", 5, 5) for n in sorted(range(24), key=str)]
+    assert casebook.busiest({campaign_id}, 100) == [
+        FlaggedAccount(f"pool-0-{n}", 5, 5) for n in sorted(range(24), key=str)
+    ]
     with pytest.raises(UnknownAccount):
         casebook.account("pool-0-99")
 

@@ -13,6 +13,7 @@ from indexer.event_columns import Coded, EventColumns
 from indexer.texts import Texts
 from indexer.traffic import Traffic
 from models.errors import UnknownAccount
+from models.traffic import FlaggedAccount
 
 START = datetime(2026, 2, 4, 22, 30, tzinfo=UTC)  # a Wednesday
 ACCOUNTS = ("a", "ab", "b", "zz")
@@ -141,7 +142,8 @@ def test_prompts_of_an_account_and_campaigns_of_many(sent: list[Sent]) -> None:
 def test_the_busiest_accounts(sent: list[Sent], flagged: list[bool]) -> None:
     bad = Counter(ACCOUNTS[e.account] for e in sent if e.group >= 0 and flagged[e.group])
     events = Counter(ACCOUNTS[e.account] for e in sent)
-    expected = sorted(((name, n, events[name]) for name, n in bad.items()), key=lambda row: (-row[1], row[0]))
+    expected = [FlaggedAccount(*pair, events[pair[0]]) for pair in bad.items()]
+    expected.sort(key=lambda each: (-each.flagged, each.account_id))
     assert traffic_of(sent).busiest(np.array(flagged), 3) == expected[:3]
 
 

@@ -16,7 +16,7 @@ from app.state import Engine
 from models.act import Act, ActKind
 from models.errors import UnknownAccount
 from models.search import SearchHit
-from models.traffic import AccountTraffic
+from models.traffic import AccountTraffic, FlaggedAccount
 
 router = APIRouter(prefix=HOME)
 
@@ -140,7 +140,7 @@ def _account(engine: Engine, name: str, pseudonym: str, page: int) -> _Account:
     return _Account(traffic, prompts, turned, rows, acts)
 
 
-def _busiest(engine: Engine) -> list[tuple[str, int, int]]:
+def _busiest(engine: Engine) -> list[FlaggedAccount]:
     casebook = engine.casebook()
     rows = urgent_rows(casebook.campaigns, engine.labels())
     return casebook.busiest({row.campaign.campaign_id for row in rows if row.level.is_alarm}, _LISTED)

@@ -57,6 +57,10 @@ class Chart:
     top: int = _TOP
 
     @property
+    def width(self) -> int:
+        return WIDTH
+
+    @property
     def bottom(self) -> int:
         """Where the axis is."""
         return self.height - _BOTTOM
