@@ -103,6 +103,8 @@ async def test_the_map_gives_points_campaigns_and_the_prompts_behind_them() -> N
             (EXAMPLE_CAMPAIGN, "likely"),
             (WATCHED_CAMPAIGN, "watch"),
         ]
+        assert engine.campaign(EXAMPLE_CAMPAIGN).template.skeleton == f"{EXAMPLE_PROMPT} {{1}}"
+        assert told[0]["template"] == f"{EXAMPLE_PROMPT} …"
         asked = {"rows": "1,0,99", "generation": points.headers["x-generation"]}
         prompts = (await client.get("/console/map/prompts", params=asked)).json()
         assert [(each["row"], each["campaign"]) for each in prompts] == [

@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 
 from app.console.jobs import recent_jobs
 from app.console.listing import row_of
-from app.console.pages import brief, one_line
+from app.console.pages import brief, one_line, pieces
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.state import Casebook
-from models.campaign import CampaignLabel
+from models.campaign import CampaignLabel, Template
 from models.errors import NotFound
 from models.text import clean
 
@@ -102,8 +102,14 @@ def _campaigns(casebook: Casebook, labels: Mapping[str, CampaignLabel]) -> list[
         {
             "id": each.campaign_id,
             "level": row_of(each, labels.get(each.campaign_id)).level.value,
-            "template": brief(each.template.skeleton, _NAME),
+            "template": _name(each.template),
             "events": each.events,
         }
         for each in casebook.campaigns
     ]
+
+
+def _name(template: Template) -> str:
+    """How a template begins, with dots for its slots."""
+    parts = pieces(template.skeleton, [slot.number for slot in template.slots])
+    return brief("".join(text or "…" for text, _ in parts), _NAME)

@@ -74,13 +74,15 @@ function tell(lab, sample, now, then) {
     const prompts = sample.prompts.filter((prompt) => prompt.kind === kind);
     const sum = (thresholds, value) =>
       prompts.reduce((total, prompt) => total + (isFlagged(prompt, thresholds) ? value(prompt) : 0), 0);
+    const isSample = kind === "own" && prompts.length < sample.own_total;
+    const told = (number) => (isSample && number ? `about ${whole(number)}` : whole(number));
     const row = made("tr", { "data-kind": kind });
     row.append(made("th", { scope: "row" }, name));
     const cells = [
-      kind === "own" && prompts.length < sample.own_total ? `${whole(prompts.length)} of ${whole(sample.own_total)}` : whole(prompts.length),
-      whole(sum(now, (prompt) => prompt.weight)),
-      whole(sum(then, (prompt) => prompt.weight)),
-      whole(sum(then, (prompt) => prompt.weight * prompt.events)),
+      isSample ? `${whole(prompts.length)} of ${whole(sample.own_total)}` : whole(prompts.length),
+      told(sum(now, (prompt) => prompt.weight)),
+      told(sum(then, (prompt) => prompt.weight)),
+      told(sum(then, (prompt) => prompt.weight * prompt.events)),
     ];
     row.append(...cells.map((text) => made("td", { class: "number" }, text)));
     return row;
