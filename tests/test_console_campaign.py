@@ -5,7 +5,7 @@ from dataclasses import replace
 import anyio
 import numpy as np
 import pytest
-from api_double import WATCHED_CAMPAIGN, MemoryEngine, make_campaign
+from api_double import WATCHED_CAMPAIGN, WATCHED_PROMPT, MemoryEngine, make_campaign
 from console_house import HOSTILE, KEYS, Links, console, sign_in
 
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
@@ -79,6 +79,9 @@ async def test_the_lab_gives_what_thresholds_are_tried_on() -> None:
 
 async def test_the_map_gives_points_campaigns_and_the_prompts_behind_them() -> None:
     engine = MemoryEngine()
+    one, other = engine.campaign(EXAMPLE_CAMPAIGN), engine.campaign(WATCHED_CAMPAIGN)
+    template = replace(one.template, skeleton="Grade {1} by {9}")  # a sender wrote the 9
+    engine.set_campaigns(replace(one, template=template), other)
     async with console(engine) as client:
         page = await client.get("/console/map")
         assert "No map was drawn yet" in page.text
@@ -103,8 +106,7 @@ async def test_the_map_gives_points_campaigns_and_the_prompts_behind_them() -> N
             (EXAMPLE_CAMPAIGN, "likely"),
             (WATCHED_CAMPAIGN, "watch"),
         ]
-        assert engine.campaign(EXAMPLE_CAMPAIGN).template.skeleton == f"{EXAMPLE_PROMPT} {{1}}"
-        assert told[0]["template"] == f"{EXAMPLE_PROMPT} …"
+        assert [each["template"] for each in told] == ["Grade … by {9}", f"{WATCHED_PROMPT} …"]
         asked = {"rows": "1,0,99", "generation": points.headers["x-generation"]}
         prompts = (await client.get("/console/map/prompts", params=asked)).json()
         assert [(each["row"], each["campaign"]) for each in prompts] == [
