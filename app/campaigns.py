@@ -80,9 +80,7 @@ async def prompts(
     limit: Annotated[int, Query(ge=1, le=MAX_HITS)] = 20,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
 ) -> HitList:
-    """The prompts that were sent, in the order of their fingerprints. Of those of more than 8,192 characters both
-    ends are compared.
-    """
+    """The prompts that were sent, in the order of their fingerprints. Of long ones both ends are compared."""
     note(request, campaign_id=campaign_id)
     return HitList.model_validate(await use.run(use.engine.campaign_prompts, campaign_id, limit, offset))
 

@@ -29,7 +29,6 @@ from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, Traffic
 IntArray = NDArray[np.int64]
 
 _READ: Final = 100
-_LISTED_LONGEST: Final = 1 << 13  # characters of each prompt of a page: of 200 of them in two seconds
 
 
 class Casebook:
@@ -96,12 +95,10 @@ class Casebook:
         return self._traffic.campaigns_of(account_ids)
 
     def members(self, campaign_id: str, limit: int, offset: int) -> ComparedPage:
-        """A campaign's prompts in the order of their fingerprints, all of a page, of long ones both ends compared.
-        Raises UnknownCampaign.
-        """
+        """A campaign's prompts in the order of their fingerprints. Raises UnknownCampaign."""
         place = self.place(campaign_id)
         rows = self._comparison.rows(place)
-        page = self._compared(self._comparison.seen(rows[offset : offset + limit], place, longest=_LISTED_LONGEST))
+        page = self._compared(self._comparison.seen(rows[offset : offset + limit], place))
         return ComparedPage(page, len(page), len(rows))
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
@@ -113,7 +110,7 @@ class Casebook:
 
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
         """A campaign's prompts by how near they are to it, the nearest first, or the farthest if `fringe`: of up
-        to 400 that are evenly spaced among all, fewer if they are long. Raises UnknownCampaign.
+        to 400 that are evenly spaced among all. Raises UnknownCampaign.
         """
         place = self.place(campaign_id)
         ordered = self._comparison.own(place)
@@ -151,8 +148,9 @@ class Casebook:
         of_print = {self._prints[each.row].tobytes().hex(): each for each in seen}
         found = []
         for hit in self._described(np.array([each.row for each in seen], np.int64)):
-            similarity, margin = of_print[hit.fingerprint].best
-            found.append(Compared(replace(hit, similarity=similarity), margin, of_print[hit.fingerprint].views))
+            each = of_print[hit.fingerprint]
+            similarity, margin = each.best
+            found.append(Compared(replace(hit, similarity=similarity), margin, each.views, each.whole))
         return tuple(found)
 
     def _described(self, rows: IntArray) -> list[SearchHit]:

@@ -1,13 +1,13 @@
 """Stored prompts held against a campaign: its own, those outside that come near, and some of other campaigns.
 
-However long they are, only so many characters of them are looked at; and as a generation does not change, what was
-seen is remembered.
+However long they are, only so many characters of them are looked at, of long ones both ends; and as a generation
+does not change, what was seen is remembered.
 """
 
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from operator import not_
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,17 +17,18 @@ from indexer import layout
 from indexer.generation import Generation
 from indexer.match import Matcher
 from indexer.search import Searcher
-from indexer.spacing import spaced
+from indexer.spacing import fair_share, spaced
 from indexer.store import Store
 from models.match import ViewSimilarity
+from models.prompt import Prompt
 from models.view import View
 
 IntArray = NDArray[np.int64]
 
 _COMPARED: Final = 400  # prompts of each kind
-_CHARS: Final = 1 << 19  # of these together: half a second
-_LONGEST: Final = 1 << 20  # of a longer prompt both ends are looked at, as of one that a gateway asks about
-_TOGETHER: Final = 40  # prompts that are read at once
+_CHARS: Final = 1 << 19  # of all that are seen together: half a second
+_RAW: Final = 8  # times as many of a prompt as it was sent, which may turn out to be padding
+_TOGETHER: Final = 8  # prompts that are read at once
 _OTHERS: Final = 20  # campaigns that are nearest to one
 _OF_EACH: Final = 10  # prompts of each of these
 _NEAR_EACH: Final = 10  # of each exemplar, prompts outside that are looked at
@@ -35,15 +36,18 @@ _REMEMBERED: Final = 128
 
 
 class Seen(NamedTuple):
-    """row: of a prompt. views: what each view that can tell shows of it and a campaign."""
+    """row: of a prompt. views: what each view that can tell shows of it and a campaign. whole: whether all of it
+    was looked at, and not both its ends only.
+    """
 
     row: int
     views: tuple[ViewSimilarity, ...]
+    whole: bool
 
     @property
     def best(self) -> tuple[float, float]:
-        """Similarity and margin in the view where the prompt is nearest; of a campaign without exemplars, which is
-        one prompt sent again and again, those of that prompt.
+        """Similarity and margin in the view where the prompt is nearest; 1 and 0 if no view can tell, as of a
+        campaign without exemplars, which is one prompt sent again and again.
         """
         nearest = max(self.views, key=lambda each: each.margin, default=None)
         return (nearest.similarity, nearest.margin) if nearest else (1.0, 0.0)
@@ -72,46 +76,52 @@ class Comparison:
         return rows
 
     def own(self, campaign: int) -> tuple[Seen, ...]:
-        """Some of its prompts: of up to 400 that are evenly spaced among all, as many as can be looked at."""
+        """Up to 400 of its prompts, evenly spaced among all."""
         rows = self.rows(campaign)
-        return self._recalled("own", campaign, lambda: rows[spaced(len(rows), _COMPARED)])
+        return self._recalled("own", campaign, lambda: self.seen(rows[spaced(len(rows), _COMPARED)], campaign))
 
     def near(self, campaign: int) -> tuple[Seen, ...]:
         """Prompts outside of every campaign that come near to it, by recurring or by whole text."""
-        return self._recalled("near", campaign, lambda: self._near(campaign))
+        return self._recalled("near", campaign, lambda: self._that_show(self._near(campaign), campaign))
 
     def others(self, campaign: int) -> tuple[Seen, ...]:
         """Some prompts of each of the campaigns whose exemplars come nearest to its own."""
-        return self._recalled("others", campaign, lambda: self._others(campaign))
+        return self._recalled("others", campaign, lambda: self._that_show(self._others(campaign), campaign))
 
-    def _recalled(self, kind: str, campaign: int, rows: Callable[[], IntArray]) -> tuple[Seen, ...]:
+    def _recalled(self, kind: str, campaign: int, look: Callable[[], list[Seen]]) -> tuple[Seen, ...]:
+        key = kind, campaign
         with self._lock:
-            known = self._remembered.get((kind, campaign))
-        if known is not None:
-            return known
-        found = tuple(sorted(self.seen(rows(), campaign, _CHARS), key=lambda each: -each.best[1]))
+            known = self._remembered.get(key)
+            if known is not None:
+                self._remembered.move_to_end(key)
+                return known
+        found = tuple(sorted(look(), key=lambda each: -each.best[1]))
         with self._lock:
-            self._remembered[kind, campaign] = found
-            if len(self._remembered) > _REMEMBERED:
+            self._remembered[key] = found
+            while len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return found
 
-    def seen(self, rows: IntArray, campaign: int, chars: int = sys.maxsize, longest: int = _LONGEST) -> list[Seen]:
-        """What there is to see of these prompts, in their order: of the first, and of as many more as have no more
-        than so many characters all together; of prompts of more than `longest`, of both their ends.
+    def seen(self, rows: IntArray, campaign: int) -> list[Seen]:
+        """What there is to see of these prompts, in their order. All together they may have half a million
+        characters, of which each has a fair share: those that are longer are looked at from both ends.
         """
-        found: list[Seen] = []
+        share = _CHARS // max(1, len(rows))
+        forms: list[Prompt] = []
+        cut: list[bool] = []
         for start in range(0, len(rows), _TOGETHER):
-            some = rows[start : start + _TOGETHER]
-            prompts = [each.shortened(longest) for each in self._searcher.prompts(some, self._store)]
-            sizes = np.cumsum([len(each.system) + len(each.user) for each in prompts])
-            fitting = max(int(np.count_nonzero(sizes <= chars)), 0 if found else 1)
-            views = self._matcher.compared(prompts[:fitting], campaign)
-            found.extend(map(Seen, some[:fitting].tolist(), views))
-            if fitting < len(prompts):
-                break
-            chars -= int(sizes[-1])
-        return found
+            prompts = self._searcher.prompts(rows[start : start + _TOGETHER], self._store)
+            short = [each.shortened(_RAW * share) for each in prompts]
+            cut += [one.length < each.length for one, each in zip(short, prompts, strict=True)]
+            forms += [each.canonical() for each in short]
+        most = fair_share(np.array([each.length for each in forms], np.int64), _CHARS)
+        views = self._matcher.compared([each.shortened(most) for each in forms], campaign)
+        both_ends = [was_cut or form.length > most for was_cut, form in zip(cut, forms, strict=True)]
+        return [Seen(*each) for each in zip(rows.tolist(), views, map(not_, both_ends), strict=True)]
+
+    def _that_show(self, rows: IntArray, campaign: int) -> list[Seen]:
+        """`seen` of those of which any view can tell."""
+        return [each for each in self.seen(rows, campaign) if each.views]
 
     def _near(self, campaign: int) -> IntArray:
         begin, end = np.searchsorted(self._near_campaign, [campaign, campaign + 1]).tolist()
@@ -119,9 +129,8 @@ class Comparison:
         exemplars, outside = self._matcher.exemplars_of(View.WHOLE, campaign), self._group < 0
         if len(exemplars) and outside.any():
             found.append(self._searcher.nearest(exemplars, outside, _NEAR_EACH))
-        rows, first = np.unique(np.concatenate(found), return_index=True)
-        nearest_first: IntArray = rows[np.argsort(first)]
-        return nearest_first
+        rows: IntArray = np.unique(np.concatenate(found))
+        return rows
 
     def _others(self, campaign: int) -> IntArray:
         nearness = np.full(len(self._matcher.campaigns), -np.inf)

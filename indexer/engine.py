@@ -290,8 +290,7 @@ class Engine:
 
     def campaign_prompts(self, campaign_id: str, limit: int, offset: int) -> SearchPage:
         """Prompts of a campaign with their cosine to its nearest exemplar, 1 if it has none, in the order of their
-        fingerprints; of those of more than 8,192 characters both ends are compared. Raises NotReady,
-        UnknownCampaign.
+        fingerprints; of long ones both ends are compared. Raises NotReady, UnknownCampaign.
         """
         casebook = self.casebook()
         page, manifest = casebook.members(campaign_id, limit, offset), casebook.manifest

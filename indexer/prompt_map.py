@@ -22,7 +22,7 @@ from indexer.generation import Generation, is_name
 from indexer.match import Matcher
 from indexer.progress import Progress
 from indexer.projection import on_plane
-from indexer.spacing import spaced
+from indexer.spacing import fair_share, spaced
 from indexer.store import Store
 from indexer.vectors import FloatArray
 from models.errors import GenerationDamaged
@@ -74,21 +74,12 @@ def chosen(group: IntArray, points: int) -> IntArray:
     inside, outside = np.flatnonzero(group >= 0), np.flatnonzero(group < 0)
     room = max(int(points * _OF_CAMPAIGNS), points - len(outside))
     sizes = np.bincount(group[inside], minlength=1)
-    most = _fair_share(sizes, room)
+    most = fair_share(sizes, room)
     rows = [outside[spaced(len(outside), points - int(np.minimum(sizes, most).sum()))]]
     order = inside[np.argsort(group[inside], kind="stable")]
     for members in np.split(order, np.cumsum(sizes)[:-1]):
         rows.append(members[spaced(len(members), most)])
     return np.sort(np.concatenate(rows))
-
-
-def _fair_share(sizes: IntArray, room: int) -> int:
-    """The most of each size that can be taken so that all together they fit."""
-    low, high = 0, int(sizes.max(initial=0))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if np.minimum(sizes, middle).sum() <= room else (low, middle - 1)
-    return low
 
 
 def draw(

@@ -27,6 +27,7 @@ NO_CAMPAIGN: Final = -2  # no prompt has it; -1 is that of prompts in none
 
 _FIRST_REACH: Final = 256
 _WIDEN: Final = 4
+_WIDEST: Final = 256  # times as many windows as prompts are wanted
 _FACET_VALUES: Final = 10
 _HOLDING: Final = 50_000  # prompts with the words that were asked for
 
@@ -95,13 +96,25 @@ class Searcher:
         return [Prompt(each.system, each.user) for each in store.prompts_by_id(self._prompt_ids[rows].tolist())]
 
     def nearest(self, vectors: FloatArray, among: BoolArray, most: int) -> IntArray:
-        """Rows of the prompts whose whole text is nearest to any of these unit rows, (m, d), at most `most` for
-        each; the nearest first, with some twice where several of these come near. among: (prompts,) which may be.
+        """Rows of the prompts whose whole text is nearest to any of these unit rows, (m, d), `most` for each if
+        there are so many, ascending. among: (prompts,) which may be. A long prompt has many windows, and may not
+        stand for several.
         """
-        cosines, windows = self._index.search(vectors, most, among[self._prompt_of_window])
-        nearest_first = windows.ravel()[np.argsort(-cosines, axis=None, kind="stable")]
-        rows: IntArray = self._prompt_of_window[nearest_first[nearest_first >= 0]]
-        return rows
+        only = among[self._prompt_of_window]
+        reach, there = most, int(np.count_nonzero(only))
+        while True:
+            _, windows = self._index.search(vectors, min(reach, there), only)
+            prompts = [self._first_prompts(each, most) for each in windows]
+            if reach >= min(there, _WIDEST * most) or min(map(len, prompts), default=most) == most:
+                found: IntArray = np.unique(np.concatenate([np.zeros(0, np.int64), *prompts]))
+                return found
+            reach *= _WIDEN
+
+    def _first_prompts(self, windows: IntArray, most: int) -> IntArray:
+        """Rows of the first prompts that windows, the nearest first, are of."""
+        rows, first = np.unique(self._prompt_of_window[windows[windows >= 0]], return_index=True)
+        found: IntArray = rows[np.argsort(first)[:most]]
+        return found
 
     def _ranked(self, cosines: NDArray[np.float32], windows: IntArray) -> dict[int, tuple[float, int]]:
         """(cosine, row) by prompt id, nearest first; a prompt counts with its nearest window."""

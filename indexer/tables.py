@@ -1,17 +1,17 @@
 """Tables written as files that other programs read: CSV and Parquet."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from io import TextIOWrapper
-from itertools import islice
 from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_BATCH: Final = 10_000
+_BATCH_ROWS: Final = 10_000
+_BATCH_CHARS: Final = 1 << 24
 # What a spreadsheet would run as a formula, whoever wrote it.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -51,9 +51,9 @@ def write_csv(rows: Iterable[Sequence[Any]], columns: Mapping[str, Kind], out: I
 def write_parquet(rows: Iterable[Sequence[Any]], columns: Mapping[str, Kind], out: IO[bytes]) -> int:
     """Writes rows, in the order of the columns, and gives their number."""
     schema = pa.schema([pa.field(name, _ARROW[kind]) for name, kind in columns.items()])
-    remaining, count = iter(rows), 0
+    count = 0
     with pq.ParquetWriter(out, schema) as writer:
-        while batch := list(islice(remaining, _BATCH)):
+        for batch in _batches(rows):
             arrays = [
                 pa.array([_storable(row[at]) for row in batch], schema.field(at).type)
                 for at in range(len(columns))
@@ -61,6 +61,20 @@ def write_parquet(rows: Iterable[Sequence[Any]], columns: Mapping[str, Kind], ou
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             count += len(batch)
     return count
+
+
+def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """As many rows at a time as may be in memory, by their number and by how long their texts are."""
+    batch: list[Sequence[Any]] = []
+    chars = 0
+    for row in rows:
+        batch.append(row)
+        chars += sum(len(value) for value in row if isinstance(value, str))
+        if len(batch) == _BATCH_ROWS or chars >= _BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
 
 
 def _cell(value: object) -> object:

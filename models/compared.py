@@ -10,12 +10,13 @@ from models.search import SearchHit
 class Compared:
     """hit: the prompt, its similarity that of the view where it comes nearest. margin: that similarity minus the
     threshold it needs there, in [-2, 2]; 0 for a prompt of a campaign that has none, as of one repeated prompt.
-    views: what each view shows that can tell.
+    views: what each view shows that can tell. whole: whether all of it was compared, and not both its ends only.
     """
 
     hit: SearchHit
     margin: float
     views: tuple[ViewSimilarity, ...]
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,11 @@ class Prompt:
         if not (self.system.strip() or self.user.strip()):
             raise BadPrompt("prompt has no text: system and user text are both empty")
 
+    @property
+    def length(self) -> int:
+        """Characters of both texts."""
+        return len(self.system) + len(self.user)
+
     def canonical(self) -> "Prompt":
         """The same prompt with both texts in canonical form; a prompt of only invisible characters stays."""
         system, user = canonical(self.system), canonical(self.user)
@@ -35,7 +40,7 @@ class Prompt:
         """The prompt cut to so many characters, at least four: of each text to half of them if need be, the middle
         left out, and the blanks round it.
         """
-        if len(self.system) + len(self.user) <= most_chars:
+        if self.length <= most_chars:
             return self
         system, user = self.system.strip(), self.user.strip()  # or both ends might be nothing but blanks
         system = _ends(system, max(most_chars // 2, most_chars - len(user)))

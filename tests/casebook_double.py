@@ -99,12 +99,12 @@ class MemoryCasebook:
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
         hit = hit_of(self.campaigns[self.place(campaign_id)], 0.95)
         seen = ViewSimilarity(View.WHOLE, 0.95, THRESHOLD)
-        return ComparedPage((Compared(hit, 0.95 - THRESHOLD, (seen,)),)[offset : offset + limit], 1, 80)
+        return ComparedPage((Compared(hit, 0.95 - THRESHOLD, (seen,), True),)[offset : offset + limit], 1, 80)
 
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
         hit = replace(hit_of(self.campaigns[self.place(campaign_id)], 0.75), campaign_id=None)
         seen = ViewSimilarity(View.WHOLE, 0.75, THRESHOLD)
-        return ComparedPage((Compared(hit, 0.75 - THRESHOLD, (seen,)),)[:limit], 1, 1)
+        return ComparedPage((Compared(hit, 0.75 - THRESHOLD, (seen,), False),)[:limit], 1, 1)
 
     def lab(self, campaign_id: str) -> LabSample:
         own, near = self.typical(campaign_id, 1, 0).prompts, self.near_misses(campaign_id, 1).prompts

@@ -1,5 +1,6 @@
 """However long the prompts are, a comparison looks at so many characters; what it saw is what a match says."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from random import Random
 
@@ -7,18 +8,21 @@ import numpy as np
 import pytest
 from traffic import OTHER_TEMPLATE, background_rows, campaign_rows, payload, published_engine, row
 
+from indexer import comparison as comparison_module
 from indexer.casebook import Casebook
 from indexer.comparison import Comparison
 from indexer.engine import Engine
+from indexer.search import Searcher
 from models.prompt import Prompt
+from models.view import View
 
-LONG = 60_000  # characters of a prompt
-MOST = 1 << 19  # that are looked at
+CHARS = 1 << 19  # of all prompts that are seen together
 WORDS = Random(5)
-LONG_ROWS = [
-    row(7000 + n, f"pool-7000-{n % 24}", OTHER_TEMPLATE.format(payload(WORDS, LONG // 10))) for n in range(48)
-]
-ROWS = [*campaign_rows(0), *LONG_ROWS, *background_rows(5000, 100)]
+LONG_ROWS = [row(7000 + n, f"pool-7000-{n % 24}", OTHER_TEMPLATE.format(payload(WORDS, 6_000))) for n in range(48)]
+NEAR = "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
+FLOOD = row(9000, "flood", NEAR.format(" and ".join(NEAR.format(payload(WORDS, 6)) for _ in range(1_000))))
+NEAR_ROWS = [row(9100 + n, f"near-{n}", NEAR.format(payload(WORDS, 6))) for n in range(6)]
+ROWS = [*campaign_rows(0), *LONG_ROWS, FLOOD, *NEAR_ROWS, *background_rows(5000, 100)]
 
 
 @pytest.fixture(scope="module")
@@ -41,36 +45,64 @@ def place_of(casebook: Casebook, pool: str) -> int:
     return next(n for n, each in enumerate(casebook.campaigns) if each.members[0].account_id.startswith(pool))
 
 
-def test_as_many_long_prompts_are_compared_as_have_so_many_characters(casebook: Casebook) -> None:
-    one = casebook.campaigns[place_of(casebook, "pool-7000")]
+def prompts_of(casebook: Casebook, rows: list[int]) -> list[Prompt]:
+    hits = casebook.prompts_at(rows)
+    return [Prompt(hits[row].system or "", hits[row].text) for row in rows]
+
+
+def test_of_long_prompts_both_ends_are_seen_and_of_all_as_much(
+    engine: Engine, casebook: Casebook, comparison: Comparison
+) -> None:
+    place = place_of(casebook, "pool-7000")
+    one = casebook.campaigns[place]
     page = casebook.typical(one.campaign_id, 100, 0)
-    sizes = [len(each.hit.text) for each in page.prompts]
-    assert page.total == len(LONG_ROWS)
-    assert page.compared == len(page.prompts) == MOST // max(sizes)
+    assert page.compared == page.total == len(page.prompts) == len(LONG_ROWS)
+    assert not any(each.whole for each in page.prompts)
+    seen = comparison.seen(comparison.rows(place), place)
+    prompts = prompts_of(casebook, [each.row for each in seen])
+    most = CHARS // len(LONG_ROWS)  # all are longer
+    short = [each.canonical().shortened(most) for each in prompts]
+    assert [each.views for each in seen] == engine._current().matcher.compared(short, place)
     sample = casebook.lab(one.campaign_id)
     assert (len(sample.own), sample.own_total) == (page.compared, page.total)
-    every = casebook.members(one.campaign_id, 100, 0)
-    assert every.compared == every.total == len(LONG_ROWS)
 
 
-@pytest.mark.parametrize("chars", [0, 1, 250, 1000, 10_000])
-def test_what_is_seen_is_a_part_of_all_and_fits(casebook: Casebook, comparison: Comparison, chars: int) -> None:
+def test_a_long_prompt_hides_no_short_one_that_is_near(casebook: Casebook, comparison: Comparison) -> None:
     place = place_of(casebook, "pool-0")
-    rows = comparison.rows(place)
-    every, some = comparison.seen(rows, place), comparison.seen(rows, place, chars)
-    sizes = np.cumsum([len(hit.text) for hit in casebook.prompts_at(rows.tolist()).values()])
-    assert some == every[: max(1, int(np.count_nonzero(sizes <= chars)))]
-    assert len(every) == len(rows) == 120
+    outside = np.flatnonzero(comparison._group < 0)
+    whole = {
+        each.row: view.similarity
+        for each in comparison.seen(outside, place)
+        for view in each.views
+        if view.view is View.WHOLE
+    }
+    nearest = sorted(whole, key=lambda row: -whole[row])[:10]
+    near = comparison.near(place)
+    assert set(nearest) <= {each.row for each in near}  # however many windows of the long one come nearer
+    assert [each.best[1] for each in near] == sorted((each.best[1] for each in near), reverse=True)
+    texts = [each.hit.text for each in casebook.near_misses(casebook.campaigns[place].campaign_id, 10).prompts]
+    assert FLOOD["prompt"] in texts
+    assert len(set(texts) & {each["prompt"] for each in NEAR_ROWS}) >= 5
 
 
-def test_of_a_long_prompt_both_ends_are_seen(engine: Engine, casebook: Casebook, comparison: Comparison) -> None:
-    place = place_of(casebook, "pool-7000")
-    rows = comparison.rows(place)[:3]
-    hits = casebook.prompts_at(rows.tolist())
-    short = [Prompt(hits[row].system or "", hits[row].text).shortened(500) for row in rows.tolist()]
-    expected = engine._current().matcher.compared(short, place)
-    assert [each.views for each in comparison.seen(rows, place, longest=500)] == expected
-    assert [each.views for each in comparison.seen(rows, place)] != expected
+def test_short_prompts_are_seen_whole_beside_long_ones(engine: Engine, comparison: Comparison) -> None:
+    place = place_of(engine.casebook(), "pool-0")
+    rows = np.concatenate([comparison.rows(place)[:3], comparison.rows(place_of(engine.casebook(), "pool-7000"))])
+    seen = comparison.seen(rows, place)
+    assert [each.whole for each in seen] == [True] * 3 + [False] * len(LONG_ROWS)
+    alone = engine._current().matcher.compared(prompts_of(engine.casebook(), rows[:3].tolist()), place)
+    assert [each.views for each in seen[:3]] == alone
+
+
+def test_padding_is_not_what_is_seen(
+    casebook: Casebook, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_of(casebook, "pool-0")
+    (plain,) = prompts_of(casebook, comparison.rows(place)[:1].tolist())
+    padded = Prompt("", "\u200b" * 900_000 + plain.user + "\u200b" * 900_000)
+    monkeypatch.setattr(Searcher, "prompts", lambda *_: [padded, plain])
+    first, second = comparison.seen(np.arange(2), place)
+    assert first.views == second.views
 
 
 def test_what_is_seen_of_a_prompt_is_what_a_match_says(
@@ -80,8 +112,8 @@ def test_what_is_seen_of_a_prompt_is_what_a_match_says(
     ordered = comparison.own(place)
     assert [each.best[1] for each in ordered] == sorted((each.best[1] for each in ordered), reverse=True)
     first = ordered[0]
-    hit = casebook.prompts_at([first.row])[first.row]
-    told = engine.match(Prompt(hit.system or "", hit.text)).nearest[0]
+    (prompt,) = prompts_of(casebook, [first.row])
+    told = engine.match(prompt).nearest[0]
     assert told.campaign_id == casebook.campaigns[place].campaign_id
     assert [(each.view, each.similarity) for each in told.views] == [
         (each.view, pytest.approx(each.similarity, abs=1e-5)) for each in first.views
@@ -93,3 +125,18 @@ def test_what_was_seen_is_remembered_of_each_kind_and_campaign(casebook: Caseboo
     for kind in (comparison.own, comparison.near, comparison.others):
         assert kind(places[0]) is kind(places[0])
         assert kind(places[0]) != kind(places[1]) or not kind(places[0])
+
+
+def test_what_was_asked_for_last_is_remembered_longest(
+    casebook: Casebook, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison_module, "_REMEMBERED", 2)
+    monkeypatch.setattr(comparison, "_remembered", OrderedDict())
+    places = place_of(casebook, "pool-0"), place_of(casebook, "pool-7000")
+    kept = comparison.own(places[0])
+    comparison.others(places[1])
+    assert comparison.own(places[0]) is kept
+    dropped = comparison.near(places[0])
+    assert comparison.own(places[0]) is kept
+    comparison.others(places[1])
+    assert comparison.near(places[0]) is not dropped

@@ -53,6 +53,15 @@ def test_csv_holds_what_was_written(rows: list[tuple[Any, ...]]) -> None:
         assert (int(cells[1]), float(cells[2]), cells[3]) == (n, share, "2026-03-01T12:30:05+00:00")
 
 
+def test_long_texts_are_written_a_few_rows_at_a_time() -> None:
+    out = io.BytesIO()
+    rows = (("x" * 10_000_000, n, 0.5, WHEN) for n in range(5))
+    assert write_parquet(rows, COLUMNS, out) == 5
+    file = pq.ParquetFile(io.BytesIO(out.getvalue()))
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [2, 2, 1]
+    assert file.read(["count"]).to_pydict() == {"count": [0, 1, 2, 3, 4]}
+
+
 @pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\tx"])
 def test_what_a_spreadsheet_would_run_is_quoted(text: str) -> None:
     out = io.BytesIO()
