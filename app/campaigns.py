@@ -1,7 +1,6 @@
 """The campaigns: list, detail, and the analyst's verdict."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -104,43 +103,33 @@ async def history(campaign_id: CampaignId, request: Request, use: Use) -> Histor
 @router.put("/{campaign_id}/label", responses=NOT_FOUND)
 async def put_label(campaign_id: CampaignId, question: LabelRequest, request: Request, use: Use) -> Verdict:
     """Record an analyst's verdict, in place of the one before."""
-    return Verdict.model_validate(await record_label(campaign_id, question, request, use))
+    note(request, campaign_id=campaign_id, label=question.label)
+    return Verdict.model_validate(await use.run(record_label, use, campaign_id, question))
 
 
 @router.put("/{campaign_id}/mode", responses=NOT_FOUND)
 async def put_mode(campaign_id: CampaignId, question: ModeRequest, request: Request, use: Use) -> ModeAnswer:
     """Set the most that may be done about a campaign's prompts, from the next match call on."""
-    return ModeAnswer.model_validate(await record_mode(campaign_id, question, request, use))
-
-
-async def record_label(campaign_id: str, question: LabelRequest, request: Request, use: Services) -> CampaignLabel:
-    """Stores a verdict under the campaign's present id. Raises UnknownCampaign, or BadInput if it has run out."""
-    note(request, campaign_id=campaign_id, label=question.label)
-    now = use.clock()
-    until = in_future(question.until, now)
-    label = CampaignLabel(campaign_id, question.label, question.note, question.author, now, until)
-    return await use.run(_put, use.engine, label)
-
-
-async def record_mode(campaign_id: str, question: ModeRequest, request: Request, use: Services) -> CampaignMode:
-    """Stores a mode under the campaign's present id. Raises UnknownCampaign."""
     note(request, campaign_id=campaign_id, mode=question.mode)
-    mode = CampaignMode(campaign_id, question.mode, question.author, use.clock())
-    return await use.run(_put_mode, use.engine, mode)
+    return ModeAnswer.model_validate(await use.run(record_mode, use, campaign_id, question))
+
+
+def record_label(use: Services, campaign_id: str, question: LabelRequest) -> CampaignLabel:
+    """Stores a verdict under the campaign's present id. Raises UnknownCampaign, or BadInput if it has run out."""
+    now = use.clock()
+    until, one = in_future(question.until, now), use.engine.campaign(campaign_id)
+    label = CampaignLabel(one.campaign_id, question.label, question.note, question.author, now, until)
+    return use.engine.put_label(label)
+
+
+def record_mode(use: Services, campaign_id: str, question: ModeRequest) -> CampaignMode:
+    """Stores a mode under the campaign's present id. Raises UnknownCampaign."""
+    one = use.engine.campaign(campaign_id)
+    return use.engine.put_campaign_mode(CampaignMode(one.campaign_id, question.mode, question.author, use.clock()))
 
 
 def _all(engine: Engine) -> tuple[tuple[Campaign, ...], Labels]:
     return engine.campaigns(), engine.labels()
-
-
-def _put(engine: Engine, label: CampaignLabel) -> CampaignLabel:
-    found = engine.campaign(label.campaign_id)  # an unknown one is refused here
-    return engine.put_label(replace(label, campaign_id=found.campaign_id))
-
-
-def _put_mode(engine: Engine, mode: CampaignMode) -> CampaignMode:
-    found = engine.campaign(mode.campaign_id)
-    return engine.put_campaign_mode(replace(mode, campaign_id=found.campaign_id))
 
 
 def _passes(

@@ -70,6 +70,7 @@ def create_app(
             for task in (
                 partial(_follow_generations, services, manner.poll_s),
                 partial(_follow_store, services, manner.poll_s),
+                partial(_keep_warm, services, manner.poll_s),
                 services.keep_writing,
                 services.keep_matching,
             ):
@@ -123,12 +124,10 @@ async def _again_and_again(task: Callable[[], Awaitable[None]], pause_s: float) 
 
 async def _follow_generations(services: Services, poll_s: float) -> None:
     """Load each newly published generation; what is loaded keeps answering until the new one is complete."""
-    await own_thread(services.warm)
     while True:
         if await own_thread(services.engine.refresh):
             settle()
             _log.info("generation loaded")
-            await own_thread(services.warm)
         await anyio.sleep(poll_s)
 
 
@@ -136,4 +135,11 @@ async def _follow_store(services: Services, poll_s: float) -> None:
     """Heed keys and verdicts that others stored, also while a generation loads."""
     while True:
         await own_thread(services.engine.heed)
+        await anyio.sleep(poll_s)
+
+
+async def _keep_warm(services: Services, poll_s: float) -> None:
+    """Spare the first visitor of each generation the wait."""
+    while True:
+        await own_thread(services.warm)
         await anyio.sleep(poll_s)

@@ -183,6 +183,7 @@ class Services:
         self.queue = self._queue("short", limits.match_waiting, limits.match_batch)
         self.long_queue = self._queue("long", limits.long_waiting, 1)
         self._other = CapacityLimiter(limits.other_threads)
+        self._warmed = ""
         self._pages = CapacityLimiter(limits.page_threads)
         self._looks = CapacityLimiter(limits.look_threads)
 
@@ -229,9 +230,10 @@ class Services:
         return await to_thread.run_sync(call, *arguments, limiter=self._looks)
 
     def warm(self) -> None:
-        """Does beforehand what the first visitor of a generation would wait for."""
-        if self.engine.ready():
-            casebook = self.engine.casebook()
+        """Does what the first visitor of a generation would wait for; once, whether it succeeds or not."""
+        casebook = self.engine.casebook() if self.engine.ready() else None
+        if casebook is not None and casebook.name != self._warmed:
+            self._warmed = casebook.name
             casebook.read_ahead()
             self.pseudonyms.learn(casebook.account_names())
 

@@ -106,11 +106,12 @@ def _text_rows(stream: _LineSource, name: Path, limit: int) -> Iterator[Row | Li
 
 
 class _LineTooLong(Exception):
-    """A line over the limit, which has been passed over; `kept` is how it begins."""
+    """A line over the limit, which has been passed over; `kept` is how it begins, `quotes` how many it has."""
 
-    def __init__(self, size_bytes: int, limit: int, kept: bytes) -> None:
+    def __init__(self, size_bytes: int, limit: int, kept: bytes, quotes: int) -> None:
         super().__init__(f"line too long: {size_bytes} bytes, more than {limit}")
         self.kept = kept
+        self.quotes = quotes
 
 
 class _RowTooLong(Exception):
@@ -143,11 +144,12 @@ class _Lines:
         return line
 
     def _skip_rest(self, start: bytes) -> NoReturn:
-        size_bytes, piece = len(start), start
+        size_bytes, quotes, piece = len(start), start.count(b'"'), start
         while piece and not piece.endswith(b"\n"):
             piece = self._stream.readline(1 << 20)
             size_bytes += len(piece.removesuffix(b"\n"))
-        raise _LineTooLong(size_bytes, self._limit, start[:OVERLONG_KEPT_BYTES])
+            quotes += piece.count(b'"')
+        raise _LineTooLong(size_bytes, self._limit, start[:OVERLONG_KEPT_BYTES], quotes)
 
 
 def _json_rows(lines: _Lines) -> Iterator[Row | Line]:
@@ -165,7 +167,7 @@ def _json_rows(lines: _Lines) -> Iterator[Row | Line]:
 
 class _CsvLines:
     """What the csv module reads from: lines as text, with the bytes they came from. A row of more bytes than one
-    line may have is cut off by _RowTooLong, and the next line begins another.
+    line may have is passed over and told by _RowTooLong.
 
     Bytes that are no UTF-8 come as lone surrogates, so that the row they are in can be told from the others.
     """
@@ -181,14 +183,35 @@ class _CsvLines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
         if not self._raw:
-            self.start = self._lines.number
+            self.start = self._lines.number + 1
+        try:
+            line = next(self._lines)
+        except _LineTooLong as error:
+            self._skip_rest(error.quotes)
+            raise
         self._raw.append(line)
         self._size_bytes += len(line)
         if len(self._raw) > 1 and self._size_bytes > self._limit:
-            raise _RowTooLong(f"row too long: {self._size_bytes} bytes and more, more than {self._limit}")
+            self._skip_rest(0)
+            raise _RowTooLong(f"row too long: {self._size_bytes} bytes, more than {self._limit}")
         return line.decode("utf-8", "surrogateescape")
+
+    def _skip_rest(self, more_quotes: int) -> None:
+        """Passes over what is left of a row, which ends with the line in which its quotes are even in number: what
+        stands within quotes is nobody's event.
+        """
+        quotes = sum(line.count(b'"') for line in self._raw) + more_quotes
+        while quotes % 2:
+            try:
+                line = next(self._lines)
+            except StopIteration:
+                return
+            except _LineTooLong as error:
+                quotes += error.quotes
+            else:
+                quotes += line.count(b'"')
+                self._size_bytes += len(line)
 
     def take(self) -> bytes:
         """The lines of the row just read, which begins on line `start`; the next line begins a new row."""
@@ -217,7 +240,7 @@ def _csv_rows(lines: _Lines, name: Path, limit: int) -> Iterator[Row]:
             continue
         except _LineTooLong as error:
             source.take()
-            yield Row(lines.number, None, str(error), error.kept)
+            yield Row(source.start, None, str(error), error.kept)
             continue
         raw = source.take()
         if raw.strip():

@@ -73,7 +73,8 @@ def campaigns_in(text: str) -> list[SharedCampaign]:
         bundle = stix2.parse({**document, "objects": [*filter(_is_ours, given)]}, allow_custom=True, version="2.1")
     except (STIXError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadInput(f"this is no STIX 2.1 bundle: {type(error).__name__}") from error
-    objects = {each.id: each for each in bundle.get("objects", [])}
+    # What claims to be of no version that there is comes back as it was given.
+    objects = {each.id: each for each in bundle.get("objects", []) if not isinstance(each, dict)}
     found = []
     for link in objects.values():
         if link.type == "relationship" and link.relationship_type == "indicates":

@@ -8,7 +8,6 @@ trying texts he thinks of, so what is shared is as secret as the template is har
 import hmac
 import re
 from collections.abc import Collection, Iterable, Sequence
-from hashlib import sha256
 from typing import Final
 
 from indexer.coverage import said_in, templates_of
@@ -75,4 +74,4 @@ def resembled(entries: Sequence[BankEntry], campaigns: Sequence[Campaign]) -> di
 
 
 def _hash(gram: str, salt: bytes) -> str:
-    return hmac.new(salt, gram.encode("utf-8", "surrogatepass"), sha256).hexdigest()[:HASH_CHARACTERS]
+    return hmac.digest(salt, gram.encode("utf-8", "surrogatepass"), "sha256").hex()[:HASH_CHARACTERS]

@@ -205,24 +205,28 @@ async def test_a_failed_look_for_a_generation_is_logged_and_not_the_last(log_lin
     assert "disk on fire" not in log_lines.getvalue()
 
 
-async def test_each_generation_is_warmed_before_anybody_visits() -> None:
+async def test_each_generation_is_warmed_once_and_what_fails_then_stops_nothing() -> None:
     class Watched(SwappingEngine):
         def casebook(self) -> MemoryCasebook:
             generation = self.generation
 
             class Warming(MemoryCasebook):
+                name = generation
+
                 def read_ahead(self) -> None:
                     warmed.append(generation)
+                    raise MemoryError
 
             return Warming(self.campaigns(), False)
 
     warmed: list[str] = []
-    app = make_app(Watched())
+    engine = Watched()
+    app = make_app(engine)
     async with app.router.lifespan_context(app):
         with anyio.fail_after(20):
-            while len(warmed) < 3:
+            while len(warmed) < 3 or engine.refreshes < 3:
                 await anyio.sleep(0.01)
-    assert warmed[:3] == ["g-0001", "g-0001", "g-0002"]  # as it was opened, and after each refresh
+    assert warmed == sorted(set(warmed))
 
 
 async def test_shutdown_closes_the_engine_and_stops_the_job() -> None:

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 
 from app.campaigns import CampaignId
-from app.console.forms import PLACE
+from app.console.forms import Page
 from app.console.listing import Row, Turned, row_of, turned_to, urgent_rows
 from app.console.places import HOME
+from app.console.records import Acts, acts_about
 from app.console.visit import Visit, Visiting, go_to
 from app.exchange import note
 from app.state import Engine
-from models.act import Act, ActKind
+from models.act import ActKind
 from models.errors import UnknownAccount
 from models.search import SearchHit
 from models.traffic import AccountTraffic, FlaggedAccount
@@ -21,7 +22,6 @@ from models.traffic import AccountTraffic, FlaggedAccount
 router = APIRouter(prefix=HOME)
 
 Pseudonym = Annotated[str, Path(pattern=r"^a-[a-z2-7]{12}$")]
-Page = Annotated[int, Query(ge=1, le=PLACE)]
 
 _LISTED: Final = 50
 _PROMPTS: Final = 25
@@ -37,7 +37,7 @@ class _Account:
     prompts: list[SearchHit]
     turned: Turned
     rows: Mapping[str, Row]
-    acts: list[Act]
+    acts: Acts
 
 
 @router.get("/accounts")
@@ -135,8 +135,8 @@ def _account(engine: Engine, name: str, pseudonym: str, page: int) -> _Account:
     }
     turned = turned_to(page, traffic.prompts, _PROMPTS)
     prompts = casebook.account_prompts(name, _PROMPTS, turned.rows.start)
-    taken_out = engine.acts(*traffic.campaigns, kind=ActKind.EXPORT_NAMES)
-    acts = sorted([*engine.acts(pseudonym), *taken_out], key=lambda each: each.at, reverse=True)
+    ids = [name for row in rows.values() for name in (row.campaign.campaign_id, *row.campaign.formerly)]
+    acts = acts_about(engine, [pseudonym], ids)
     return _Account(traffic, prompts, turned, rows, acts)
 
 

@@ -11,10 +11,11 @@ from app.console.course import drawn_by_model, drawn_by_strand, drawn_senders, l
 from app.console.forms import AskedCampaigns, LabelForm, checked, checked_note
 from app.console.listing import Row, Wanted, chosen, models_of, row_of, turned_to, urgent_rows
 from app.console.places import HOME
+from app.console.records import Acts, acts_about
 from app.console.visit import Visiting, go_to
 from app.exchange import note
 from app.state import Engine
-from models.act import Act, ActKind
+from models.act import ActKind
 from models.campaign import Campaign, Label, Level
 from models.mode import Mode
 from models.traffic import CampaignHour
@@ -32,7 +33,7 @@ class _Shown:
     row: Row
     all: tuple[Campaign, ...]
     hours: tuple[CampaignHour, ...]
-    acts: tuple[Act, ...]
+    acts: Acts
 
 
 @router.get("")
@@ -92,7 +93,8 @@ async def label(visit: Visiting, campaign_id: CampaignId) -> Response:
         LabelRequest,
         {"label": said.label, "note": checked_note(said.note), "author": visit.author_of(form), "until": until},
     )
-    stored = await record_label(campaign_id, question, visit.request, visit.use)
+    note(visit.request, campaign_id=campaign_id, label=question.label)
+    stored = await visit.run(record_label, visit.use, campaign_id, question)
     return go_to(f"{HOME}/campaigns/{stored.campaign_id}")
 
 
@@ -102,7 +104,8 @@ async def mode(visit: Visiting, campaign_id: CampaignId) -> Response:
     form = await visit.form()
     act = visit.act(ActKind.MODE, campaign_id, form, form.get("mode", ""))
     question = checked(ModeRequest, {"mode": form.get("mode", ""), "author": act.author})
-    stored = await record_mode(campaign_id, question, visit.request, visit.use)
+    note(visit.request, campaign_id=campaign_id, mode=question.mode)
+    stored = await visit.run(record_mode, visit.use, campaign_id, question)
     await visit.record(replace(act, subject=stored.campaign_id))
     return go_to(f"{HOME}/campaigns/{stored.campaign_id}")
 
@@ -116,5 +119,5 @@ def _shown(engine: Engine, campaign_id: str) -> _Shown:
     casebook = engine.casebook()
     one = casebook.campaigns[casebook.place(campaign_id)]
     row = row_of(one, engine.labels().get(one.campaign_id))
-    hours, acts = casebook.campaign_hours(one.campaign_id), engine.acts(one.campaign_id)
-    return _Shown(one, row, casebook.campaigns, hours, tuple(acts))
+    hours, ids = casebook.campaign_hours(one.campaign_id), (one.campaign_id, *one.formerly)
+    return _Shown(one, row, casebook.campaigns, hours, acts_about(engine, ids, ids))

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, TypeVar
 
+from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from models.errors import BadInput
+from models.event import MAX_ID_CHARACTERS
 
 _PHRASE: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 NOTE_CHARS: Final = 4000
@@ -28,7 +30,8 @@ def _day(value: object) -> object:
 
 
 Day = Annotated[datetime | None, BeforeValidator(_day)]
-Word = Annotated[str, Field(max_length=256)]
+Page = Annotated[int, Query(ge=1, le=PLACE)]
+Word = Annotated[str, Field(max_length=MAX_ID_CHARACTERS)]
 
 
 class Asked(BaseModel):

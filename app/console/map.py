@@ -76,17 +76,7 @@ async def prompts(
     """The prompts of some points; those without events are left out."""
     casebook = _of(visit, generation)
     wanted = [int(each) for each in rows.split(",")][:_MOST_ROWS]
-    hits = await visit.run(casebook.prompts_at, wanted)
-    found = [
-        {
-            "row": row,
-            "text": one_line(hit, _TEXT),
-            "query": clean(hit.text or hit.system)[:_QUERY],
-            "campaign": hit.campaign_id,
-        }
-        for row, hit in hits.items()
-    ]
-    return JSONResponse(found, headers=_PRIVATE)
+    return JSONResponse(await visit.run(_prompts, casebook, wanted), headers=_PRIVATE)
 
 
 def _of(visit: Visit, generation: str) -> Casebook:
@@ -95,6 +85,18 @@ def _of(visit: Visit, generation: str) -> Casebook:
     if generation != casebook.name:
         raise NotFound("another generation was published; load the page again")
     return casebook
+
+
+def _prompts(casebook: Casebook, rows: list[int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "row": row,
+            "text": one_line(hit, _TEXT),
+            "query": clean((hit.text or hit.system)[: 4 * _QUERY])[:_QUERY],
+            "campaign": hit.campaign_id,
+        }
+        for row, hit in casebook.prompts_at(rows).items()
+    ]
 
 
 def _campaigns(casebook: Casebook, labels: Mapping[str, CampaignLabel]) -> list[dict[str, Any]]:

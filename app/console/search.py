@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from app.console.exports import PROMPT_COLUMNS, prompt_rows, table
 from app.console.forms import AskedPrompts, checked, phrases
 from app.console.places import HOME
+from app.console.records import acts_about
 from app.console.visit import Visit, Visiting
 from app.exchange import note
 from app.schemas import MAX_HITS, SearchRequest
@@ -57,7 +58,7 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
     question = Question(Prompt("", text), Mode.AUDIT, _NEAREST)
     visit.use.engine.admit(question)
     result = await visit.run(visit.use.engine.search, await _query(visit, asked, _ROWS))
-    match = (await visit.use.match_all([question]))[0]
+    (match,) = await visit.run(visit.use.engine.match_all, [question])
     note(visit.request, hits=len(result.hits), decision=match.decision, generation=result.generation)
     return await visit.page(
         "search.html",
@@ -67,7 +68,7 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
         match=match,
         rows=_ROWS,
         most=MAX_HITS,
-        acts=await visit.run(visit.use.engine.acts, SEARCHES),
+        acts=await visit.run(acts_about, visit.use.engine, [SEARCHES]),
     )
 
 

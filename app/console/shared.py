@@ -5,7 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
+from app.console.forms import Page
+from app.console.listing import Turned, turned_to
 from app.console.places import HOME
+from app.console.records import acts_about
 from app.console.visit import Visiting, go_to
 from app.state import Engine
 from indexer.stix import campaigns_in
@@ -18,6 +21,7 @@ router = APIRouter(prefix=f"{HOME}/shared")
 
 BUNDLE_BYTES: Final = 1 << 20
 _MOST: Final = 200  # campaigns of one bundle
+_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,12 @@ class _Shown:
 
 
 @router.get("")
-async def shared(visit: Visiting) -> Response:
+async def shared(visit: Visiting, page: Page = 1) -> Response:
     """What others told of and is not to be forgotten yet."""
-    entries = await visit.run(_shown, visit.use.engine)
-    return await visit.page("shared.html", entries=entries, acts=await visit.run(visit.use.engine.acts, BANK))
+    engine = visit.use.engine
+    entries, turned = await visit.run(_shown, engine, page)
+    acts = await visit.run(acts_about, engine, [BANK])
+    return await visit.page("shared.html", entries=entries, turned=turned, acts=acts)
 
 
 @router.post("")
@@ -61,7 +67,10 @@ async def remove(visit: Visiting, number: Annotated[int, Path(ge=1)]) -> Respons
     return go_to(f"{HOME}/shared")
 
 
-def _shown(engine: Engine) -> list[_Shown]:
+def _shown(engine: Engine, page: int) -> tuple[list[_Shown], Turned]:
+    """A page of the bank; of more entries, each with a salt of its own, all our templates would take too long."""
     entries = engine.bank()
-    ours = resembled(entries, engine.campaigns() if engine.ready() else ())
-    return [_Shown(entry, ours[entry.number]) for entry in entries]
+    turned = turned_to(page, len(entries), _LISTED)
+    some = entries[turned.rows]
+    ours = resembled(some, engine.campaigns() if engine.ready() else ())
+    return [_Shown(entry, ours[entry.number]) for entry in some], turned
