@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models.match import ViewSimilarity
 from models.search import SearchHit
+from models.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,12 @@ class Compared:
     margin: float
     views: tuple[ViewSimilarity, ...]
     whole: bool
+
+    @property
+    def view(self) -> View | None:
+        """Where it comes nearest, None if no view can tell."""
+        nearest = max(self.views, key=lambda each: each.margin, default=None)
+        return nearest.view if nearest else None
 
 
 @dataclass(frozen=True, slots=True)

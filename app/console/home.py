@@ -55,6 +55,7 @@ async def home(visit: Visiting) -> Response:
         traffic=_traffic(told.hours),
         flagged=flagged_share(told.hours),
         flagged_lately=flagged_share(_lately(told.hours)),
+        last_hour=told.hours[-1].hour if told.hours else None,
         jobs=await visit.use.look(recent_jobs, visit.use.jobs),
         now=visit.use.clock(),
     )

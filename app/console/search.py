@@ -12,7 +12,9 @@ from app.console.visit import Visit, Visiting
 from app.exchange import note
 from app.schemas import MAX_HITS, SearchRequest
 from app.searching import query_of
+from indexer.match import TYPICAL
 from models.act import SEARCHES, ActKind
+from models.campaign import level_now
 from models.errors import UnknownAccount
 from models.match import Question
 from models.mode import Mode
@@ -66,6 +68,8 @@ async def _found(visit: Visit, asked: AskedPrompts) -> Response:
         asked=said,
         result=result,
         match=match,
+        typical=TYPICAL,
+        level_now=level_now,
         rows=_ROWS,
         most=MAX_HITS,
         acts=await visit.run(acts_about, visit.use.engine, [SEARCHES]),

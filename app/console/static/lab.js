@@ -3,7 +3,7 @@
 import { asked, made } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const KINDS = { own: "the campaign's own", outside: "in no campaign", other: "of other campaigns" };
+const KINDS = { own: "the campaign's own", outside: "in no campaign, the nearest", other: "of other campaigns, some" };
 const SHOWN = 25;
 const WIDTH = 600, HEIGHT = 70, BINS = 100;
 
