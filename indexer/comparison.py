@@ -19,7 +19,7 @@ from indexer.match import Matcher
 from indexer.search import Searcher
 from indexer.spacing import fair_share, spaced
 from indexer.store import Store
-from models.match import ViewSimilarity
+from models.match import ViewSimilarity, nearest_view
 from models.prompt import Prompt
 from models.view import View
 
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
         """Similarity and margin in the view where the prompt is nearest; 1 and 0 if no view can tell, as of a
         campaign without exemplars, which is one prompt sent again and again.
         """
-        nearest = max(self.views, key=lambda each: each.margin, default=None)
+        nearest = nearest_view(self.views)
         return (nearest.similarity, nearest.margin) if nearest else (1.0, 0.0)
 
 

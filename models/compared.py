@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.match import ViewSimilarity
+from models.match import ViewSimilarity, nearest_view
 from models.search import SearchHit
 from models.view import View
 
@@ -22,7 +22,7 @@ class Compared:
     @property
     def view(self) -> View | None:
         """Where it comes nearest, None if no view can tell."""
-        nearest = max(self.views, key=lambda each: each.margin, default=None)
+        nearest = nearest_view(self.views)
         return nearest.view if nearest else None
 
 

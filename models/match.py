@@ -1,5 +1,6 @@
 """What a match is: the answer to "what campaign does this prompt resemble?"."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,6 +57,11 @@ class ViewSimilarity:
     def margin(self) -> float:
         """By how much it is above its threshold; negative if it is below."""
         return self.similarity - self.threshold
+
+
+def nearest_view(views: Sequence[ViewSimilarity]) -> ViewSimilarity | None:
+    """The view in which a prompt comes nearest, by its margin; None if no view can tell."""
+    return max(views, key=lambda each: each.margin, default=None)
 
 
 @dataclass(frozen=True, slots=True)

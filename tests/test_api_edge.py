@@ -25,6 +25,7 @@ from api_double import (
     records_aside,
 )
 from casebook_double import MemoryCasebook
+from console_house import Links, every_page
 
 from app import logs
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
@@ -142,7 +143,13 @@ async def test_a_match_a_health_check_and_the_console_do_not_wait_for_slow_inges
                     await anyio.sleep(0.01)
             assert (await api.post("/v1/match", json={"prompt": "a"})).status_code == 200
             assert (await api.get("/livez")).status_code == 200
-            assert (await api.get("/console/shared")).status_code == 200
+            for page in await every_page(api):
+                assert (await api.get(page)).status_code == 200, page
+            token = Links((await api.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}")).text).fields["token"]
+            for said in ({"label": "benign"}, {"mode": "audit"}):
+                where = f"/console/campaigns/{EXAMPLE_CAMPAIGN}/{next(iter(said))}"
+                sent = {"token": token, "note": "x", "author": "jo", **said}
+                assert (await api.post(where, data=sent)).status_code == 303, where
         assert not started.acquire(blocking=False), "no more than two at once"
         go_on.set()
     assert reports == [1, 1, 1, 1, 1]

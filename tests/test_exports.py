@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from xml.etree import ElementTree
 
 import httpx
@@ -18,7 +19,7 @@ from app.console.pages import as_code, as_words
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
 from indexer.stix import bundle_of, campaigns_in
 from indexer.template_hashes import template_hashes
-from models.act import ActKind
+from models.act import Act, ActKind
 from models.campaign import Level
 from models.shared import SharedCampaign
 
@@ -207,6 +208,37 @@ async def test_bundles_that_are_over_or_empty_are_refused(client: httpx.AsyncCli
         answer = await client.post("/console/shared", data=sent)
         assert (answer.status_code, said in answer.text) == (422, True)
     assert engine.bank() == engine.recorded == []
+
+
+async def test_a_bank_of_many_salts_is_told_a_page_at_a_time(
+    client: httpx.AsyncClient, engine: MemoryEngine
+) -> None:
+    until = NOW.replace(year=2030)
+    told = [SharedCampaign("Them", f"c-{n}", "", NOW, NOW, f"{n:032x}", ("0" * 32,), until) for n in range(45)]
+    engine.share_in(told, "jo")
+    page = (await client.get("/console/shared")).text
+    assert page.count("<bdi>Them</bdi>") == 20
+    assert "page 1 of 3" in page
+    assert (await client.get("/console/shared?page=3")).text.count("<bdi>Them</bdi>") == 5
+    assert "page 3 of 3" in (await client.get("/console/shared?page=4")).text
+
+
+async def test_what_was_done_before_campaigns_merged_and_long_ago_is_told(
+    client: httpx.AsyncClient, engine: MemoryEngine
+) -> None:
+    one = engine.campaign(EXAMPLE_CAMPAIGN)
+    engine.set_campaigns(replace(one, formerly=("c-old",)))
+    engine.record(Act(ActKind.EXPORT_NAMES, "c-old", "accounts-csv", "mira", "case 6", NOW - timedelta(days=9)))
+    for n in range(100):
+        engine.record(Act(ActKind.MODE, EXAMPLE_CAMPAIGN, "audit", "jo", f"change {n}", NOW))
+    page = (await client.get(WHERE)).text
+    assert "case 6" in page
+    assert "and older ones" in page
+    targets = Links((await client.get(f"{WHERE}/accounts")).text).targets
+    account = next(each for each in targets if each.startswith("/console/accounts/a-"))
+    page = (await client.get(account)).text
+    assert "export with names of c-old, <bdi>accounts-csv</bdi> by <bdi>mira</bdi>: <bdi>case 6</bdi>" in page
+    assert "change 99" not in page
 
 
 async def test_what_a_search_finds_is_taken_out(client: httpx.AsyncClient, engine: MemoryEngine) -> None:

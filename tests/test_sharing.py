@@ -142,6 +142,8 @@ def test_what_others_leave_out_is_looked_at_and_what_must_be_there_is_missed() -
     assert len(campaigns_in(json.dumps(bundle))) == 1
     bundle["objects"] += [{"type": "x-strange", "id": "nonsense"}, 7, {**sign, "pattern": "(" * 100_000}]
     assert len(campaigns_in(json.dumps(bundle))) == 1  # what is none of ours is not looked at
+    bundle["objects"] += [{"type": "campaign", "spec_version": None}, {"type": "identity", "spec_version": "9"}]
+    assert len(campaigns_in(json.dumps(bundle))) == 1
     bundle["objects"] += [{}] * 10_000
     with pytest.raises(BadInput, match="more than 10000"):
         campaigns_in(json.dumps(bundle))
