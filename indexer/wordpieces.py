@@ -1,7 +1,7 @@
 """WordPieces: a text as the numbers of its tokens. The only door to tokenizers."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final, overload
@@ -17,7 +17,8 @@ from models.errors import WeightsUnusable
 IntArray = NDArray[np.int64]
 
 _KEPT: Final = 1 << 16
-_TEXTS_AT_A_TIME: Final = 8192
+_CHARS_AT_A_TIME: Final = 1 << 22
+_WORDS_AT_A_TIME: Final = 1 << 14  # what the tokenizer tells of a word takes a kilobyte
 _LONGEST_KEPT: Final = 32  # characters
 
 
@@ -75,8 +76,7 @@ class WordPieces:
     def cut(self, texts: Sequence[str], window: int) -> list[list[str]]:
         """`windows` of each text."""
         found: list[list[str]] = []
-        for start in range(0, len(texts), _TEXTS_AT_A_TIME):
-            some = texts[start : start + _TEXTS_AT_A_TIME]
+        for some in _in_parts(texts):
             words = {word for text in some if not surely_fits(text, window) for word in text.split(" ")}
             sizes = {word: len(pieces) for word, pieces in self._pieces_of(words).items()}
             found += [self._cut(text, window, sizes) for text in some]
@@ -105,9 +105,10 @@ class WordPieces:
                 news[word] = known
             else:
                 missing.append(word)
-        if missing:
-            taken_apart = self._tokenizer.encode_batch_fast(missing, add_special_tokens=False)
-            news |= {word: tuple(each.ids) for word, each in zip(missing, taken_apart, strict=True)}
+        for start in range(0, len(missing), _WORDS_AT_A_TIME):
+            some = missing[start : start + _WORDS_AT_A_TIME]
+            taken_apart = self._tokenizer.encode_batch_fast(some, add_special_tokens=False)
+            news |= {word: tuple(each.ids) for word, each in zip(some, taken_apart, strict=True)}
         self._remember(news)
         return pieces | news
 
@@ -125,6 +126,20 @@ class WordPieces:
     def windows(self, text: str, window: int) -> list[str]:
         """The pieces of a text for an encoder of `window` tokens."""
         return windows_of(text, window, self.spans)
+
+
+def _in_parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in order, as many at a time as have so many characters, or one that has more."""
+    part: list[str] = []
+    chars = 0
+    for text in texts:
+        if part and chars + len(text) > _CHARS_AT_A_TIME:
+            yield part
+            part, chars = [], 0
+        part.append(text)
+        chars += len(text)
+    if part:
+        yield part
 
 
 class _WordSpans(Sequence[tuple[int, int]]):

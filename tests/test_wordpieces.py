@@ -3,12 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from indexer import wordpieces
 from indexer.sample import load_texts
 from indexer.settings import load_settings
 from indexer.weights import TOKENIZER, distilled_static, minilm_folder
@@ -80,6 +82,34 @@ def test_texts_cut_together_are_cut_as_alone(tier: str) -> None:
     texts += ["", "a " * 30, "x " * 300, "你好" * 200, "word " * 2000, "a " * 254, "a" * 400]
     for window in (0, 50, 256):
         assert PIECES[tier].cut(texts, window) == [PIECES[tier].windows(text, window) for text in texts]
+
+
+@tiers
+def test_however_long_texts_are_few_words_are_taken_apart_at_a_time(
+    tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"w{n}x{n * n}" for n in range(3_000)]
+    texts = [" ".join(words), "short", " ".join(words[::-1]), " ".join(words[:100])]
+    plain = WordPieces.read(FILES[tier])
+    expected = [plain.windows(text, 128) for text in texts]
+
+    class Counting:
+        def __init__(self, tokenizer: Tokenizer) -> None:
+            self.tokenizer, self.most = tokenizer, 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.tokenizer, name)
+
+        def encode_batch_fast(self, some: list[str], add_special_tokens: bool) -> Any:
+            self.most = max(self.most, len(some))
+            return self.tokenizer.encode_batch_fast(some, add_special_tokens=add_special_tokens)
+
+    counting = Counting(Tokenizer.from_file(str(FILES[tier])))
+    monkeypatch.setattr(wordpieces, "_WORDS_AT_A_TIME", 500)
+    monkeypatch.setattr(wordpieces, "_CHARS_AT_A_TIME", 1_000)
+    pieces = WordPieces(counting)  # type: ignore[arg-type]
+    assert pieces.cut(texts, 128) == expected
+    assert counting.most == 500
 
 
 def test_minilm_has_edges() -> None:
