@@ -38,6 +38,7 @@ class _Backend(Protocol):
         self, connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: list[tuple[Any, ...]]
     ) -> None: ...
     def one_of(self, column: str, values: list[Any]) -> tuple[str, Sequence[Any]]: ...
+    def holds(self, column: sa.Column[str], text: str) -> sa.ColumnElement[bool]: ...
     def known_error(
         self, error: BaseException | None, engine: sa.Engine, opened: bool
     ) -> StillwatchError | None: ...
@@ -96,6 +97,10 @@ class Database:
         for too long.
         """
         return self._transaction(self._writer)
+
+    def holds(self, column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+        """That a column of a query holds a text, whatever its case (that of ASCII letters on SQLite)."""
+        return self._backend.holds(column, text)
 
     def _migrate(self) -> None:
         """Apply the steps of `indexer.migrations` that this database lacks, all or none of them."""

@@ -90,6 +90,11 @@ def one_of(column: str, values: list[Any]) -> tuple[str, Sequence[Any]]:
     return f"{column} = ANY({MARK})", [values]
 
 
+def holds(column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+    """That a column holds a text, whatever the case of letters."""
+    return column.icontains(text, autoescape=True)
+
+
 def known_error(error: BaseException | None, engine: sa.Engine, opened: bool) -> StillwatchError:
     """The error of ours that one of the driver stands for. One that stands for none is told by the server's first
     line alone: the others show values, which may be words of a prompt.

@@ -43,6 +43,13 @@ def one_of(column: str, values: list[Any]) -> tuple[str, Sequence[Any]]:
     return f"{column} IN ({', '.join([MARK] * len(values))})", values
 
 
+def holds(column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+    """That a column holds a text, whatever the case of ASCII letters, which is how SQLite's LIKE compares.
+    SQLAlchemy's `icontains` makes lower-case copies of all texts first, which takes twice as long.
+    """
+    return column.contains(text, autoescape=True)
+
+
 def known_error(error: BaseException | None, engine: sa.Engine, opened: bool) -> StillwatchError | None:
     """The error of ours that one of the driver stands for, None if it stands for none."""
     code = getattr(error, "sqlite_errorcode", None)

@@ -239,8 +239,8 @@ class Store:
         letters on SQLite), ascending; the first `most`. It reads all texts until it has found so many.
         """
         held = (
-            prompts.c.user.icontains(storable(each), autoescape=True)
-            | prompts.c.system.icontains(storable(each), autoescape=True)
+            self._database.holds(prompts.c.user, storable(each))
+            | self._database.holds(prompts.c.system, storable(each))
             for each in words
         )
         rows = self._raw(sa.select(prompts.c.id).where(*held).order_by(prompts.c.id).limit(most))

@@ -4,7 +4,7 @@
 
 DATA: a data directory with a published generation and a drawn map. Each page is opened `runs` times, the browser's
 cache warm; told is the time until first contentful paint, and until the server had answered. The goal, of every
-page's median: 1 s. Of the map it is told how long one frame takes while it is dragged and zoomed; the goal is 50
+visit, the first after the start too: 1 s. Of the map it is told how long one frame takes while it is dragged and zoomed; the goal is 50
 ms. Exit 1 if a goal is missed or a page did what it must not.
 """
 
@@ -47,6 +47,7 @@ def pages_of(url: str, page: Any) -> list[str]:
         "/console/accounts",
         account,
         "/console/search?q=grade+the+answer",
+        "/console/search?q=explain&words=%22step+by+step%22",
         "/console/map",
         "/console/shared",
     ]
@@ -93,7 +94,7 @@ def main() -> int:
                 times.append(page.wait_for_function(_PAINTED).json_value())
             answered, painted = (statistics.median(each) for each in zip(*times, strict=True))
             worst = max(each for _, each in times)
-            missed |= painted > GOAL_S
+            missed |= worst > GOAL_S
             print(
                 f"{path:<55} answered {answered:6.3f} s   first content {painted:6.3f} s   at worst {worst:6.3f} s"
             )
