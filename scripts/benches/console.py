@@ -4,8 +4,8 @@
 
 DATA: a data directory with a published generation and a drawn map. Each page is opened `runs` times, the browser's
 cache warm; told is the time until first contentful paint, and until the server had answered. The goal, of every
-visit, the first after the start too: 1 s. Of the map it is told how long one frame takes while it is dragged and zoomed; the goal is 50
-ms. Exit 1 if a goal is missed or a page did what it must not.
+visit, the first after the start too: 1 s. Of the map it is told how long one frame takes while it is dragged and
+zoomed; the goal is 50 ms. Exit 1 if a goal is missed or a page did what it must not.
 """
 
 import argparse
