@@ -110,7 +110,7 @@ class Casebook:
 
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
         """A campaign's prompts by how near they are to it, the nearest first, or the farthest if `fringe`: of up
-        to 400 that are evenly spaced among all. Raises UnknownCampaign.
+        to 200 that are evenly spaced among all. Raises UnknownCampaign.
         """
         place = self.place(campaign_id)
         ordered = self._comparison.own(place)

@@ -25,8 +25,8 @@ from models.view import View
 
 IntArray = NDArray[np.int64]
 
-_COMPARED: Final = 400  # prompts of each kind
-_CHARS: Final = 1 << 19  # of all that are seen together: half a second
+_COMPARED: Final = 200  # prompts of each kind
+_CHARS: Final = 1 << 20  # of all that are seen together: a second
 _RAW: Final = 8  # times as many of a prompt as it was sent, which may turn out to be padding
 _TOGETHER: Final = 8  # prompts that are read at once
 _OTHERS: Final = 20  # campaigns that are nearest to one
@@ -76,7 +76,7 @@ class Comparison:
         return rows
 
     def own(self, campaign: int) -> tuple[Seen, ...]:
-        """Up to 400 of its prompts, evenly spaced among all."""
+        """Up to 200 of its prompts, evenly spaced among all."""
         rows = self.rows(campaign)
         return self._recalled("own", campaign, lambda: self.seen(rows[spaced(len(rows), _COMPARED)], campaign))
 
@@ -103,7 +103,7 @@ class Comparison:
         return found
 
     def seen(self, rows: IntArray, campaign: int) -> list[Seen]:
-        """What there is to see of these prompts, in their order. All together they may have half a million
+        """What there is to see of these prompts, in their order. All together they may have a million
         characters, of which each has a fair share: those that are longer are looked at from both ends.
         """
         share = _CHARS // max(1, len(rows))

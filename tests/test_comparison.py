@@ -16,7 +16,7 @@ from indexer.search import Searcher
 from models.prompt import Prompt
 from models.view import View
 
-CHARS = 1 << 19  # of all prompts that are seen together
+CHARS = 1 << 20  # of all prompts that are seen together
 WORDS = Random(5)
 LONG_ROWS = [row(7000 + n, f"pool-7000-{n % 24}", OTHER_TEMPLATE.format(payload(WORDS, 6_000))) for n in range(48)]
 NEAR = "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
