@@ -7,10 +7,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Response
 
 from app.campaigns import CampaignId
+from app.console.acts import Acts, acts_about
 from app.console.forms import Page
 from app.console.listing import Row, Turned, row_of, turned_to, urgent_rows
 from app.console.places import HOME
-from app.console.records import Acts, acts_about
 from app.console.visit import Visit, Visiting, go_to
 from app.exchange import note
 from app.state import Engine

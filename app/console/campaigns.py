@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Response
 
 from app.campaign_schemas import LabelFilter, LabelRequest, ModeRequest
 from app.campaigns import CampaignId, record_label, record_mode
+from app.console.acts import Acts, acts_about
 from app.console.course import drawn_by_model, drawn_by_strand, drawn_senders, lineage
 from app.console.forms import AskedCampaigns, LabelForm, checked, checked_note
 from app.console.listing import Row, Wanted, chosen, models_of, row_of, turned_to, urgent_rows
 from app.console.places import HOME
-from app.console.records import Acts, acts_about
 from app.console.visit import Visiting, go_to
 from app.exchange import note
 from app.state import Engine

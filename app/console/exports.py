@@ -2,44 +2,31 @@
 time it is kept who did it and why.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from tempfile import TemporaryFile
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
-from fastapi.responses import StreamingResponse
 
 from app.campaigns import CampaignId
+from app.console.downloads import PROMPT_COLUMNS, download, prompt_rows, table
 from app.console.forms import ExportForm, Format, checked
 from app.console.listing import Row, row_of
 from app.console.places import HOME
 from app.console.report import Case, report_of
-from app.console.visit import Visit, Visiting
+from app.console.visit import Visiting
 from app.state import Casebook
 from indexer.stix import bundle_of
-from indexer.tables import Kind, write_csv, write_parquet
+from indexer.tables import Kind
 from indexer.template_hashes import SALT_BYTES, template_hashes
 from models.act import Act, ActKind
 from models.campaign import Campaign
 from models.errors import BadInput
-from models.search import SearchHit
 from models.shared import SharedCampaign
 
 router = APIRouter(prefix=f"{HOME}/campaigns/{{campaign_id}}/export")
 
-PROMPT_COLUMNS: Final = {
-    "fingerprint": Kind.TEXT,
-    "campaign_id": Kind.TEXT,
-    "system": Kind.TEXT,
-    "prompt": Kind.TEXT,
-    "events": Kind.COUNT,
-    "accounts": Kind.COUNT,
-    "first_seen": Kind.TIME,
-    "last_seen": Kind.TIME,
-}
 _ACCOUNT_COLUMNS: Final = {
     "account": Kind.TEXT,
     "organisation": Kind.TEXT,
@@ -50,7 +37,6 @@ _ACCOUNT_COLUMNS: Final = {
 }
 _BEARS_NAMES: Final = frozenset({Format.REPORT, Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET})
 _IN_REPORT: Final = 50  # accounts
-_CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +62,17 @@ async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
     name = f"{one.campaign_id}.{said.format.value.replace('-', '.')}"
     if said.format is Format.STIX:
         written = await visit.run(_bundle, one, said, act.at, visit.use.random)
-        answer = _download(written.encode(), f"{name}.json", "application/stix+json;version=2.1")
+        answer = download(written.encode(), f"{name}.json", "application/stix+json;version=2.1")
     elif said.format is Format.REPORT:
         labels = visit.use.engine.labels()
         packed = await visit.run(_report, casebook, row_of(one, labels.get(one.campaign_id)), act, names)
-        answer = _download(packed, f"{one.campaign_id}.zip", "application/zip")
+        answer = download(packed, f"{one.campaign_id}.zip", "application/zip")
     elif said.format in (Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET):
         answer = await table(visit, name, _account_rows(one, names), _ACCOUNT_COLUMNS)
     else:
         answer = await table(visit, name, prompt_rows(casebook.all_prompts(one.campaign_id)), PROMPT_COLUMNS)
     await visit.record(act)
     return answer
-
-
-async def table(visit: Visit, name: str, rows: Iterator[Sequence[Any]], columns: Mapping[str, Kind]) -> Response:
-    """Rows as a file to keep, CSV or Parquet by its name; it is written aside first, so that a fault is told as
-    one.
-    """
-    write = write_parquet if name.endswith(".parquet") else write_csv
-    kind = "application/vnd.apache.parquet" if name.endswith(".parquet") else "text/csv; charset=utf-8"
-    with ExitStack() as opened:
-        file = opened.enter_context(TemporaryFile())
-        await visit.run(write, rows, columns, file)
-        opened.pop_all()  # closed when all of it is sent
-    return StreamingResponse(_read(file), headers=_headers(name), media_type=kind)
-
-
-def prompt_rows(hits: Iterator[SearchHit]) -> Iterator[Sequence[Any]]:
-    """Rows of PROMPT_COLUMNS."""
-    for hit in hits:
-        yield (
-            hit.fingerprint,
-            hit.campaign_id,
-            hit.system,
-            hit.text,
-            hit.events,
-            hit.accounts,
-            hit.first_seen,
-            hit.last_seen,
-        )
 
 
 def _account_rows(one: Campaign, names: _Names) -> Iterator[Sequence[Any]]:
@@ -148,18 +106,3 @@ def _bundle(one: Campaign, said: ExportForm, now: datetime, random: Callable[[in
         until=now + timedelta(days=said.days),
     )
     return bundle_of([shared], shared.source, now)
-
-
-def _download(content: bytes, name: str, kind: str) -> Response:
-    return Response(content, headers=_headers(name), media_type=kind)
-
-
-def _headers(name: str) -> dict[str, str]:
-    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-
-
-def _read(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        file.seek(0)
-        while chunk := file.read(_CHUNK):
-            yield chunk

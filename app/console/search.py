@@ -4,10 +4,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
-from app.console.exports import PROMPT_COLUMNS, prompt_rows, table
+from app.console.acts import acts_about
+from app.console.downloads import PROMPT_COLUMNS, prompt_rows, table
 from app.console.forms import AskedPrompts, checked, phrases
 from app.console.places import HOME
-from app.console.records import acts_about
 from app.console.visit import Visit, Visiting
 from app.exchange import note
 from app.schemas import MAX_HITS, SearchRequest

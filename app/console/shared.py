@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
+from app.console.acts import acts_about
 from app.console.forms import Page
 from app.console.listing import Turned, turned_to
 from app.console.places import HOME
-from app.console.records import acts_about
 from app.console.visit import Visiting, go_to
 from app.state import Engine
 from indexer.stix import campaigns_in
