@@ -26,8 +26,8 @@ from models.view import View
 IntArray = NDArray[np.int64]
 
 _COMPARED: Final = 200  # prompts of each kind
-_CHARS: Final = 1 << 20  # of all that are seen together: a second
-_RAW: Final = 8  # times as many of a prompt as it was sent, which may turn out to be padding
+_CHARS: Final = 1 << 20  # of all that are seen together: a second, three if letters are made to take long
+_RAW: Final = 2  # times as many of a prompt as it was sent, of which less may be seen
 _TOGETHER: Final = 8  # prompts that are read at once
 _OTHERS: Final = 20  # campaigns that are nearest to one
 _OF_EACH: Final = 10  # prompts of each of these
@@ -110,10 +110,10 @@ class Comparison:
         forms: list[Prompt] = []
         cut: list[bool] = []
         for start in range(0, len(rows), _TOGETHER):
-            prompts = self._searcher.prompts(rows[start : start + _TOGETHER], self._store)
-            short = [each.shortened(_RAW * share) for each in prompts]
-            cut += [one.length < each.length for one, each in zip(short, prompts, strict=True)]
-            forms += [each.canonical() for each in short]
+            found = self._searcher.prompts(rows[start : start + _TOGETHER], self._store)
+            prompts = [each.without_padding() for each in found]
+            cut += [each.length > _RAW * share for each in prompts]
+            forms += [each.shortened(_RAW * share).canonical() for each in prompts]
         most = fair_share(np.array([each.length for each in forms], np.int64), _CHARS)
         views = self._matcher.compared([each.shortened(most) for each in forms], campaign)
         both_ends = [was_cut or form.length > most for was_cut, form in zip(cut, forms, strict=True)]

@@ -106,12 +106,40 @@ def _text_rows(stream: _LineSource, name: Path, limit: int) -> Iterator[Row | Li
 
 
 class _LineTooLong(Exception):
-    """A line over the limit, which has been passed over; `kept` is how it begins, `quotes` how many it has."""
+    """A line over the limit, which has been passed over; `kept` is how it begins. ends_quoted: whether a cell of
+    a CSV file that is within quotes goes on in the next line, if one did not, and if one did, when it began.
+    """
 
-    def __init__(self, size_bytes: int, limit: int, kept: bytes, quotes: int) -> None:
+    def __init__(self, size_bytes: int, limit: int, kept: bytes, ends_quoted: tuple[bool, bool]) -> None:
         super().__init__(f"line too long: {size_bytes} bytes, more than {limit}")
         self.kept = kept
-        self.quotes = quotes
+        self.ends_quoted = ends_quoted
+
+
+class _Quotes:
+    """Follows the quotes of a CSV file, piece by piece. One opens a cell only where a cell begins; within a cell
+    two of them stand for one, the first of which is taken to close it and the second to open it again.
+    """
+
+    def __init__(self, is_open: bool) -> None:
+        """is_open: whether a line begins within a quoted cell."""
+        self.is_open = is_open
+        self._before = b"\n"
+        self._has_just_closed = False
+
+    def read(self, piece: bytes) -> None:
+        """Takes in the next bytes."""
+        closed = -1 if self._has_just_closed else -2  # where, in this piece
+        at = piece.find(b'"')
+        while at >= 0:
+            before = piece[at - 1 : at] if at else self._before
+            if self.is_open:
+                self.is_open, closed = False, at
+            elif closed == at - 1 or before in (b",", b"\n"):
+                self.is_open = True
+            at = piece.find(b'"', at + 1)
+        if piece:
+            self._before, self._has_just_closed = piece[-1:], closed == len(piece) - 1
 
 
 class _RowTooLong(Exception):
@@ -144,12 +172,17 @@ class _Lines:
         return line
 
     def _skip_rest(self, start: bytes) -> NoReturn:
-        size_bytes, quotes, piece = len(start), start.count(b'"'), start
+        size_bytes, piece = len(start), start
+        either = _Quotes(False), _Quotes(True)
+        for each in either:
+            each.read(start)
         while piece and not piece.endswith(b"\n"):
             piece = self._stream.readline(1 << 20)
             size_bytes += len(piece.removesuffix(b"\n"))
-            quotes += piece.count(b'"')
-        raise _LineTooLong(size_bytes, self._limit, start[:OVERLONG_KEPT_BYTES], quotes)
+            for each in either:
+                each.read(piece)
+        ends_quoted = either[0].is_open, either[1].is_open
+        raise _LineTooLong(size_bytes, self._limit, start[:OVERLONG_KEPT_BYTES], ends_quoted)
 
 
 def _json_rows(lines: _Lines) -> Iterator[Row | Line]:
@@ -188,29 +221,35 @@ class _CsvLines:
         try:
             line = next(self._lines)
         except _LineTooLong as error:
-            self._skip_rest(error.quotes)
+            self._skip_rest(error.ends_quoted[self._is_quoted()])
             raise
         self._raw.append(line)
         self._size_bytes += len(line)
         if len(self._raw) > 1 and self._size_bytes > self._limit:
-            self._skip_rest(0)
+            self._skip_rest(self._is_quoted())
             raise _RowTooLong(f"row too long: {self._size_bytes} bytes, more than {self._limit}")
         return line.decode("utf-8", "surrogateescape")
 
-    def _skip_rest(self, more_quotes: int) -> None:
-        """Passes over what is left of a row, which ends with the line in which its quotes are even in number: what
-        stands within quotes is nobody's event.
-        """
-        quotes = sum(line.count(b'"') for line in self._raw) + more_quotes
-        while quotes % 2:
+    def _is_quoted(self) -> bool:
+        """Whether the row so far ends within quotes."""
+        quotes = _Quotes(False)
+        for line in self._raw:
+            quotes.read(line)
+        return quotes.is_open
+
+    def _skip_rest(self, is_quoted: bool) -> None:
+        """Passes over what is left of a row: what stands within quotes is nobody's event."""
+        while is_quoted:
             try:
                 line = next(self._lines)
             except StopIteration:
                 return
             except _LineTooLong as error:
-                quotes += error.quotes
+                is_quoted = error.ends_quoted[is_quoted]
             else:
-                quotes += line.count(b'"')
+                quotes = _Quotes(is_quoted)
+                quotes.read(line)
+                is_quoted = quotes.is_open
                 self._size_bytes += len(line)
 
     def take(self) -> bytes:
@@ -239,8 +278,9 @@ def _csv_rows(lines: _Lines, name: Path, limit: int) -> Iterator[Row]:
             yield Row(source.start, None, str(error), source.take()[:OVERLONG_KEPT_BYTES])
             continue
         except _LineTooLong as error:
-            source.take()
-            yield Row(source.start, None, str(error), error.kept)
+            raw = source.take()
+            kept = b"\n".join([raw, error.kept]) if raw else error.kept
+            yield Row(source.start, None, str(error), kept[:OVERLONG_KEPT_BYTES])
             continue
         raw = source.take()
         if raw.strip():

@@ -97,8 +97,8 @@ class Searcher:
 
     def nearest(self, vectors: FloatArray, among: BoolArray, most: int) -> IntArray:
         """Rows of the prompts whose whole text is nearest to any of these unit rows, (m, d), `most` for each if
-        there are so many, ascending. among: (prompts,) which may be. A long prompt has many windows, and may not
-        stand for several.
+        there are so many among the nearest few thousand windows, ascending. among: (prompts,) which may be. A long
+        prompt has many windows, and may not stand for several.
         """
         only = among[self._prompt_of_window]
         reach, there = most, int(np.count_nonzero(only))

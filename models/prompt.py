@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from models.errors import BadPrompt
-from models.text import canonical, fingerprint
+from models.text import canonical, fingerprint, without_padding
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 USER_ROLES: Final = frozenset({"user", "human"})
@@ -38,13 +38,18 @@ class Prompt:
 
     def shortened(self, most_chars: int) -> "Prompt":
         """The prompt cut to so many characters, at least four: of each text to half of them if need be, the middle
-        left out, and the blanks round it.
+        left out, once what pads it is gone: or both ends might be nothing else.
         """
         if self.length <= most_chars:
             return self
-        system, user = self.system.strip(), self.user.strip()  # or both ends might be nothing but blanks
-        system = _ends(system, max(most_chars // 2, most_chars - len(user)))
-        return Prompt(system, _ends(user, most_chars - len(system)))
+        bare = self.without_padding()
+        system = _ends(bare.system, max(most_chars // 2, most_chars - len(bare.user)))
+        return Prompt(system, _ends(bare.user, most_chars - len(system)))
+
+    def without_padding(self) -> "Prompt":
+        """The prompt without what stands at the ends of its texts and is not seen; one of nothing else stays."""
+        system, user = without_padding(self.system), without_padding(self.user)
+        return Prompt(system, user) if system or user else self
 
     def fingerprint(self) -> bytes:
         """16 bytes that are equal exactly when two prompts have the same canonical form."""

@@ -28,6 +28,12 @@ _ASCII: Final = bytes(range(128))
 _ASCII_LETTERS: Final = bytes(code for code in _ASCII if chr(code).isalpha())
 _ASCII_CONTROLS: Final = bytes(code for code in _ASCII if not chr(code).isprintable() and not chr(code).isspace())
 
+# Not all that is unassigned: there are hundreds of ranges of it.
+_PADDING: Final = re.compile(
+    "[\\s\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e"
+    "\\u2060-\\u206f\\u3164\\ue000-\\uf8ff\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\U000e0000-\\U0010ffff]+"
+)
+
 _PASSES: Final = 8
 _MOST_REPLACED: Final = 64  # different letters; each costs a look at the whole text
 _LETTERS: Final = {fold_case: Letters(fold_case) for fold_case in (False, True)}
@@ -54,6 +60,15 @@ def clean(text: str) -> str:
         return _clean_ascii(text)
     quick = _letter_by_letter(text, fold_case=False)
     return _to_fixed_point(text, fold_case=False) if quick is None else quick
+
+
+def without_padding(text: str) -> str:
+    """The text without what stands at its ends and is not seen: white space, and nearly all characters that draw
+    nothing. Quick: a sender may have put a million of them there.
+    """
+    before, after = _PADDING.match(text), _PADDING.match(text[::-1])
+    begin, end = before.end() if before else 0, len(text) - (after.end() if after else 0)
+    return text[begin:end]
 
 
 def unfolded_length(text: str) -> int:

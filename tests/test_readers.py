@@ -15,7 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
+from indexer import readers
 from indexer.readers import OVERLONG_KEPT_BYTES, is_event_file, read_rows
 from indexer.rows import Row
 from models.errors import UnreadableFile
@@ -302,7 +305,30 @@ def test_what_an_overlong_csv_row_quotes_is_no_row(tmp_path: Path, prompt: bytes
         (2, problem, None),
         (lines, None, {"event_id": "e3", "prompt": "b"}),
     ]
-    assert rows[0].raw.startswith((b'e1,"x', b"y"))
+    assert rows[0].raw.startswith(b'e1,"x')
+
+
+@given(st.lists(st.text('a,"\n', max_size=12), max_size=4), st.integers(1, 9))
+def test_quotes_are_followed_as_the_csv_module_does(cells: list[str], size: int) -> None:
+    written = io.StringIO(newline="")
+    csv.writer(written, lineterminator="\n").writerow(cells)
+    row = written.getvalue().encode()
+    quotes, ends = readers._Quotes(False), []
+    for line in row.splitlines(keepends=True):
+        for start in range(0, len(line), size):
+            quotes.read(line[start : start + size])
+        ends.append(quotes.is_open)
+    assert ends == [True] * (len(ends) - 1) + [False]  # one row, however many lines it has
+
+
+def test_a_stray_quote_in_an_overlong_line_costs_its_row_alone(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    path.write_bytes(b'event_id,prompt\n1,5" ' + b"x" * 200 + b"\ne2,a\n")
+    rows = list(read_rows(path, max_line_bytes=100))
+    assert [(row.line, row.problem, row.values) for row in rows] == [
+        (2, "line too long: 205 bytes, more than 100", None),
+        (3, None, {"event_id": "e2", "prompt": "a"}),
+    ]
 
 
 def test_a_limit_for_one_file_is_none_for_others(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def acts_about(engine: Engine, subjects: Collection[str], named: Collection[str]
     """The last 100 acts about any of these subjects, and the last 100 by which accounts of `named` campaigns were
     taken out by their own names, which no number of others may push aside.
     """
-    about = engine.acts(*subjects, most=_MOST)
-    taken_out = engine.acts(*named, kind=ActKind.EXPORT_NAMES, most=_MOST)
-    shown = sorted(dict.fromkeys([*about, *taken_out]), key=lambda each: each.at, reverse=True)
-    return Acts(tuple(shown), max(len(about), len(taken_out)) < _MOST)
+    about = engine.acts(*subjects, most=_MOST + 1)
+    taken_out = engine.acts(*named, kind=ActKind.EXPORT_NAMES, most=_MOST + 1)
+    shown = dict.fromkeys([*about[:_MOST], *taken_out[:_MOST]])
+    newest_first = sorted(shown, key=lambda each: each.at, reverse=True)
+    return Acts(tuple(newest_first), max(len(about), len(taken_out)) <= _MOST)

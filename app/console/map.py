@@ -15,7 +15,7 @@ from app.console.visit import Visit, Visiting
 from app.state import Casebook
 from models.campaign import CampaignLabel, Template
 from models.errors import NotFound
-from models.text import clean
+from models.text import clean, without_padding
 
 router = APIRouter(prefix=f"{HOME}/map")
 
@@ -92,7 +92,7 @@ def _prompts(casebook: Casebook, rows: list[int]) -> list[dict[str, Any]]:
         {
             "row": row,
             "text": one_line(hit, _TEXT),
-            "query": clean((hit.text or hit.system)[: 4 * _QUERY])[:_QUERY],
+            "query": clean(without_padding(hit.text or hit.system)[: 4 * _QUERY])[:_QUERY],
             "campaign": hit.campaign_id,
         }
         for row, hit in casebook.prompts_at(rows).items()
