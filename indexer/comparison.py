@@ -7,7 +7,6 @@ does not change, what was seen is remembered.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from operator import not_
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -82,11 +81,11 @@ class Comparison:
 
     def near(self, campaign: int) -> tuple[Seen, ...]:
         """Prompts outside of every campaign that come near to it, by recurring or by whole text."""
-        return self._recalled("near", campaign, lambda: self._that_show(self._near(campaign), campaign))
+        return self._recalled("near", campaign, lambda: self._seen_by_any_view(self._near(campaign), campaign))
 
     def others(self, campaign: int) -> tuple[Seen, ...]:
         """Some prompts of each of the campaigns whose exemplars come nearest to its own."""
-        return self._recalled("others", campaign, lambda: self._that_show(self._others(campaign), campaign))
+        return self._recalled("others", campaign, lambda: self._seen_by_any_view(self._others(campaign), campaign))
 
     def _recalled(self, kind: str, campaign: int, look: Callable[[], list[Seen]]) -> tuple[Seen, ...]:
         key = kind, campaign
@@ -116,10 +115,10 @@ class Comparison:
             forms += [each.shortened(_RAW * share).canonical() for each in prompts]
         most = fair_share(np.array([each.length for each in forms], np.int64), _CHARS)
         views = self._matcher.compared([each.shortened(most) for each in forms], campaign)
-        both_ends = [was_cut or form.length > most for was_cut, form in zip(cut, forms, strict=True)]
-        return [Seen(*each) for each in zip(rows.tolist(), views, map(not_, both_ends), strict=True)]
+        whole = [not was_cut and form.length <= most for was_cut, form in zip(cut, forms, strict=True)]
+        return [Seen(*each) for each in zip(rows.tolist(), views, whole, strict=True)]
 
-    def _that_show(self, rows: IntArray, campaign: int) -> list[Seen]:
+    def _seen_by_any_view(self, rows: IntArray, campaign: int) -> list[Seen]:
         """`seen` of those of which any view can tell."""
         return [each for each in self.seen(rows, campaign) if each.views]
 

@@ -11,6 +11,8 @@ import pytest
 import s3_house
 from api_double import MemoryEngine, client_of, make_app
 
+from indexer.casebook import Casebook
+from indexer.engine import Engine
 from indexer.store import Store
 
 # How long an example takes says more about the machine than about the code, and the first call may compile.
@@ -26,6 +28,12 @@ def anyio_backend() -> str:
 @pytest.fixture
 def engine() -> MemoryEngine:
     return MemoryEngine()
+
+
+@pytest.fixture
+def casebook(engine: Engine) -> Casebook:
+    """Of a module's own engine, over a generation."""
+    return engine.casebook()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from traffic import (
+    NEAR_TEMPLATE,
     OTHER_TEMPLATE,
     background_rows,
     campaign_rows,
@@ -22,13 +23,11 @@ from models.prompt import Prompt
 from models.traffic import FlaggedAccount
 from models.view import View
 
-# Some words of the template, in another order and among others: near, and no member.
-NEAR = "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
 ROWS = [
     *campaign_rows(0),
     *campaign_rows(3000, OTHER_TEMPLATE),
     *background_rows(5000, 300),
-    *(row(9000 + n, f"odd-{n}", NEAR.format(payload(Random(n), 6))) for n in range(6)),
+    *(row(9000 + n, f"odd-{n}", NEAR_TEMPLATE.format(payload(Random(n), 6))) for n in range(6)),
 ]
 
 
@@ -36,11 +35,6 @@ ROWS = [
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with published_engine(tmp_path_factory.mktemp("casebook"), ROWS) as opened:
         yield opened
-
-
-@pytest.fixture
-def casebook(engine: Engine) -> Casebook:
-    return engine.casebook()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from traffic import OTHER_TEMPLATE, background_rows, campaign_rows, payload, published_engine, row
+from traffic import NEAR_TEMPLATE, OTHER_TEMPLATE, background_rows, campaign_rows, payload, published_engine, row
 
 from indexer import comparison as comparison_module
 from indexer.casebook import Casebook
@@ -19,9 +19,9 @@ from models.view import View
 CHARS = 1 << 20  # of all prompts that are seen together
 WORDS = Random(5)
 LONG_ROWS = [row(7000 + n, f"pool-7000-{n % 24}", OTHER_TEMPLATE.format(payload(WORDS, 6_000))) for n in range(48)]
-NEAR = "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
-FLOOD = row(9000, "flood", NEAR.format(" and ".join(NEAR.format(payload(WORDS, 6)) for _ in range(1_000))))
-NEAR_ROWS = [row(9100 + n, f"near-{n}", NEAR.format(payload(WORDS, 6))) for n in range(6)]
+FLOOD_TEXT = " and ".join(NEAR_TEMPLATE.format(payload(WORDS, 6)) for _ in range(1_000))
+FLOOD = row(9000, "flood", NEAR_TEMPLATE.format(FLOOD_TEXT))
+NEAR_ROWS = [row(9100 + n, f"near-{n}", NEAR_TEMPLATE.format(payload(WORDS, 6))) for n in range(6)]
 ROWS = [*campaign_rows(0), *LONG_ROWS, FLOOD, *NEAR_ROWS, *background_rows(5000, 100)]
 
 
@@ -29,11 +29,6 @@ ROWS = [*campaign_rows(0), *LONG_ROWS, FLOOD, *NEAR_ROWS, *background_rows(5000,
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with published_engine(tmp_path_factory.mktemp("comparison"), ROWS) as opened:
         yield opened
-
-
-@pytest.fixture
-def casebook(engine: Engine) -> Casebook:
-    return engine.casebook()
 
 
 @pytest.fixture

@@ -29,6 +29,11 @@ OTHER_TEMPLATE = (
     "you are an auditor of shell scripts so list each defect of {} and then rewrite it without any comment"
 )
 
+# Some words of TEMPLATE, in another order and among others: near, and no member.
+NEAR_TEMPLATE = (
+    "a child asks about the hidden step of the reasoning {} and would like an answer it can read alone at night"
+)
+
 
 def payload(random_words: random.Random, words: int) -> str:
     """Words that never recur."""
