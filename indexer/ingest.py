@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
+from indexer.batches import batches
 from indexer.examine import Examined, Refusal, examine
 from indexer.examiners import Examiners
 from indexer.process import usable_cores
@@ -259,17 +260,7 @@ def _batches(
     rows: Iterable[tuple[str, Row | Line, bool]], now: Callable[[], datetime], most_rows: int
 ) -> Iterator[_Batch]:
     """Bounded by rows and by bytes, though a single row may be over the bound."""
-    read = iter(rows)
-    while True:
-        taken: list[tuple[str, Row | Line, bool]] = []
-        size_bytes = 0
-        for row in read:
-            taken.append(row)
-            size_bytes += len(row[1].raw)
-            if len(taken) >= most_rows or size_bytes >= BATCH_BYTES:
-                break
-        if not taken:
-            return
+    for taken in batches(rows, lambda row: len(row[1].raw), BATCH_BYTES, most_rows):
         damage = frozenset(position for position, (_, _, damaged) in enumerate(taken) if damaged)
         yield _Batch([source for source, _, _ in taken], [row for _, row, _ in taken], damage, now())
 

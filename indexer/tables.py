@@ -1,7 +1,7 @@
 """Tables written as files that other programs read: CSV and Parquet."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from io import TextIOWrapper
@@ -9,6 +9,8 @@ from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from indexer.batches import batches
 
 _BATCH_ROWS: Final = 10_000
 _BATCH_CHARS: Final = 1 << 24
@@ -53,7 +55,7 @@ def write_parquet(rows: Iterable[Sequence[Any]], columns: Mapping[str, Kind], ou
     schema = pa.schema([pa.field(name, _ARROW[kind]) for name, kind in columns.items()])
     count = 0
     with pq.ParquetWriter(out, schema) as writer:
-        for batch in _batches(rows):
+        for batch in batches(rows, _chars, _BATCH_CHARS, _BATCH_ROWS):
             arrays = [
                 pa.array([_storable(row[at]) for row in batch], schema.field(at).type)
                 for at in range(len(columns))
@@ -63,18 +65,8 @@ def write_parquet(rows: Iterable[Sequence[Any]], columns: Mapping[str, Kind], ou
     return count
 
 
-def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """As many rows at a time as may be in memory, by their number and by how long their texts are."""
-    batch: list[Sequence[Any]] = []
-    chars = 0
-    for row in rows:
-        batch.append(row)
-        chars += sum(len(value) for value in row if isinstance(value, str))
-        if len(batch) == _BATCH_ROWS or chars >= _BATCH_CHARS:
-            yield batch
-            batch, chars = [], 0
-    if batch:
-        yield batch
+def _chars(row: Sequence[Any]) -> int:
+    return sum(len(value) for value in row if isinstance(value, str))
 
 
 def _cell(value: object) -> object:

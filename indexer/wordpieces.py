@@ -1,7 +1,7 @@
 """WordPieces: a text as the numbers of its tokens. The only door to tokenizers."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final, overload
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from indexer.batches import batches
 from indexer.windows import fits, pieces_of, surely_fits, windows_of
 from models.errors import WeightsUnusable
 
@@ -76,7 +77,7 @@ class WordPieces:
     def cut(self, texts: Sequence[str], window: int) -> list[list[str]]:
         """`windows` of each text."""
         found: list[list[str]] = []
-        for some in _in_parts(texts):
+        for some in batches(texts, len, _CHARS_AT_A_TIME):
             words = {word for text in some if not surely_fits(text, window) for word in text.split(" ")}
             sizes = {word: len(pieces) for word, pieces in self._pieces_of(words).items()}
             found += [self._cut(text, window, sizes) for text in some]
@@ -126,20 +127,6 @@ class WordPieces:
     def windows(self, text: str, window: int) -> list[str]:
         """The pieces of a text for an encoder of `window` tokens."""
         return windows_of(text, window, self.spans)
-
-
-def _in_parts(texts: Sequence[str]) -> Iterator[list[str]]:
-    """The texts in order, as many at a time as have so many characters, or one that has more."""
-    part: list[str] = []
-    chars = 0
-    for text in texts:
-        if part and chars + len(text) > _CHARS_AT_A_TIME:
-            yield part
-            part, chars = [], 0
-        part.append(text)
-        chars += len(text)
-    if part:
-        yield part
 
 
 class _WordSpans(Sequence[tuple[int, int]]):
