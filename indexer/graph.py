@@ -151,7 +151,7 @@ def _lightest_edges(
     distances = np.empty(max(0, points - 1), np.float64)
     count = 0
     tree = np.arange(points)
-    above = np.arange(points)
+    above = np.full(points, -1, np.int32)
     best = np.empty(points, np.float64)
     best_low = np.empty(points, np.int64)
     best_high = np.empty(points, np.int64)
@@ -210,7 +210,7 @@ def _joining(count: int, sources: IntArray, targets: IntArray) -> tuple[NDArray[
     """Which edges, taken one after the other, join two trees (m,); and the number of each point's tree
     (count,).
     """
-    above = np.arange(count)
+    above = np.full(count, -1, np.int32)
     kept = np.zeros(len(sources), np.bool_)
     for edge in range(len(sources)):
         one, other = root_of(above, sources[edge]), root_of(above, targets[edge])

@@ -9,6 +9,8 @@ A point of weight w is w equal points, which lie at the `resolution` from one an
 out. Density is lambda, one over distance.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +18,10 @@ from indexer.compiled import compiled
 from indexer.union_find import root_of
 
 IntArray = NDArray[np.int64]
+NodeArray = NDArray[np.int32]
 DoubleArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+
+MOST_COPIES: Final = 2**31 - 1  # also of nodes: more would not fit the numbers that a tree is made of
 
 
 def select_clusters(
@@ -34,106 +38,115 @@ def select_clusters(
 
     sources, targets: (m,) int64, edges of a forest over n points. distances: (m,) float64, ascending, at least
     `resolution` and at most `ceiling`, all > 0. weights: (n,) int64 >= 1. roots_count: whether a tree as a whole
-    can be a cluster, one that is born at the ceiling; if not, only parts of trees can.
+    can be a cluster, one that is born at the ceiling; if not, only parts of trees can. ValueError beyond
+    MOST_COPIES copies, or nodes, which are one for each point and each edge.
     """
-    left, right, size = _linkage(sources, targets, weights)
-    parent, _birth, stability, cluster = _condensed(
-        left, right, size, 1.0 / distances, len(weights), min_cluster_size, 1.0 / ceiling, 1.0 / resolution
+    copies, nodes = int(weights.sum()), len(weights) + len(sources)
+    if max(copies, nodes) > MOST_COPIES:
+        raise ValueError(f"{copies:,} copies and {nodes:,} nodes: a hierarchy has at most {MOST_COPIES:,} of each")
+    halves, leaving = _linkage(sources, targets, weights, min_cluster_size)
+    parent, stability, cluster = _condensed(
+        halves, leaving, 1.0 / distances, weights, min_cluster_size, 1.0 / ceiling, 1.0 / resolution
     )
     chosen = _selected(parent, stability, roots_count)
-    found: IntArray = np.where(cluster >= 0, np.append(chosen, -1)[cluster], -1)
+    found: IntArray = np.append(chosen, -1)[cluster]  # -1, no cluster, is also the last place
     return found
 
 
 @compiled
-def _linkage(sources: IntArray, targets: IntArray, weights: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Single-linkage dendrogram: edge i makes node n + i of the two nodes that it joins, left and right (m,).
+def _linkage(sources: IntArray, targets: IntArray, weights: IntArray, least: int) -> tuple[NodeArray, NodeArray]:
+    """Single-linkage dendrogram: edge i makes node n + i of the two nodes that it joins.
 
-    size: (n + m,) weight below each node, the points' own first.
+    halves: (m, 2) int32, the nodes joined, ~node for one lighter than `least`. leaving: (m,) int32, the weight that
+    at this edge leaves the cluster which it is in: all of it if both halves are heavy enough to be clusters of
+    their own, else that of the light ones; 0 where even both together are light, which are out already.
+
+    The edges come in no order of place, so where they lead is rarely in the processor's caches: what is looked up
+    there is four bytes a point, twice.
     """
     points, edges = len(weights), len(sources)
-    left = np.empty(edges, np.int64)
-    right = np.empty(edges, np.int64)
-    size = np.empty(points + edges, np.int64)
-    size[:points] = weights
-    above = np.arange(points + edges)
+    halves = np.empty((edges, 2), np.int32)
+    leaving = np.empty(edges, np.int32)
+    above = np.empty(points, np.int32)  # of a root: ~ the node that its group is
+    size = np.empty(points, np.int32)  # of a root's group
+    for point in range(points):
+        above[point] = ~point
+        size[point] = weights[point]
     for edge in range(edges):
         one, other = root_of(above, sources[edge]), root_of(above, targets[edge])
-        node = points + edge
-        left[edge], right[edge] = one, other
-        size[node] = size[one] + size[other]
-        above[one] = node
-        above[other] = node
-    return left, right, size
+        if size[one] < size[other]:
+            one, other = other, one
+        heavier, lighter = size[one], size[other]
+        node, half = ~above[one], ~above[other]
+        halves[edge, 0] = node if heavier >= least else ~node
+        halves[edge, 1] = half if lighter >= least else ~half
+        both = heavier + lighter
+        if lighter >= least:
+            leaving[edge] = both
+        elif heavier >= least:
+            leaving[edge] = lighter
+        else:
+            leaving[edge] = both if both >= least else 0
+        above[other] = one
+        above[one] = ~(points + edge)
+        size[one] = both
+    return halves, leaving
 
 
 @compiled
 def _condensed(
-    left: IntArray,
-    right: IntArray,
-    size: IntArray,
+    halves: NodeArray,
+    leaving: NodeArray,
     density: DoubleArray,
-    points: int,
+    weights: IntArray,
     least: int,
     lowest: float,
     highest: float,
-) -> tuple[IntArray, DoubleArray, DoubleArray, IntArray]:
+) -> tuple[NodeArray, DoubleArray, NodeArray]:
     """The dendrogram without nodes lighter than `least`: from the top down, a node goes on being its parent's
     cluster unless both halves are heavy enough to be clusters of their own.
 
     density: (m,) lambda of each node that an edge made. lowest, highest: lambda at which trees begin and at which
-    copies of a point part. Of c clusters, parents before children: parent (c,) or -1 for a whole tree, birth (c,)
-    lambda at which it appears, stability (c,). cluster: (n,) the one that each point is last in, or -1.
+    copies of a point part. Of c clusters, parents before children: parent (c,) int32 or -1 for a whole tree,
+    stability (c,). cluster: (n,) int32, the one that each point is last in, or -1.
     """
-    edges = len(left)
-    nodes = points + edges
-    owner = np.full(nodes, -1, np.int64)
-    fallen = np.zeros(nodes, np.bool_)  # out of its owner, which has its weight already
-    is_root = np.ones(nodes, np.bool_)
-    total = 0
-    for point in range(points):
-        total += size[point]
-    most = 2 * (total // least) + 1
-    parent = np.empty(most, np.int64)
+    points, edges = len(weights), len(halves)
+    owner = np.full(points + edges, -1, np.int32)
+    most = 2 * (weights.sum() // least) + 1
+    parent = np.empty(most, np.int32)
     birth = np.empty(most, np.float64)
     stability = np.zeros(most, np.float64)
     count = 0
-    for edge in range(edges):
-        is_root[left[edge]] = False
-        is_root[right[edge]] = False
-    for node in range(nodes - 1, -1, -1):
-        if is_root[node] and size[node] >= least:
-            parent[count], birth[count] = -1, lowest
-            owner[node] = count
-            count += 1
-        mine = owner[node]
+    for edge in range(edges - 1, -1, -1):
+        one, other = halves[edge]
+        mine, node, half = owner[points + edge], max(one, ~one), max(other, ~other)
+        if not leaving[edge]:
+            owner[node] = mine
+            owner[half] = mine
+            continue
         if mine < 0:
-            continue
-        if node < points:
-            if not fallen[node]:
-                stability[mine] += size[node] * (highest - birth[mine])
-            continue
-        edge = node - points
-        one, other = left[edge], right[edge]
-        owner[one] = mine
-        owner[other] = mine
-        if fallen[node]:
-            fallen[one] = True
-            fallen[other] = True
-            continue
-        gained = density[edge] - birth[mine]
-        if size[one] >= least and size[other] >= least:
-            stability[mine] += size[node] * gained
-            for half in (one, other):
+            mine = count
+            parent[count], birth[count] = -1, lowest
+            count += 1
+        stability[mine] += leaving[edge] * (density[edge] - birth[mine])
+        owner[node] = mine
+        owner[half] = mine
+        if one >= 0 and other >= 0:
+            for child in (node, half):
+                owner[child] = count
                 parent[count], birth[count] = mine, density[edge]
-                owner[half] = count
                 count += 1
+    for point in range(points - 1, -1, -1):
+        if weights[point] < least:
             continue
-        for half in (one, other):
-            if size[half] < least:
-                fallen[half] = True
-                stability[mine] += size[half] * gained
-    return parent[:count], birth[:count], stability[:count], owner[:points]
+        mine = owner[point]
+        if mine < 0:
+            mine = count
+            owner[point] = mine
+            parent[count], birth[count] = -1, lowest
+            count += 1
+        stability[mine] += weights[point] * (highest - birth[mine])
+    return parent[:count], stability[:count], owner[:points]
 
 
 @compiled

@@ -7,11 +7,16 @@ from indexer.compiled import compiled
 
 
 @compiled
-def root_of(above: NDArray[np.int64], node: int) -> int:
-    """The root of a node's group. above: (n,) the node above each, a root's its own; what lies on the way is
-    brought nearer to the root (path halving), so that the next look is quick.
+def root_of(above: NDArray[np.int32], node: int) -> int:
+    """The root of a node's group. above: (n,) the node above each, of a root any number below 0; what lies on the
+    way is brought nearer to the root (path halving), so that the next look is quick.
     """
-    while above[node] != node:
-        above[node] = above[above[node]]
-        node = above[node]
+    up = above[node]
+    while up >= 0:
+        further = above[up]
+        if further < 0:
+            return up
+        above[node] = further
+        node = further
+        up = above[node]
     return node

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from indexer.cluster import LONGEST_CHORD, NOISE, forest_clusters
 from indexer.graph import Forest
+from indexer.hierarchy import MOST_COPIES, select_clusters
 
 DoubleArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -162,3 +163,13 @@ def test_by_hand() -> None:
     assert found.tolist() == [0, 0, 0, 1, 1, 1, NOISE]
     loose = [(one, other, 0.24 if distance < 0.1 else distance) for one, other, distance in edges]
     assert forest_clusters(forest_of(loose, 7), ones, 3, CEILING, RESOLUTION).tolist() == [0] * 7
+
+
+def test_a_hierarchy_of_more_copies_than_its_numbers_hold_is_refused() -> None:
+    """Sizes are 32 bits; one copy less is counted right, one more is not counted wrong."""
+    none, heavy = np.zeros(0, np.int64), np.array([MOST_COPIES - 1, 1, 1], np.int64)
+    with pytest.raises(ValueError, match=r"2,147,483,648 copies and 3 nodes"):
+        select_clusters(none, none, np.zeros(0), heavy, 2, CEILING, RESOLUTION, roots_count=True)
+    edge, near = np.array([0]), np.array([RESOLUTION])
+    found = select_clusters(edge, edge + 1, near, heavy[:2], 2, CEILING, RESOLUTION, roots_count=True)
+    assert found.tolist() == [0, 0]
