@@ -57,9 +57,9 @@ def select_clusters(
 def _linkage(sources: IntArray, targets: IntArray, weights: IntArray, least: int) -> tuple[NodeArray, NodeArray]:
     """Single-linkage dendrogram: edge i makes node n + i of the two nodes that it joins.
 
-    halves: (m, 2) int32, the nodes joined, ~node for one lighter than `least`. leaving: (m,) int32, the weight that
-    leaves the cluster it is in at this edge: all of it if both halves are heavy enough to be clusters of their
-    own, else that of the light ones; 0 where even both together are light, which are out already.
+    halves: (m, 2) int32, the nodes joined, ~node for one lighter than `least`. leaving: (m,) int32, the weight
+    that leaves the cluster it is in at this edge: all of it if both halves are heavy enough to be clusters of
+    their own, else that of the light ones; 0 where even both together are light, which are out already.
 
     The edges come in no order of place, so where they lead is rarely in the processor's caches: what is looked up
     there is four bytes a point, twice.
