@@ -49,7 +49,7 @@ def select_clusters(
         halves, leaving, 1.0 / distances, weights, min_cluster_size, 1.0 / ceiling, 1.0 / resolution
     )
     chosen = _selected(parent, stability, roots_count)
-    found: IntArray = np.append(chosen, -1)[cluster]  # -1, no cluster, is also the last place
+    found: IntArray = np.append(chosen, -1)[cluster].astype(np.int64)  # -1, no cluster, is also the last place
     return found
 
 
@@ -150,7 +150,7 @@ def _condensed(
 
 
 @compiled
-def _selected(parent: IntArray, stability: DoubleArray, roots_count: bool) -> IntArray:
+def _selected(parent: NodeArray, stability: DoubleArray, roots_count: bool) -> NodeArray:
     """The selected cluster that each is or lies in, (c,), or -1: a cluster is selected if it is at least as stable
     as what is selected below it, and lies in no selected one.
     """
@@ -162,7 +162,7 @@ def _selected(parent: IntArray, stability: DoubleArray, roots_count: bool) -> In
         worthy[cluster] = (above >= 0 or roots_count) and stability[cluster] >= below[cluster]
         if above >= 0:
             below[above] += max(stability[cluster], below[cluster])
-    chosen = np.full(count, -1, np.int64)
+    chosen = np.full(count, -1, np.int32)
     for cluster in range(count):
         above = parent[cluster]
         if above >= 0 and chosen[above] >= 0:

@@ -9,14 +9,12 @@ from indexer.compiled import compiled
 @compiled
 def root_of(above: NDArray[np.int32], node: int) -> int:
     """The root of a node's group. above: (n,) the node above each, of a root any number below 0; what lies on the
-    way is brought nearer to the root (path halving), so that the next look is quick.
+    way is brought nearer to the root (path splitting), so that the next look is quick.
     """
     up = above[node]
     while up >= 0:
-        further = above[up]
-        if further < 0:
-            return up
-        above[node] = further
-        node = further
+        if above[up] >= 0:
+            above[node] = above[up]
+        node = up
         up = above[node]
     return node
