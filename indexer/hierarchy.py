@@ -44,31 +44,52 @@ def select_clusters(
     copies, nodes = int(weights.sum()), len(weights) + len(sources)
     if max(copies, nodes) > MOST_COPIES:
         raise ValueError(f"{copies:,} copies and {nodes:,} nodes: a hierarchy has at most {MOST_COPIES:,} of each")
-    halves, leaving = _linkage(sources, targets, weights, min_cluster_size)
-    parent, stability, cluster = _condensed(
-        halves, leaving, 1.0 / distances, weights, min_cluster_size, 1.0 / ceiling, 1.0 / resolution
+    halves, leaving = _dendrogram(sources, targets, weights, min_cluster_size)
+    owner = np.full(nodes, -1, np.int32)
+    parent, stability = _condensed(
+        halves, leaving, 1.0 / distances, weights, min_cluster_size, 1.0 / ceiling, 1.0 / resolution, owner
     )
     chosen = _selected(parent, stability, roots_count)
-    found: IntArray = np.append(chosen, -1)[cluster].astype(np.int64)  # -1, no cluster, is also the last place
+    found: IntArray = np.append(chosen, -1)[owner[: len(weights)]].astype(
+        np.int64
+    )  # -1, no cluster, is also the last place
     return found
 
 
-@compiled
-def _linkage(sources: IntArray, targets: IntArray, weights: IntArray, least: int) -> tuple[NodeArray, NodeArray]:
-    """Single-linkage dendrogram: edge i makes node n + i of the two nodes that it joins.
+def _dendrogram(
+    sources: IntArray, targets: IntArray, weights: IntArray, least: int
+) -> tuple[NodeArray, NodeArray]:
+    """Single linkage: edge i makes node n + i of the two nodes that it joins.
 
     halves: (m, 2) int32, the nodes joined, ~node for one lighter than `least`. leaving: (m,) int32, the weight
     that leaves the cluster it is in at this edge: all of it if both halves are heavy enough to be clusters of
     their own, else that of the light ones; 0 where even both together are light, which are out already.
-
-    The edges come in no order of place, so where they lead is rarely in the processor's caches: what is looked up
-    there is four bytes a point, twice.
     """
     points, edges = len(weights), len(sources)
-    halves = np.empty((edges, 2), np.int32)
-    leaving = np.empty(edges, np.int32)
-    above = np.empty(points, np.int32)  # of a root: ~ the node that its group is
-    size = np.empty(points, np.int32)  # of a root's group
+    halves, leaving = np.empty((edges, 2), np.int32), np.empty(edges, np.int32)
+    above, size = np.empty(points, np.int32), np.empty(points, np.int32)
+    _join(sources, targets, weights, least, halves, leaving, above, size)
+    return halves, leaving
+
+
+@compiled
+def _join(
+    sources: IntArray,
+    targets: IntArray,
+    weights: IntArray,
+    least: int,
+    halves: NodeArray,
+    leaving: NodeArray,
+    above: NodeArray,
+    size: NodeArray,
+) -> None:
+    """Fills the halves and leaving of `_dendrogram`. above, size: (n,) to work on, of a root ~ the node that its
+    group is, and its weight.
+
+    The edges come in no order of place, so where they lead is rarely in the processor's caches: what is looked up
+    there is four bytes a point, twice, and NumPy makes the arrays, as it asks the system for large pages.
+    """
+    points, edges = len(weights), len(sources)
     for point in range(points):
         above[point] = ~point
         size[point] = weights[point]
@@ -90,7 +111,6 @@ def _linkage(sources: IntArray, targets: IntArray, weights: IntArray, least: int
         above[other] = one
         above[one] = ~(points + edge)
         size[one] = both
-    return halves, leaving
 
 
 @compiled
@@ -102,16 +122,16 @@ def _condensed(
     least: int,
     lowest: float,
     highest: float,
-) -> tuple[NodeArray, DoubleArray, NodeArray]:
+    owner: NodeArray,
+) -> tuple[NodeArray, DoubleArray]:
     """The dendrogram without nodes lighter than `least`: from the top down, a node goes on being its parent's
     cluster unless both halves are heavy enough to be clusters of their own.
 
     density: (m,) lambda of each node that an edge made. lowest, highest: lambda at which trees begin and at which
-    copies of a point part. Of c clusters, parents before children: parent (c,) int32 or -1 for a whole tree,
-    stability (c,). cluster: (n,) int32, the one that each point is last in, or -1.
+    copies of a point part. owner: (n + m,) of -1, becomes the cluster that each node is last in, if any. Of c
+    clusters, parents before children: parent (c,) int32 or -1 for a whole tree, stability (c,).
     """
     points, edges = len(weights), len(halves)
-    owner = np.full(points + edges, -1, np.int32)
     most = 2 * (weights.sum() // least) + 1
     parent = np.empty(most, np.int32)
     birth = np.empty(most, np.float64)
@@ -146,7 +166,7 @@ def _condensed(
             parent[count], birth[count] = -1, lowest
             count += 1
         stability[mine] += weights[point] * (highest - birth[mine])
-    return parent[:count], stability[:count], owner[:points]
+    return parent[:count], stability[:count]
 
 
 @compiled
