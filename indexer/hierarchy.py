@@ -49,10 +49,8 @@ def select_clusters(
     parent, stability = _condensed(
         halves, leaving, 1.0 / distances, weights, min_cluster_size, 1.0 / ceiling, 1.0 / resolution, owner
     )
-    chosen = _selected(parent, stability, roots_count)
-    found: IntArray = np.append(chosen, -1)[owner[: len(weights)]].astype(
-        np.int64
-    )  # -1, no cluster, is also the last place
+    chosen = np.append(_selected(parent, stability, roots_count), -1)  # where -1, no cluster, leads to -1
+    found: IntArray = chosen[owner[: len(weights)]].astype(np.int64)
     return found
 
 
