@@ -1,6 +1,6 @@
 """Campaigns made of groups: portrait, template, exemplars, thresholds, and the id and history they carry on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from indexer.aims import Encode
 from indexer.cases import Before, weigh_groups
 from indexer.collapse import NOT_THERE
-from indexer.corpus import Corpus, PrintArray
+from indexer.corpus import PrintArray
 from indexer.describe import Portrait, events_by_group, portray, totals_of
 from indexer.exemplars import ViewExemplars
-from indexer.groups import Groups, members_of
+from indexer.finding import Found
+from indexer.groups import UNGROUPED, members_of
+from indexer.items import prompt_items
 from indexer.key_table import UNKNOWN, KeyTable
 from indexer.lineage import Descent, descents, former_ids
 from indexer.replication import Replication
@@ -69,43 +71,43 @@ NO_EARLIER: Final = Earlier(None, {}, {}, np.zeros((0, FINGERPRINT_BYTES), np.ui
 
 
 def campaigns_of(
-    corpus: Corpus,
+    found: Found,
     store: Store,
-    groups: Groups,
-    was: IntArray,
-    views: Sequence[ViewVectors],
-    exemplars: Sequence[ViewExemplars],
     earlier: Earlier,
     generation: str,
     at: datetime,
     encode: Encode,
     extract: Extract,
-    items: Callable[[BoolArray], IntArray],
 ) -> tuple[list[Campaign], dict[str, Replication]]:
-    """A campaign for each group, in the order of the groups, and what the items of each show, by id.
+    """A campaign for each group that was found, in their order, and what the items of each show, by id.
 
-    was: (groups,) the earlier campaign, by its place, that each group still is, negative for none; it keeps
-    what takes long to find. encode, extract, items: see `indexer.cases.weigh_groups`.
+    A group that still is an earlier campaign keeps what takes long to find. generation, at: whose history begins
+    or goes on now. encode, extract: see `indexer.cases.weigh_groups`.
     """
+    corpus, groups = found.corpus, found.groups
+
+    def items(wanted: BoolArray) -> IntArray:
+        return prompt_items(found.words, np.where(wanted, groups.of_prompt, UNGROUPED))
+
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     rows = members_of(groups.of_prompt, len(groups))
     names = descents(
         [frozenset(row.tobytes() for row in corpus.fingerprints[mine]) for mine in rows], earlier.prompts
     )
     formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
-    before = [_before(name, place, earlier) for name, place in zip(names, was.tolist(), strict=True)]
+    before = [_before(name, place, earlier) for name, place in zip(names, found.was.tolist(), strict=True)]
     totals = totals_of(corpus.events)
     weighed = weigh_groups(corpus, store, groups, events, before, totals, encode, extract, items)
     verdicts = judge([each.case for each in weighed])
-    stand_for = [_shown(number, mine, views, exemplars) for number, mine in enumerate(rows)]
+    stand_for = [_shown(number, mine, found.views, found.exemplars) for number, mine in enumerate(rows)]
     texts = iter(store.prompts_by_id(corpus.prompt_ids[np.concatenate([_NONE, *stand_for])].tolist()))
-    found: list[Campaign] = []
+    campaigns: list[Campaign] = []
     for number, each in enumerate(weighed):
         portrait = portray(corpus, events[number], verdicts[number], totals)
         last = earlier.campaigns.get(names[number].campaign_id)
         entry = _history(names[number], portrait, last, generation, at)
         history = with_shifts((*(last.history if last else ()), entry), each.shifts, entry)[-_HISTORY:]
-        found.append(
+        campaigns.append(
             _campaign(
                 names[number],
                 formerly[number],
@@ -114,11 +116,11 @@ def campaigns_of(
                 each.strands,
                 groups.views[number],
                 list(islice(texts, len(stand_for[number]))),
-                tuple(view.thresholds[number] for view in exemplars if number in view.thresholds),
+                tuple(view.thresholds[number] for view in found.exemplars if number in view.thresholds),
                 history,
             )
         )
-    return found, {name.campaign_id: each.repeated for name, each in zip(names, weighed, strict=True)}
+    return campaigns, {name.campaign_id: each.repeated for name, each in zip(names, weighed, strict=True)}
 
 
 def _before(name: Descent, was: int, earlier: Earlier) -> Before | None:

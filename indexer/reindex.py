@@ -21,8 +21,6 @@ from indexer.depot import Depot
 from indexer.encode import Encoder
 from indexer.finding import Found, find_groups
 from indexer.generation import FORMAT, Generation, GenerationWriter, current_id, open_current
-from indexer.groups import UNGROUPED
-from indexer.items import prompt_items
 from indexer.lock import exclusive
 from indexer.match import view_encoders
 from indexer.process import usable_cores, without_collecting
@@ -140,18 +138,13 @@ def _judged(
     crew: Crew,
 ) -> _Judged:
     campaigns, repeated = campaigns_of(
-        found.corpus,
+        found,
         store,
-        found.groups,
-        found.was,
-        found.views,
-        found.exemplars,
         earlier,
         about.generation,
         about.created_at,
         lambda texts: caches[encoder.space.key].encode(texts, encoder, SilentProgress()).vectors[:],
         crew.encoders.templates,
-        lambda wanted: prompt_items(found.words, np.where(wanted, found.groups.of_prompt, UNGROUPED)),
     )
     alarmed = np.array([campaign.level.is_alarm for campaign in campaigns], bool)
     senders, background = found.corpus.first_sender(), settings.detection.background
