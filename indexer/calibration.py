@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from indexer.evidence import Measure
 
@@ -89,7 +89,7 @@ class Calibration(msgspec.Struct, frozen=True):
         if total <= start:
             return float((1 + len(sums) - np.searchsorted(sums, total, side="left")) / (1 + len(sums)))
         excess = sums[sums > start] - start
-        scale = 2 * excess.sum() / chi2.ppf(1 - TAIL_CONFIDENCE, 2 * len(excess))
+        scale = 2 * excess.sum() / chdtri(2 * len(excess), TAIL_CONFIDENCE)
         return float(TAIL_SHARE * np.exp(-(total - start) / max(1e-9, scale)))
 
 

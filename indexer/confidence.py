@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from indexer.vectors import FloatArray
 
@@ -41,4 +41,4 @@ class Confidence:
 
 def upper_bound(hits: int, size: int) -> float:
     """Greatest rate, with 95 % confidence, of which `hits` in `size` independent trials were seen."""
-    return float(beta.ppf(_CONFIDENCE, hits + 1, size - hits)) if hits < size else 1.0
+    return float(betaincinv(hits + 1, size - hits, _CONFIDENCE)) if hits < size else 1.0

@@ -418,7 +418,7 @@ class Engine:
     def _load(self, generation: Generation) -> _Loaded:
         encoder = self._encoder_of(generation)
         matcher = Matcher(generation, encoder)
-        searcher = Searcher(generation, encoder)
+        searcher = Searcher(generation, encoder, matcher.campaigns)
         return _Loaded(
             matcher, searcher, Casebook(generation, matcher, searcher, self._store, self._settings.maps)
         )

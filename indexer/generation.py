@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index import VectorIndex
+from indexer.index import CodeIndex, VectorIndex
 from indexer.workspace import sync
 from models.errors import GenerationDamaged, NotReady
 from models.generation import Manifest, StoredFile
@@ -87,6 +87,10 @@ class Generation:
         """The FAISS index of a file."""
         return VectorIndex.read(self.folder / name)
 
+    def codes(self, name: str) -> CodeIndex:
+        """The FAISS index of codes of a file."""
+        return CodeIndex.read(self.folder / name)
+
     def read_ahead(self) -> None:
         """Has the system read all files into its memory while nobody waits for them, as far as it has room. It is
         a hint: whoever reads a file that is amiss is told.
@@ -124,7 +128,7 @@ class GenerationWriter:
         with (self._folder / name).open("wb") as file:
             np.save(file, array, allow_pickle=False)
 
-    def index(self, name: str, index: VectorIndex) -> None:
+    def index(self, name: str, index: VectorIndex | CodeIndex) -> None:
         """Adds a FAISS index."""
         index.write(self._folder / name)
 

@@ -79,10 +79,7 @@ class VectorIndex:
 
         Raises GenerationDamaged if FAISS cannot read it.
         """
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            raise GenerationDamaged(f"{path.name} is not a readable FAISS index") from error
+        index = _read(path, faiss.IO_FLAG_MMAP_IFC)
         lengths = _lengths_of(path)
         try:
             return cls(index, np.load(lengths, mmap_mode="r") if lengths.exists() else None)
@@ -130,6 +127,13 @@ class VectorIndex:
         return np.clip(cosines, -1.0, 1.0), rows
 
 
+def _read(path: Path, flags: int) -> Any:
+    try:
+        return faiss.read_index(str(path), flags)
+    except RuntimeError as error:
+        raise GenerationDamaged(f"{path.name} is not a readable FAISS index") from error
+
+
 def _lengths_of(path: Path) -> Path:
     return path.with_suffix(".lengths.npy")
 
@@ -153,9 +157,8 @@ class CodeIndex:
     is near, in nearly the right order; compare the rows themselves to know how near.
     """
 
-    def __init__(self, index: Any, dimension: int) -> None:
+    def __init__(self, index: Any) -> None:
         self._index = index
-        self._dimension = dimension
 
     @classmethod
     def build(cls, vectors: FloatArray) -> "CodeIndex":
@@ -168,7 +171,16 @@ class CodeIndex:
         coded.pq.cp.min_points_per_centroid = 1  # else it prints a warning where there are few rows
         coded.train(rows)
         coded.add(rows)
-        return cls(coded, vectors.shape[1])
+        return cls(coded)
+
+    @classmethod
+    def read(cls, path: Path) -> "CodeIndex":
+        """Index written by `write`. Raises GenerationDamaged if FAISS cannot read it."""
+        return cls(_read(path, 0))
+
+    def write(self, path: Path) -> None:
+        """Writes the index to `path` in FAISS's own format."""
+        faiss.write_index(self._index, str(path))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

@@ -50,6 +50,11 @@ def exemplar_vectors_file(view: View) -> str:
     return f"exemplars.{view}.npy"
 
 
+def exemplar_codes_file(view: View) -> str:
+    """The codes of the exemplars, in FAISS's format; not there where they are few, or by an earlier version."""
+    return f"exemplars.{view}.codes.faiss"
+
+
 def exemplar_owners_file(view: View) -> str:
     """(m,) int64, the campaign number of each exemplar, ascending."""
     return f"exemplars.{view}.campaign.npy"

@@ -18,8 +18,9 @@ from indexer.feedback import Verdicts
 from indexer.generation import Generation
 from indexer.grams import HotGrams, token_table
 from indexer.grounds import ENOUGH, grounds_of
+from indexer.index import CodeIndex
 from indexer.recurring import recurring_texts
-from indexer.shortlist import LISTED, Shortlist
+from indexer.shortlist import LISTED, Shortlist, codes_of
 from indexer.sketch import SketchedEncoder
 from indexer.vectors import FloatArray, normalise
 from models.campaign import Campaign
@@ -80,7 +81,9 @@ class Matcher:
             for view in (View.RECURRING, View.SYSTEM)
         }
         self._exemplars = tuple(self._read(generation, view) for view in self._encoders)
-        self._shortlists = tuple(Shortlist(each, len(self.campaigns)) for each in self._exemplars)
+        self._shortlists = tuple(
+            Shortlist(each, len(self.campaigns), self._codes(generation, each)) for each in self._exemplars
+        )
         self.confidence = Confidence.of(np.asarray(generation.array(layout.BACKGROUND), np.float32))
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         fingerprints = np.ascontiguousarray(generation.array(layout.FINGERPRINTS))
@@ -322,6 +325,10 @@ class Matcher:
         }
         vectors = np.asarray(generation.array(layout.exemplar_vectors_file(view)), np.float32)
         return ViewExemplars(view, vectors, owners, np.full(len(owners), -1), thresholds)
+
+    def _codes(self, generation: Generation, exemplars: ViewExemplars) -> CodeIndex | None:
+        name = layout.exemplar_codes_file(exemplars.view)
+        return generation.codes(name) if generation.holds(name) else codes_of(exemplars, len(self.campaigns))
 
 
 def view_encoders(encoder: Encoder) -> dict[View, Encoder]:

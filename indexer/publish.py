@@ -15,6 +15,7 @@ from indexer.event_columns import write_event_columns
 from indexer.finding import Found
 from indexer.generation import GenerationWriter, is_name
 from indexer.index import VectorIndex
+from indexer.shortlist import codes_of
 from indexer.thresholds import ViewVectors, near_misses
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
@@ -72,6 +73,9 @@ def write_found(writer: GenerationWriter, found: Found) -> None:
     for each in found.exemplars:
         writer.array(layout.exemplar_vectors_file(each.view), each.vectors)
         writer.array(layout.exemplar_owners_file(each.view), each.owners)
+        codes = codes_of(each, len(groups))
+        if codes is not None:
+            writer.index(layout.exemplar_codes_file(each.view), codes)
     whole = next(each for each in found.views if each.texts.view is View.WHOLE)
     writer.index(layout.WHOLE_INDEX, _search_index(whole))
     writer.array(layout.WHOLE_PROMPT, place[whole.texts.prompts])

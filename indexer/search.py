@@ -35,7 +35,8 @@ _HOLDING: Final = 50_000  # prompts with the words that were asked for
 class Searcher:
     """Answers searches for one generation. Immutable after construction."""
 
-    def __init__(self, generation: Generation, encoder: Encoder) -> None:
+    def __init__(self, generation: Generation, encoder: Encoder, campaigns: Sequence[Campaign]) -> None:
+        """campaigns: those of the generation."""
         generation.manifest.spaces[View.WHOLE].require(encoder.space)
         self._encoder = encoder
         self._manifest = generation.manifest
@@ -44,7 +45,6 @@ class Searcher:
         self._prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
         self._columns = EventColumns.of(generation)
-        campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
         self._names = tuple(each.campaign_id for each in campaigns)
         self._places = places_of(campaigns)
 

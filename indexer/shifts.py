@@ -12,9 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, hypergeom
+from scipy.special import bdtrc
 
 from indexer.spacing import spaced
+from indexer.tails import hypergeometric_tail, lower_tail, upper_tail
 from models.campaign import ShiftKind
 
 IntArray = NDArray[np.int64]
@@ -144,7 +145,7 @@ def pool_swap(times: IntArray, accounts: IntArray) -> list[FoundShift]:
     before = int(np.searchsorted(starts, moment))
     share = before / len(starts)
     expected = float((1 - share**sessions - (1 - share) ** sessions).sum())
-    p_value = min(1.0, len(tried) * _lower_tail(straddling, expected))
+    p_value = min(1.0, len(tried) * lower_tail(straddling, expected))
     went, came = last[last < moment], first[first >= moment]
     stayed = (np.searchsorted(starts, went, side="right") > (1 - _LATE) * before).mean()
     ready = (np.searchsorted(starts, came) < before + _LATE * (len(starts) - before)).mean()
@@ -188,7 +189,7 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
         there = _moves(accounts, times < each, chosen)
         went = int(there.moved.sum())
         back = int(_moves(accounts, times < each, ~chosen).moved.sum())
-        if binom.sf(went - 1, went + back, 0.5) > _ONE_WAY:
+        if bdtrc(went - 1, went + back, 0.5) > _ONE_WAY:
             continue
         p_value = len(tried) * upper_tail(went, there.chances())
         if p_value < best:
@@ -255,7 +256,7 @@ class _Moves:
     def chances(self) -> DoubleArray:
         """Chance of each account that is judged to seem to have moved if the order of its events meant nothing."""
         early, late, new = (each[self.judged] for each in (self.early, self.late, self.new))
-        return np.asarray(hypergeom.sf(self.least_late[self.judged] - 1, early + late, new, late), np.float64)
+        return hypergeometric_tail(self.least_late[self.judged], late, new, early + late)
 
 
 def _moves(accounts: IntArray, before: BoolArray, chosen: BoolArray) -> _Moves:
@@ -310,21 +311,3 @@ def _frequent(kinds: IntArray) -> list[int]:
     known = kinds[kinds >= 0]
     values, counts = np.unique(known, return_counts=True)
     return values[counts >= _LEAST_NEW * len(known)].tolist() if len(values) > 1 else []
-
-
-def upper_tail(observed: int, chances: DoubleArray) -> float:
-    """Bound on the chance of at least `observed` successes of independent trials with these chances (Chernoff,
-    1952): the least over t of E[exp(t (successes - observed))], each t of a grid giving a bound.
-    """
-    if observed <= chances.sum():
-        return 1.0
-    tilts = np.geomspace(0.01, 30.0, 120)[:, None]
-    logs = np.log1p(chances * np.expm1(tilts)).sum(axis=1) - tilts[:, 0] * observed
-    return float(np.exp(min(0.0, logs.min())))  # t = 0 gives 1
-
-
-def _lower_tail(observed: int, expected: float) -> float:
-    """Bound on the chance of at most `observed` successes of independent trials (Chernoff, 1952)."""
-    if observed >= expected:
-        return 1.0
-    return float(np.exp(observed - expected - (observed * np.log(observed / expected) if observed else 0.0)))

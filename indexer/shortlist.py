@@ -25,22 +25,17 @@ _CANDIDATES_EACH: Final = 8
 class Shortlist:
     """The exemplars of one view, and where to look among them.
 
-    Where there are more than `exact_rows`, those with about the greatest margins are found by their codes, and
-    only they are compared. An inner product can be a margin: of the unit rows (e, -t, sqrt(1 - t^2)) / sqrt 2, for
-    an exemplar e whose campaign needs the cosine t, and (q, 1, 0) / sqrt 2, it is (q.e - t) / 2 (Bachrach et al.,
-    2014).
+    With codes, those with about the greatest margins are found by them, and only they are compared; without, all.
     """
 
-    def __init__(self, exemplars: ViewExemplars, campaigns: int, exact_rows: int = EXACT_ROWS) -> None:
+    def __init__(self, exemplars: ViewExemplars, campaigns: int, codes: CodeIndex | None = None) -> None:
+        """codes: what `codes_of` gives for the same exemplars."""
         self.exemplars = exemplars
         self.needed = least_cosines(exemplars, campaigns)
         owners = exemplars.owners
         self._bounds = np.searchsorted(owners, np.arange(campaigns + 1))
         self._present = np.flatnonzero(np.diff(self._bounds))
-        self._codes: CodeIndex | None = None
-        if len(owners) > max(exact_rows, LEAST_CODED):
-            rows = lifted(exemplars.vectors, np.minimum(1.0, self.needed[owners]))
-            self._codes = CodeIndex.build(rows)
+        self._codes = codes
 
     def worth(self, queries: FloatArray, listed: int = LISTED, also: BoolArray | None = None) -> IntArray:
         """The campaigns that the queries (n, d) may reach, ascending: those with a margin of 0 or more, the
@@ -96,6 +91,19 @@ def _chosen(margins: FloatArray, owners: IntArray, listed: int, also: BoolArray 
     if also is not None:
         chosen |= set(itertools.islice((each for each in nearest if also[each]), 1))
     return np.array(sorted(chosen), np.int64)
+
+
+def codes_of(exemplars: ViewExemplars, campaigns: int, exact_rows: int = EXACT_ROWS) -> CodeIndex | None:
+    """Codes of the exemplars of one view, nearest to a prompt where its margin is about the greatest; None of so
+    few that all are compared sooner. A hundred thousand take seconds to learn.
+
+    An inner product can be a margin: of the unit rows (e, -t, sqrt(1 - t^2)) / sqrt 2, for an exemplar e whose
+    campaign needs the cosine t, and (q, 1, 0) / sqrt 2, it is (q.e - t) / 2 (Bachrach et al., 2014).
+    """
+    if len(exemplars.owners) <= max(exact_rows, LEAST_CODED):
+        return None
+    needed = least_cosines(exemplars, campaigns)[exemplars.owners]
+    return CodeIndex.build(lifted(exemplars.vectors, np.minimum(1.0, needed)))
 
 
 def lifted(vectors: FloatArray, needed: FloatArray) -> FloatArray:

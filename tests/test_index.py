@@ -164,6 +164,16 @@ def test_the_same_rows_have_the_same_codes() -> None:
     np.testing.assert_array_equal(one.nearest(queries, 30), other.nearest(queries, 30))
 
 
+def test_codes_are_read_as_they_were_written(tmp_path: Path) -> None:
+    rows, queries = unit_rows(14, 2000), unit_rows(15, 20)
+    codes, path = CodeIndex.build(rows), tmp_path / "codes.faiss"
+    codes.write(path)
+    np.testing.assert_array_equal(CodeIndex.read(path).nearest(queries, 30), codes.nearest(queries, 30))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(GenerationDamaged, match=r"codes\.faiss is not a readable FAISS index"):
+        CodeIndex.read(path)
+
+
 def test_codes_of_a_few_rows_are_all_found() -> None:
     rows = unit_rows(13, LEAST_CODED + 1)
     found = CodeIndex.build(rows).nearest(rows[:3], 100)

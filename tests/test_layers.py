@@ -43,6 +43,7 @@ DOORS = {
         "indexer.replication",
         "indexer.shifts",
         "indexer.static",
+        "indexer.tails",
     },
     "sentence_transformers": {"indexer.encode", "indexer.weights"},
     "sqlalchemy": {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import shifts as shifts_module
-from indexer.shifts import FoundShift, Traffic, pauses, pool_swap, shifts, upper_tail
+from indexer.shifts import FoundShift, Traffic, pauses, pool_swap, shifts
 from models.campaign import ShiftKind
 
 HOUR, DAY = 3600, 86_400
@@ -164,28 +164,6 @@ def test_pauses_equal_a_search_by_hand(times: list[int], more: int) -> None:
 
 def test_a_handful_of_events_has_no_shift() -> None:
     assert shifts(traffic(np.arange(5.0) * DAY, np.arange(5)), START + 30 * DAY, nobody) == []
-
-
-@given(st.lists(st.floats(0.0, 0.9), min_size=1, max_size=12), st.integers(0, 12))
-def test_upper_tail_bounds_the_exact_chance(chances: list[float], observed: int) -> None:
-    """The exact distribution of a sum of unequal trials, one trial after the other."""
-    exact = np.ones(1)
-    for chance in chances:
-        exact = np.convolve(exact, [1 - chance, chance])
-    bound = upper_tail(observed, np.array(chances))
-    assert bound >= exact[observed:].sum() - 1e-9
-    assert bound <= 1.0
-
-
-def test_upper_tail_is_a_probability_where_as_many_are_expected() -> None:
-    """Just above the mean every t of the grid gives more than 1."""
-    assert upper_tail(4, np.full(9, 4 / 9 - 1e-4)) == 1.0
-
-
-def test_upper_tail_is_close_where_it_matters() -> None:
-    """18 of 20 accounts moved, each with a chance of a third: 2.2e-7 exactly, 4e-4 as a Poisson sum."""
-    bound = upper_tail(18, np.full(20, 1 / 3))
-    assert 2.2e-7 < bound < 2e-6
 
 
 def test_a_small_pool_that_moved_as_one_is_seen() -> None:

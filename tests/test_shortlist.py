@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from indexer.exemplars import ViewExemplars, least_cosines, nearest_by_campaign
-from indexer.shortlist import LISTED, MANY_QUERIES, Shortlist, lifted, lifted_queries
+from indexer.shortlist import LISTED, MANY_QUERIES, Shortlist, codes_of, lifted, lifted_queries
 from indexer.vectors import FloatArray, normalise
 from models.campaign import ViewThreshold
 from models.view import View
@@ -45,7 +45,7 @@ def crowded() -> tuple[ViewExemplars, FloatArray]:
 
 def test_what_is_reached_is_on_the_list(crowded: tuple[ViewExemplars, FloatArray]) -> None:
     known, queries = crowded
-    short = Shortlist(known, CAMPAIGNS, exact_rows=0)
+    short = Shortlist(known, CAMPAIGNS, codes_of(known, CAMPAIGNS, 0))
     every = nearest_by_campaign(queries, known.vectors, known.owners, CAMPAIGNS) - short.needed
     lists = np.stack([among(CAMPAIGNS, short.worth(query[None])) for query in queries])
     assert lists.sum(axis=1).mean() < CAMPAIGNS / 3  # or it would be no short list
@@ -59,7 +59,7 @@ def test_the_cosines_of_the_list_are_exact_and_no_others_are_given(
     crowded: tuple[ViewExemplars, FloatArray],
 ) -> None:
     known, queries = crowded
-    short = Shortlist(known, CAMPAIGNS, exact_rows=0)
+    short = Shortlist(known, CAMPAIGNS, codes_of(known, CAMPAIGNS, 0))
     several = queries[:3]
     chosen = short.worth(several)
     assert chosen.tolist() == sorted(set(chosen.tolist()))
@@ -73,7 +73,7 @@ def test_of_few_exemplars_or_for_many_windows_the_list_is_exact(
 ) -> None:
     known, queries = crowded
     several = queries[:MANY_QUERIES] if exact_rows == 0 else queries[:1]
-    short = Shortlist(known, CAMPAIGNS, exact_rows)
+    short = Shortlist(known, CAMPAIGNS, codes_of(known, CAMPAIGNS, exact_rows))
     margin = nearest_by_campaign(several, known.vectors, known.owners, CAMPAIGNS).max(axis=0) - short.needed
     expected = (margin >= 0) | (margin >= np.sort(margin)[-LISTED])
     assert short.worth(several).tolist() == np.flatnonzero(expected).tolist()
@@ -88,7 +88,7 @@ def test_no_crowd_hides_a_campaign_that_is_reached() -> None:
     needed = dict.fromkeys(range(60), 0.5) | {60: float((own @ query.T).max()) - 0.02}
     known = exemplars(np.concatenate([crowd, own]), np.repeat(np.arange(61), 32).tolist(), needed)
     for exact_rows in (0, 10_000):
-        assert Shortlist(known, 61, exact_rows).worth(query).tolist() == list(range(61))
+        assert Shortlist(known, 61, codes_of(known, 61, exact_rows)).worth(query).tolist() == list(range(61))
 
 
 def test_nothing_to_compare() -> None:
@@ -119,7 +119,7 @@ def test_an_inner_product_of_lifted_rows_is_half_the_margin(seed: int) -> None:
 
 def test_an_exemplar_whose_campaign_has_no_threshold_there_is_never_near() -> None:
     known = exemplars(np.eye(2, dtype=np.float32), [0, 1], {1: 0.5})
-    short = Shortlist(known, 2, exact_rows=0)
+    short = Shortlist(known, 2, codes_of(known, 2, 0))
     assert short.needed.tolist() == least_cosines(known, 2).tolist() == [np.inf, 0.5]
     assert short.worth(np.eye(2, dtype=np.float32)[1:]).tolist() == [0, 1]
 
@@ -129,7 +129,7 @@ def test_a_shorter_list_holds_the_nearest_what_is_reached_and_the_nearest_of_tho
     exact_rows: int, crowded: tuple[ViewExemplars, FloatArray]
 ) -> None:
     known, queries = crowded
-    short = Shortlist(known, CAMPAIGNS, exact_rows)
+    short = Shortlist(known, CAMPAIGNS, codes_of(known, CAMPAIGNS, exact_rows))
     also = np.arange(CAMPAIGNS) % 7 == 0
     same = 0
     for query in queries:
@@ -151,7 +151,7 @@ def test_a_few_near_campaigns_of_many_exemplars_do_not_shorten_the_list() -> Non
         np.concatenate([near, far]), [*np.repeat(np.arange(40), 32).tolist(), *range(40, 140)], needed
     )
     for exact_rows in (0, 10_000):
-        chosen = Shortlist(known, 140, exact_rows).worth(query, 50)
+        chosen = Shortlist(known, 140, codes_of(known, 140, exact_rows)).worth(query, 50)
         assert len(chosen) == 50
         assert set(range(40)) <= set(chosen.tolist())
 
@@ -166,7 +166,7 @@ def test_the_nearest_of_those_asked_for_is_found_behind_any_crowd(exact_rows: in
     known = exemplars(np.concatenate([near, drawn(dice, 64)]), np.repeat(np.arange(62), 32).tolist(), needed)
     also = np.arange(62) >= 60
     expected = int(nearest_by_campaign(query, known.vectors, known.owners, 62)[0, 60:].argmax()) + 60
-    short = Shortlist(known, 62, exact_rows)
+    short = Shortlist(known, 62, codes_of(known, 62, exact_rows))
     chosen = short.worth(query, 3, also)
     assert [each for each in chosen.tolist() if also[each]] == [expected]
     assert len(chosen) == 4
