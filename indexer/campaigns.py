@@ -81,8 +81,8 @@ def campaigns_of(
 ) -> tuple[list[Campaign], dict[str, Replication]]:
     """A campaign for each group that was found, in their order, and what the items of each show, by id.
 
-    A group that still is an earlier campaign keeps what takes long to find. generation, at: whose history begins
-    or goes on now. encode, extract: see `indexer.cases.weigh_groups`.
+    A group that still is an earlier campaign keeps what takes long to find. generation, at: the name and time
+    that each history notes. encode, extract: see `indexer.cases.weigh_groups`.
     """
     corpus, groups = found.corpus, found.groups
 

@@ -49,8 +49,8 @@ def select_clusters(
     parent, stability = _condensed(
         halves, leaving, 1.0 / distances, weights, min_cluster_size, 1.0 / ceiling, 1.0 / resolution, owner
     )
-    chosen = np.append(_selected(parent, stability, roots_count), -1)  # where -1, no cluster, leads to -1
-    found: IntArray = chosen[owner[: len(weights)]].astype(np.int64)
+    selected: IntArray = _selected(parent, stability, roots_count).astype(np.int64)
+    found: IntArray = np.append(selected, -1)[owner[: len(weights)]]  # -1, no cluster, leads to the -1 at the end
     return found
 
 
@@ -130,7 +130,7 @@ def _condensed(
     clusters, parents before children: parent (c,) int32 or -1 for a whole tree, stability (c,).
     """
     points, edges = len(weights), len(halves)
-    most = 2 * (weights.sum() // least) + 1
+    most = min(2 * (weights.sum() // least) + 1, points + edges)  # each begins at a node of its own
     parent = np.empty(most, np.int32)
     birth = np.empty(most, np.float64)
     stability = np.zeros(most, np.float64)
@@ -169,8 +169,8 @@ def _condensed(
 
 @compiled
 def _selected(parent: NodeArray, stability: DoubleArray, roots_count: bool) -> NodeArray:
-    """The selected cluster that each is or lies in, (c,), or -1: a cluster is selected if it is at least as stable
-    as what is selected below it, and lies in no selected one.
+    """The selected cluster that each is or lies in, (c,) int32, or -1: a cluster is selected if it is at least as
+    stable as what is selected below it, and lies in no selected one.
     """
     count = len(parent)
     below = np.zeros(count, np.float64)

@@ -12,10 +12,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc
 
 from indexer.spacing import spaced
-from indexer.tails import hypergeometric_tail, lower_tail, upper_tail
+from indexer.tails import binomial_tail, hypergeometric_tail, lower_tail, upper_tail
 from models.campaign import ShiftKind
 
 IntArray = NDArray[np.int64]
@@ -189,7 +188,7 @@ def _pivot(group: Traffic, kinds: IntArray, new: int, kind: ShiftKind) -> list[F
         there = _moves(accounts, times < each, chosen)
         went = int(there.moved.sum())
         back = int(_moves(accounts, times < each, ~chosen).moved.sum())
-        if bdtrc(went - 1, went + back, 0.5) > _ONE_WAY:
+        if binomial_tail(went, went + back, 0.5) > _ONE_WAY:
             continue
         p_value = len(tried) * upper_tail(went, there.chances())
         if p_value < best:

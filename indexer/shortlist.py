@@ -94,8 +94,9 @@ def _chosen(margins: FloatArray, owners: IntArray, listed: int, also: BoolArray 
 
 
 def codes_of(exemplars: ViewExemplars, campaigns: int, exact_rows: int = EXACT_ROWS) -> CodeIndex | None:
-    """Codes of the exemplars of one view, nearest to a prompt where its margin is about the greatest; None of so
-    few that all are compared sooner. A hundred thousand take seconds to learn.
+    """Codes of the exemplars of one view, nearest to a prompt where its margin is about the greatest; None of at
+    most `exact_rows`, which are all compared sooner. A hundred thousand take seconds to learn. campaigns: how many
+    there are.
 
     An inner product can be a margin: of the unit rows (e, -t, sqrt(1 - t^2)) / sqrt 2, for an exemplar e whose
     campaign needs the cosine t, and (q, 1, 0) / sqrt 2, it is (q.e - t) / 2 (Bachrach et al., 2014).

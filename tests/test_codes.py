@@ -12,9 +12,10 @@ from traffic import background_rows, campaign_rows, payload, run_reindex, settin
 from indexer import layout
 from indexer import publish as publish_module
 from indexer.generation import Generation, open_current
-from indexer.index import LEAST_CODED, CodeIndex
+from indexer.index import LEAST_CODED, CodeIndex, IntArray
 from indexer.match import Matcher
 from indexer.shortlist import codes_of
+from indexer.vectors import FloatArray
 from models.prompt import Prompt
 from models.view import View
 
@@ -34,23 +35,31 @@ def published(folder: Path) -> Generation:
 def test_codes_of_many_exemplars_are_stored_and_not_learned_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = layout.exemplar_codes_file(View.RECURRING)
+    names = [layout.exemplar_codes_file(view) for view in (View.WHOLE, View.RECURRING)]
     without = published(tmp_path / "without")
-    assert not without.holds(name)  # they are few
+    assert not any(without.holds(name) for name in names)  # they are few
     monkeypatch.setattr(publish_module, "codes_of", partial(codes_of, exact_rows=0))
     coded = published(tmp_path / "coded")
-    assert coded.holds(name)
+    assert all(coded.holds(name) for name in names)
 
     def never(vectors: object) -> CodeIndex:
         raise AssertionError("codes are learned while somebody waits")
 
+    asked, nearest = [], CodeIndex.nearest
+
+    def noted(codes: CodeIndex, queries: FloatArray, k: int) -> IntArray:
+        asked.append(len(codes))
+        return nearest(codes, queries, k)
+
     monkeypatch.setattr(CodeIndex, "build", never)
+    monkeypatch.setattr(CodeIndex, "nearest", noted)
     reading, comparing = Matcher(coded, TinyEncoder()), Matcher(without, TinyEncoder())
     assert len(reading.campaigns) == len(TEMPLATES)
     for one, other in zip(reading.examine(PROMPTS, 1), comparing.examine(PROMPTS, 1), strict=True):
         np.testing.assert_array_equal(one.campaigns, other.campaigns)
         np.testing.assert_allclose(one.margin, other.margin, atol=1e-6)
         assert one.margin.max() > 0
+    assert set(asked) == {len(coded.codes(name)) for name in names}
 
 
 def test_codes_that_an_earlier_version_did_not_store_are_learned(

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
-from indexer.tails import hypergeometric_tail, lower_tail, upper_tail
+from indexer.tails import binomial_tail, hypergeometric_tail, lower_tail, upper_tail
 
 
 @st.composite
@@ -29,6 +29,13 @@ def test_half_a_hit_more_is_one_hit_more() -> None:
     twos, fours = np.full(4, 2), np.full(4, 4)
     found = hypergeometric_tail(np.array([0.0, 0.5, 1.5, 2.5]), twos, twos, fours)
     np.testing.assert_allclose(found, [1.0, 5 / 6, 1 / 6, 0.0], rtol=1e-12)
+
+
+@given(st.integers(-2, 40), st.integers(0, 40), st.floats(0.0, 1.0))
+def test_binomial_tail_is_that_of_scipy(least: int, trials: int, chance: float) -> None:
+    np.testing.assert_allclose(
+        binomial_tail(least, trials, chance), binom.sf(least - 1, trials, chance), atol=1e-12
+    )
 
 
 def test_no_taking_has_no_chance() -> None:
