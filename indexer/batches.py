@@ -4,6 +4,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 T = TypeVar("T")
 
 
@@ -23,3 +26,14 @@ def batches(
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def ranges(sizes: NDArray[np.int64], most_size: int, most: int) -> Iterator[tuple[int, int]]:
+    """The same batches of n things that lie in a row, as the first and the end of each. sizes: (n,) >= 0."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        before = ends[first] - sizes[first]
+        last = min(first + most, int(np.searchsorted(ends, before + most_size)) + 1, len(sizes))
+        yield first, last
+        first = last

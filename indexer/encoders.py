@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.batches import ranges
 from indexer.children import Children, answer_all
 from indexer.encode import Encoder, load_encoder
 from indexer.grams import TokenTable, token_table
@@ -23,13 +24,15 @@ from indexer.ray_cluster import RayTasks
 from indexer.recurring import cut_out
 from indexer.sketch import SketchedEncoder
 from indexer.templates import PromptSample, templates_of
+from indexer.texts import sizes_of
 from indexer.vectors import FloatArray
 from models.campaign import Template
 from models.errors import SpaceMismatch
 from models.space import EmbeddingSpace
 
 LEAST_TEXTS: Final = 20_000  # in all, from which it pays to start processes
-_PART_TEXTS: Final = 4_096  # in one question
+_PART_TEXTS: Final = 4_096  # in one question ...
+_PART_BYTES: Final = 1 << 24  # ... which ends once it has so many
 _LEAST_SAMPLES: Final = 64  # from which it pays to start processes
 
 _log = logging.getLogger(__name__)
@@ -136,7 +139,8 @@ class Encoders:
         """The texts in parts, of one question each; in one part if they are too few to be shared."""
         if len(texts) < LEAST_TEXTS and not self._crew.is_at_work:
             return [texts]
-        return [texts[start : start + _PART_TEXTS] for start in range(0, len(texts), _PART_TEXTS)] or [texts]
+        parts = ranges(sizes_of(texts), _PART_BYTES, _PART_TEXTS)
+        return [texts[first:last] for first, last in parts] or [texts]
 
     def answers(
         self,

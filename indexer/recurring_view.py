@@ -16,7 +16,7 @@ from indexer.ranges import any_in, places_in
 from indexer.recurring import cut_out
 from indexer.senders import Senders
 from indexer.settings import Detection
-from indexer.texts import Texts, taken
+from indexer.texts import Texts, sizes_of, taken
 from indexer.views import NEW, Words, known_texts, parts_of, write_points
 from indexer.workspace import Folder
 from models.view import View
@@ -48,7 +48,7 @@ def write_recurring_view(
     number = np.concatenate([earlier.numbers, np.full(len(role.texts) - len(earlier.numbers), _NOTHING)])
     known = known_texts(base)
     with folder.texts_writer("fresh") as texts:
-        for first, last in parts_of(0, len(stale)):
+        for first, last in parts_of(sizes_of(role.texts)[stale]):
             rows, pieces = _pieces(role.texts, table, stale[first:last], hot.grams, cut)
             number[stale[first:last]] = _NOTHING
             number[rows], fresh = numbered(pieces, known)
@@ -57,8 +57,9 @@ def write_recurring_view(
     with folder.texts_writer("texts") as texts:
         begin = 0
         for some in (earlier.texts, folder.texts("fresh")):
-            for first, last in parts_of(*np.searchsorted(used, [begin, begin + len(some)])):
-                texts.append_all(some.at(used[first:last] - begin))
+            mine = used[slice(*np.searchsorted(used, [begin, begin + len(some)]))] - begin
+            for first, last in parts_of(some.sizes[mine]):
+                texts.append_all(some.at(mine[first:last]))
             begin += len(some)
     folder.drop_texts("fresh")
     place = np.full(len(known) + 1, _NOTHING)
@@ -139,7 +140,7 @@ def _stale(table: TokenTable, hot: HotCounts, earlier: _Shown) -> IntArray:
     same[before] = earlier.hot.deep == hot.deep[before]
     found = [np.zeros(0, np.int64)]
     touched = np.flatnonzero(texts_with(table.between(0, len(earlier.numbers)), hot.hashes[~same]))
-    for first, last in parts_of(0, len(touched)):
+    for first, last in parts_of(np.diff(table.offsets)[touched] * table.hashes.itemsize):
         mine = table.select(touched[first:last])
         other = kept_in_corpus(mine, earlier.hot.grams) != kept_in_corpus(mine, hot.grams)
         found.append(touched[first:last][any_in(other, mine.offsets)])

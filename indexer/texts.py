@@ -8,12 +8,14 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.batches import ranges
 from indexer.ranges import places_in
 
 IntArray = NDArray[np.int64]
 ByteArray = NDArray[np.uint8]
 
-_BLOCK: Final = 4_096  # texts that are taken from the array at a time
+_BLOCK: Final = 4_096  # texts that are taken from the array at a time ...
+_BLOCK_BYTES: Final = 1 << 24  # ... and until they have so many bytes
 
 
 class Texts(Sequence[str]):
@@ -47,18 +49,28 @@ class Texts(Sequence[str]):
         at = range(len(self))[place]
         return decode(self.data[self.offsets[at] : self.offsets[at + 1]].tobytes())
 
+    @property
+    def sizes(self) -> IntArray:
+        """How many bytes each text has, (n,)."""
+        return np.diff(self.offsets)
+
     def at(self, rows: IntArray) -> "Texts":
         """The texts at these places, in this order. It takes eight bytes for each of theirs while it works."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]
         return Texts(self.data[places_in(self.offsets[rows], lengths)], offsets_of(lengths))
 
     def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), _BLOCK):
-            offsets = self.offsets[start : start + _BLOCK + 1]
+        for first, last in ranges(self.sizes, _BLOCK_BYTES, _BLOCK):
+            offsets = self.offsets[first : last + 1]
             block = self.data[offsets[0] : offsets[-1]].tobytes()
             borders = (offsets - offsets[0]).tolist()
             for at in range(len(borders) - 1):
                 yield decode(block[borders[at] : borders[at + 1]])
+
+
+def sizes_of(texts: Sequence[str]) -> IntArray:
+    """About how many bytes each text has, (n,), found without taking one out of its array."""
+    return texts.sizes if isinstance(texts, Texts) else np.fromiter(map(len, texts), np.int64, len(texts))
 
 
 def taken(texts: Sequence[str], rows: IntArray) -> list[str]:

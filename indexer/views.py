@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.batches import ranges
 from indexer.corpus import Corpus, Distinct
 from indexer.grams import TokenTable
 from indexer.key_table import KeyArray, KeyTable
@@ -22,6 +23,7 @@ Tabulate = Callable[[Sequence[str]], Iterable[TokenTable]]
 
 NEW: Final = -1
 _TEXTS_AT_A_TIME: Final = 1 << 17
+_BYTES_AT_A_TIME: Final = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,11 @@ def write_points(
         folder.write(name, array)
 
 
-def parts_of(first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Ranges that together are first to last, each of as many texts as processes that share them have enough
-    of.
+def parts_of(sizes: IntArray) -> Iterator[tuple[int, int]]:
+    """Ranges that together are all texts, given their sizes in bytes (n,): each of so many that processes which
+    share them have enough of, and of so few bytes that they fit into memory several times over.
     """
-    for start in range(first, last, _TEXTS_AT_A_TIME):
-        yield start, min(start + _TEXTS_AT_A_TIME, last)
+    return ranges(sizes, _BYTES_AT_A_TIME, _TEXTS_AT_A_TIME)
 
 
 def _senders_of_prompts(corpus: Corpus) -> IntArray:

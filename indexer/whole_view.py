@@ -4,6 +4,7 @@ import numpy as np
 
 from indexer.corpus import Corpus, numbered
 from indexer.encode import Encoder
+from indexer.texts import sizes_of
 from indexer.views import NEW, known_texts, parts_of, write_points
 from indexer.workspace import Folder
 
@@ -20,8 +21,9 @@ def write_whole_view(folder: Folder, corpus: Corpus, encoder: Encoder, base: Fol
         folder.writer("counts", base) as counts,
         folder.writer("numbers", base) as numbers,
     ):
-        for first, last in parts_of(cut_before, len(texts)):
-            windows = encoder.cut(list(texts[first:last]))
+        fresh_texts = texts[cut_before:]
+        for first, last in parts_of(sizes_of(fresh_texts)):
+            windows = encoder.cut(list(fresh_texts[first:last]))
             number, fresh = numbered([window for mine in windows for window in mine], known)
             shown.append(fresh)
             counts.append(np.fromiter(map(len, windows), np.int64, len(windows)))

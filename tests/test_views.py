@@ -6,7 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 
+from indexer import views as views_module
 from indexer.corpus import Corpus, Distinct, distinct, read_corpus, write_corpus
 from indexer.events import EventTable, Names
 from indexer.grams import HotGrams, token_table
@@ -186,3 +188,31 @@ def test_an_empty_world_has_empty_views() -> None:
     assert len(whole_view(corpus).texts) == 0
     for view in (View.RECURRING, View.SYSTEM):
         assert recurring_view(view, corpus)[0].points.tolist() == []
+
+
+def test_long_texts_are_taken_a_few_at_a_time_and_shown_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many texts a part may have: a thousand of a megabyte would not fit into memory together."""
+    items = ["alpha beta", "gamma delta", "epsilon zeta", "eta theta " * 20]
+    system = "you solve puzzles and show all of your work"
+    corpus = world([(system, f"{WRAPPER}: {item}", unit) for unit, item in enumerate(items)])
+    views = (View.WHOLE, View.RECURRING, View.SYSTEM)
+
+    def shown_by(view: View) -> ViewTexts:
+        return whole_view(corpus) if view is View.WHOLE else recurring_view(view, corpus)[0]
+
+    expected = [shown_by(view) for view in views]
+    taken: list[int] = []
+    cut = TinyEncoder.cut
+
+    def noted(encoder: TinyEncoder, texts: Sequence[str]) -> list[list[str]]:
+        taken.append(len(texts))
+        return cut(encoder, texts)
+
+    monkeypatch.setattr(TinyEncoder, "cut", noted)
+    monkeypatch.setattr(views_module, "_BYTES_AT_A_TIME", 1)
+    for before, after in zip(expected, map(shown_by, views), strict=True):
+        assert list(after.texts) == list(before.texts)
+        assert len(after.texts)
+        for name in ("prompts", "points", "weights"):
+            np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+    assert taken == [1] * len(items)
