@@ -79,7 +79,7 @@ def weigh_groups(
     background, calibration = background_of(corpus.events), load_calibration()
     found = []
     for number, (mine, each) in enumerate(zip(events, before, strict=True)):
-        shifts, template = shifts_of(corpus.events, mine, strand_of_event), mains[number].template
+        shifts, template = shifts_of(corpus.events, mine, strand_of_event, totals.end), mains[number].template
         repeated = each.repeated if each and number in kept else None
         seen = observe(
             corpus, mine, template, aims[number], groups.views[number], totals, handovers(shifts), item, repeated

@@ -55,14 +55,9 @@ def background_of(events: EventTable) -> Background:
         coverage,
         rhythm(events.account, events.timestamp),
         largest_share_within(created[created >= 0], _BIRTH_WINDOW_S),
-        sessions(events.account, events.timestamp, span_of(events)),
+        sessions(events.account, events.timestamp, int(np.ptp(events.timestamp)) if len(events) else 0),
         same_value(networks[networks >= 0]) if np.count_nonzero(networks >= 0) > 1 else 0.0,
     )
-
-
-def span_of(events: EventTable) -> int:
-    """How long the traffic lasts, in seconds."""
-    return int(np.ptp(events.timestamp)) if len(events) else 0
 
 
 def hour_of_day(timestamps: IntArray) -> IntArray:
@@ -77,15 +72,20 @@ def events_by_group(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Events of each unit and of each account in the whole traffic, by code."""
+    """Events of each unit and of each account in the whole traffic, by code; and the times at which it begins and
+    ends, in seconds: found once, as there are thousands of groups to hold against it.
+    """
 
     of_unit: IntArray
     of_account: IntArray
+    begin: int
+    end: int
 
 
 def totals_of(events: EventTable) -> Totals:
     """Totals of an event table."""
-    return Totals(np.bincount(events.unit), np.bincount(events.account))
+    begin, end = (int(events.timestamp.min()), int(events.timestamp.max())) if len(events) else (0, 0)
+    return Totals(np.bincount(events.unit), np.bincount(events.account), begin, end)
 
 
 def observe(
@@ -124,7 +124,7 @@ def observe(
         created=created[created >= 0],
         payments=payments[payments >= 0],
         networks=networks[networks >= 0],
-        sessions=sessions(events.account[rows], events.timestamp[rows], span_of(events)),
+        sessions=sessions(events.account[rows], events.timestamp[rows], totals.end - totals.begin),
         replication=repeated or _replication(item[corpus.event_prompt[rows]], events.unit[rows]),
         template=template,
         aim=aim,

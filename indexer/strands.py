@@ -119,8 +119,10 @@ def fixed_text(template: Template, variants: Sequence[Template]) -> str:
     return "\n".join(each.skeleton for each in (template, *variants))
 
 
-def shifts_of(events: EventTable, rows: IntArray, strand: IntArray) -> list[Shift]:
-    """Shifts of the group whose events are `rows`. strand: (events,) strand of each event of the whole table."""
+def shifts_of(events: EventTable, rows: IntArray, strand: IntArray, until: int) -> list[Shift]:
+    """Shifts of the group whose events are `rows`. strand: (events,) strand of each event of the whole table.
+    until: when the whole traffic ends, in seconds.
+    """
 
     def traffic(chosen: IntArray) -> Traffic:
         return Traffic(events.timestamp[chosen], events.account[chosen], strand[chosen], events.model[chosen])
@@ -128,7 +130,7 @@ def shifts_of(events: EventTable, rows: IntArray, strand: IntArray) -> list[Shif
     def others() -> Traffic:
         return traffic(np.setdiff1d(np.arange(len(events)), rows, assume_unique=True))
 
-    found = shifts(traffic(rows), int(events.timestamp.max()), others)
+    found = shifts(traffic(rows), until, others)
     return [_named(each, events) for each in found]
 
 
