@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -22,9 +22,11 @@ from indexer import postgres, sqlite
 from models.errors import BadSettings, StillwatchError, UnreadableFile
 
 WRITE_WAIT_S: Final = 30.0
-KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
+_KEYS_A_QUERY: Final = 1_000  # far below every database's limit of variables in a statement
 
 _FORMS: Final = f"sqlite:////path/to/file or {postgres.DRIVER}://user@host/database"
+
+K = TypeVar("K")
 
 
 class _Backend(Protocol):
@@ -142,6 +144,13 @@ def insert_rows(
     _BACKENDS[connection.dialect.name].insert_rows(connection, table, columns, rows)
 
 
+def key_chunks(keys: Iterable[K]) -> Iterator[list[K]]:
+    """The keys in order, as many at a time as one statement may ask for."""
+    remaining = iter(keys)
+    while chunk := list(islice(remaining, _KEYS_A_QUERY)):
+        yield chunk
+
+
 def rows_with(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], key: str, keys: Iterable[Any], **among: Any
 ) -> Iterator[Sequence[Any]]:
@@ -153,8 +162,7 @@ def rows_with(
     backend, quote = _BACKENDS[connection.dialect.name], connection.dialect.identifier_preparer.quote
     query = f"SELECT {', '.join(map(quote, columns))} FROM {quote(table.name)} WHERE "
     query += "".join(f"{quote(column)} = {backend.MARK} AND " for column in among)
-    remaining = iter(keys)
-    while chunk := list(islice(remaining, KEYS_A_QUERY)):
+    for chunk in key_chunks(keys):
         one_of, values = backend.one_of(quote(key), chunk)
         yield from raw_rows(connection.exec_driver_sql(query + one_of, (*among.values(), *values)))
 

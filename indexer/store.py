@@ -12,7 +12,7 @@ from hashlib import blake2b
 from itertools import chain, islice
 from operator import itemgetter
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import numpy as np
 import sqlalchemy as sa
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from indexer.acts import ActStore
 from indexer.bank import BankStore
 from indexer.blocks import BlockStore
-from indexer.database import KEYS_A_QUERY, WRITE_WAIT_S, Database, insert_rows, raw_rows, rows_with
+from indexer.database import WRITE_WAIT_S, Database, key_chunks, raw_rows, rows_with
 from indexer.events import EventTable, IntArray, Names
+from indexer.insertion import AddResult, insert_events
 from indexer.keys import KeyStore
-from indexer.records import NAME_KINDS, Record, Records, Wording, records_of
+from indexer.records import NAME_KINDS, Records, records_of
 from indexer.schema import accounts, events, names, prompts
 from indexer.times import microseconds, moment
 from indexer.verdicts import VerdictStore
@@ -39,21 +40,6 @@ TOP_ACCOUNTS: Final = 10
 _TABLE_ROWS_A_QUERY: Final = 50_000
 _IDS_A_QUERY: Final = 500_000
 _PROMPTS_A_LOOK: Final = 50_000
-
-K = TypeVar("K")
-
-
-@dataclass(frozen=True, slots=True)
-class AddResult:
-    """What became of a batch: stored + duplicate + len(conflicting) = its length.
-
-    duplicate: events that were there already, whole and equal.
-    conflicting: positions in the batch whose event_id is taken by an event with other content.
-    """
-
-    stored: int
-    duplicate: int
-    conflicting: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +108,8 @@ class Store:
 
     def add_records(self, records: Records) -> AddResult:
         """`add_events`, of events that were made ready elsewhere."""
-        given = records.events
         with self._database.writing() as connection:
-            known = _digests(connection, {record.event_id for record in given})
-            fresh, conflicting = _sort_out(given, known)
-            if fresh:
-                _insert(connection, fresh, records.wordings)
-        return AddResult(len(fresh), len(given) - len(fresh) - len(conflicting), tuple(conflicting))
+            return insert_events(connection, records)
 
     def watermark(self) -> int:
         """Highest sequence number given to an event, 0 if there is none."""
@@ -277,7 +258,7 @@ class Store:
         """
         query = _groups_query(since, until, account_id, model)
         groups: dict[int, list[sa.Row[Any]]] = {}
-        for chunk in _chunks(set(prompt_ids)):
+        for chunk in key_chunks(set(prompt_ids)):
             for row in self._database.all(query.where(events.c.prompt.in_(chunk))):
                 groups.setdefault(row.prompt, []).append(row)
         asked = dict.fromkeys(prompt_ids)
@@ -301,97 +282,9 @@ class Store:
             return raw_rows(connection.execute(query))
 
 
-def _digests(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
-    """Content digest of each of these events that is stored."""
-    return _looked_up(connection, events, "event_id", "digest", event_ids)
-
-
-def _sort_out(records: Sequence[Record], known: dict[str, bytes]) -> tuple[list[Record], list[int]]:
-    """The records to store, and the positions of those that contradict `known` or an earlier record."""
-    fresh: list[Record] = []
-    conflicting: list[int] = []
-    for position, record in enumerate(records):
-        if record.event_id not in known:
-            known[record.event_id] = record.digest
-            fresh.append(record)
-        elif known[record.event_id] != record.digest:
-            conflicting.append(position)
-    return fresh, conflicting
-
-
-def _insert(connection: sa.Connection, records: Sequence[Record], wordings: Sequence[Wording]) -> None:
-    senders = {record.account_id: (record.account_id,) for record in records}
-    account_ids = _numbers(connection, accounts, "account_id", senders)
-    texts: dict[bytes, tuple[bytes, str, str]] = {}
-    for each in (wordings[record.wording] for record in records):
-        texts.setdefault(each.fingerprint, (each.fingerprint, each.system, each.user))
-    prompt_ids = _numbers(connection, prompts, "fingerprint", texts)
-    orgs, models, payments, networks = (
-        _name_numbers(connection, kind, {record.names[position] for record in records})
-        for position, kind in enumerate(NAME_KINDS)
-    )
-    rows = [
-        (
-            record.event_id,
-            account_ids[record.account_id],
-            orgs[record.names[0]],
-            models[record.names[1]],
-            payments[record.names[2]],
-            networks[record.names[3]],
-            prompt_ids[wordings[record.wording].fingerprint],
-            record.timestamp_us,
-            record.account_created_us,
-            record.attributes,
-            record.digest,
-            wordings[record.wording].disguised,
-        )
-        for record in records
-    ]
-    insert_rows(connection, events, [column.name for column in events.c if column.name != "sequence"], rows)
-
-
-def _name_numbers(connection: sa.Connection, kind: str, given: set[str | None]) -> dict[str | None, int | None]:
-    rows: dict[str | None, tuple[str, str]] = {name: (kind, name) for name in sorted(filter(None, given))}
-    return {None: None, **_numbers(connection, names, "name", rows, kind=kind)}
-
-
-def _numbers(
-    connection: sa.Connection,
-    table: sa.Table,
-    key: str,
-    rows: Mapping[K, tuple[Any, ...]],
-    **among: str,
-) -> dict[K, int]:
-    """The id of each row, by its value in the key column; rows not in the table yet are added in their order.
-
-    rows: all columns but the id, which comes first in the table. among: what other columns hold in all of them.
-    New ids are chosen here, which is safe since only one transaction writes at a time.
-    """
-    found: dict[K, int] = _looked_up(connection, table, key, "id", rows, **among)
-    new = [value for value in rows if value not in found]
-    if new:
-        highest = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0
-        found.update(zip(new, range(highest + 1, highest + 1 + len(new)), strict=True))
-        insert_rows(connection, table, table.c.keys(), [(found[value], *rows[value]) for value in new])
-    return found
-
-
-def _looked_up(
-    connection: sa.Connection, table: sa.Table, key: str, wanted: str, keys: Iterable[K], **among: str
-) -> dict[K, Any]:
-    """What stands in a column in the rows with these keys, as far as there are any."""
-    return {row[0]: row[1] for row in rows_with(connection, table, (key, wanted), key, keys, **among)}
-
-
 def _pairs(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, Any]:
     """The first column's values with the second's."""
     return {row[0]: row[1] for row in connection.execute(query).all()}
-
-
-def _chunks(values: Iterable[K]) -> Iterator[list[K]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, KEYS_A_QUERY)):
-        yield chunk
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

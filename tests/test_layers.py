@@ -50,6 +50,7 @@ DOORS = {
         "indexer.bank",
         "indexer.blocks",
         "indexer.database",
+        "indexer.insertion",
         "indexer.keys",
         "indexer.migrations",
         "indexer.postgres",

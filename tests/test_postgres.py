@@ -16,8 +16,9 @@ from postgres_house import PASSWORD, Server, serving
 from stored import START, beside, event, raw
 
 from indexer.database import insert_rows
+from indexer.insertion import AddResult
 from indexer.schema import metadata
-from indexer.store import AddResult, Store
+from indexer.store import Store
 from models.errors import BadSettings, Busy, StillwatchError, StorageUnusable
 from models.key import ApiKey, Role
 from models.prompt import Prompt

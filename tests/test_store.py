@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored import START, beside, event, raw, seconds
 
-from indexer import store as store_module
+from indexer import insertion
+from indexer.insertion import AddResult
 from indexer.schema import metadata
-from indexer.store import AddResult, Store, StoredPrompt
+from indexer.store import Store, StoredPrompt
 from models.block import BlockQuery
 from models.campaign import CampaignLabel, Label
 from models.errors import BadSettings, Busy, UnreadableFile
@@ -213,7 +214,7 @@ def test_a_batch_that_fails_midway_leaves_nothing(store: Store, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_name_numbers", fail)
+        patch.setattr(insertion, "_name_numbers", fail)
         with pytest.raises(KeyboardInterrupt):
             store.add_events([event(1)])
     assert store.counts() == {"events": 0, "prompts": 0, "accounts": 0}
