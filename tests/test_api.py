@@ -1,6 +1,5 @@
 """The HTTP API: each route's happy path, bad input, and what it says before anything is published."""
 
-import json
 from typing import Any
 
 import anyio
@@ -10,28 +9,23 @@ from api_double import (
     ENCODER,
     GENERATION,
     MAX_PROMPT_CHARS,
-    NOW,
     THRESHOLD,
     WATCHED_CAMPAIGN,
     WATCHED_PROMPT,
     MemoryEngine,
-    child,
     client_of,
     cosine,
     label,
     make_app,
-    records_aside,
 )
 
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT, MAX_BATCH
-from indexer.jobs import Jobs
 from models.block import BlockQuery
 from models.status import Health
 
 pytestmark = pytest.mark.anyio
 
 UNRELATED = "Which bread goes with leek soup?"
-EVENT = {"event_id": "e1", "account_id": "a9", "timestamp": "2026-02-03T04:05:06Z", "prompt": UNRELATED}
 
 
 # Matching
@@ -236,73 +230,6 @@ async def test_the_longest_batch_is_taken(api: httpx.AsyncClient) -> None:
     assert len(answer.json()["items"]) == MAX_BATCH
 
 
-# Events
-
-
-EVENTS_REPORT = {
-    "read": 1,
-    "stored": 1,
-    "duplicate": 0,
-    "rejected": 0,
-    "rejects": None,
-    "reasons": {},
-    "seconds": 0.25,
-}
-
-
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("application/json", json.dumps([EVENT])),
-        ("application/json; charset=utf-8", json.dumps({"events": [EVENT]})),
-        ("application/x-ndjson", json.dumps(EVENT)),
-        ("application/jsonl", json.dumps(EVENT) + "\r\n\r\n"),
-    ],
-)
-async def test_events_arrive_in_three_shapes(api: httpx.AsyncClient, content_type: str, body: str) -> None:
-    answer = await api.post("/v1/events", content=body, headers={"content-type": content_type})
-    assert (answer.status_code, answer.json()) == (200, EVENTS_REPORT)
-
-
-async def test_events_sent_again_are_duplicates(api: httpx.AsyncClient) -> None:
-    await api.post("/v1/events", json=[EVENT])
-    answer = (await api.post("/v1/events", json=[EVENT, {**EVENT, "event_id": "e2"}])).json()
-    assert (answer["read"], answer["stored"], answer["duplicate"]) == (2, 1, 1)
-
-
-async def test_bad_rows_are_counted_by_reason_and_do_not_stop_the_good_ones(api: httpx.AsyncClient) -> None:
-    lines = [json.dumps(EVENT), "{broken", "7", "\udcff", json.dumps({**EVENT, "event_id": ""})]
-    body = "\n".join(lines).encode("utf-8", "surrogateescape")
-    answer = (await api.post("/v1/events", content=body, headers={"content-type": "application/x-ndjson"})).json()
-    assert answer == {
-        "read": 5,
-        "stored": 1,
-        "duplicate": 0,
-        "rejected": 4,
-        "rejects": "http.jsonl",
-        "reasons": {"event_id is missing": 1, "row is not a JSON object": 3},
-        "seconds": 0.25,
-    }
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b'{"event": []}', b'{"events": [], "x": 1}', b'"a"', b"\xff", b"[" * 99_999]
-)
-async def test_a_body_that_is_no_list_of_events_is_refused(api: httpx.AsyncClient, body: bytes) -> None:
-    answer = await api.post("/v1/events", content=body, headers={"content-type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]) == (422, "bad_input")
-
-
-@pytest.mark.parametrize("headers", [{}, {"content-type": "text/csv"}])
-async def test_events_of_another_type_are_415(api: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    answer = await api.post("/v1/events", content=b"[]", headers=headers)
-    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")
-
-
-async def test_events_are_taken_before_anything_is_published(unready: httpx.AsyncClient) -> None:
-    assert (await unready.post("/v1/events", json=[EVENT])).json() == EVENTS_REPORT
-
-
 # Search
 
 
@@ -343,66 +270,6 @@ async def test_a_malformed_search_is_refused(api: httpx.AsyncClient, question: d
 
 
 # Operations
-
-
-@pytest.mark.parametrize(("body", "full"), [(None, False), ({}, False), ({"full": True}, True)])
-async def test_a_reindex_is_started_and_can_be_followed(api: httpx.AsyncClient, body: Any, full: bool) -> None:
-    started = await api.post("/v1/reindex", json=body) if body is not None else await api.post("/v1/reindex")
-    assert started.status_code == 202
-    job = started.json()
-    assert (job["kind"], job["state"], started.headers["location"]) == (
-        "reindex",
-        "running",
-        f"/v1/jobs/{job['job_id']}",
-    )
-    with anyio.fail_after(20):
-        while job["state"] == "running":
-            await anyio.sleep(0.01)
-            job = (await api.get(started.headers["location"])).json()
-    assert job == {
-        "job_id": job["job_id"],
-        "kind": "reindex",
-        "state": "succeeded",
-        "started_at": "2026-03-01T12:00:00Z",
-        "finished_at": "2026-03-01T12:00:00Z",
-        "stage": "",
-        "done": 0,
-        "total": None,
-        "detail": "",
-        "result": {"full": full},
-    }
-
-
-async def test_a_job_is_cancelled() -> None:
-    jobs = Jobs(records_aside(), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
-    async with client_of(make_app(MemoryEngine(), jobs)) as api:
-        where = (await api.post("/v1/reindex")).headers["location"]
-        asked = await api.post(f"{where}/cancel")
-        assert (asked.status_code, asked.json()["state"]) == (202, "running")
-        for _ in range(500):
-            seen = (await api.get(where)).json()
-            if seen["state"] != "running":
-                break
-            await anyio.sleep(0.01)
-        assert (seen["state"], seen["detail"][:20]) == ("cancelled", "somebody cancelled i")
-        assert (await api.post("/v1/jobs/job-none/cancel")).status_code == 404
-        assert (await api.post("/v1/reindex")).status_code == 202
-    jobs.close()
-
-
-async def test_a_second_reindex_is_409_while_one_runs() -> None:
-    jobs = Jobs(records_aside(), lambda full: child("import time; time.sleep(60)"), lambda: NOW)
-    async with client_of(make_app(MemoryEngine(), jobs)) as api:
-        assert (await api.post("/v1/reindex")).status_code == 202
-        second = await api.post("/v1/reindex")
-    jobs.close()
-    assert (second.status_code, second.json()["error"]) == (409, "busy")
-
-
-async def test_an_unknown_job_is_404_and_a_bad_request_422(api: httpx.AsyncClient) -> None:
-    answer = await api.get("/v1/jobs/job-none")
-    assert (answer.status_code, answer.json()["error"]) == (404, "unknown_job")
-    assert (await api.post("/v1/reindex", json={"all": True})).status_code == 422
 
 
 async def test_status(api: httpx.AsyncClient, unready: httpx.AsyncClient) -> None:
