@@ -28,7 +28,7 @@ def batches(
         yield batch
 
 
-def ranges(sizes: NDArray[np.int64], most_size: int, most: int) -> Iterator[tuple[int, int]]:
+def batch_ranges(sizes: NDArray[np.int64], most_size: int, most: int) -> Iterator[tuple[int, int]]:
     """The same batches of n things that lie in a row, as the first and the end of each. sizes: (n,) >= 0."""
     ends = np.cumsum(sizes)
     first = 0

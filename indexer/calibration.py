@@ -89,6 +89,7 @@ class Calibration(msgspec.Struct, frozen=True):
         if total <= start:
             return float((1 + len(sums) - np.searchsorted(sums, total, side="left")) / (1 + len(sums)))
         excess = sums[sums > start] - start
+        # chdtri is the inverse of the upper tail, so this is the quantile of 1 - TAIL_CONFIDENCE.
         scale = 2 * excess.sum() / chdtri(2 * len(excess), TAIL_CONFIDENCE)
         return float(TAIL_SHARE * np.exp(-(total - start) / max(1e-9, scale)))
 

@@ -76,7 +76,7 @@ def weigh_groups(
     mains = [_main(each) for each in strands]
     aims = aims_of([fixed_text(main.template, main.variants) for main in mains], encode)
     strand_of_event = groups.strand[corpus.event_prompt]
-    background, calibration = background_of(corpus.events), load_calibration()
+    background, calibration = background_of(corpus.events, totals), load_calibration()
     found = []
     for number, (mine, each) in enumerate(zip(events, before, strict=True)):
         shifts, template = shifts_of(corpus.events, mine, strand_of_event, totals.end), mains[number].template

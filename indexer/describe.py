@@ -43,8 +43,31 @@ class Portrait:
     members: tuple[CampaignAccount, ...]
 
 
-def background_of(events: EventTable) -> Background:
-    """The whole traffic's hours and account births, to compare groups with."""
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Events of each unit and of each account in the whole traffic, by code; and the times at which it begins and
+    ends, in seconds: found once, as there are thousands of groups to hold against it.
+    """
+
+    of_unit: IntArray
+    of_account: IntArray
+    begin: int
+    end: int
+
+    @property
+    def seconds(self) -> int:
+        """How long the traffic lasts."""
+        return self.end - self.begin
+
+
+def totals_of(events: EventTable) -> Totals:
+    """Totals of an event table."""
+    begin, end = (int(events.timestamp.min()), int(events.timestamp.max())) if len(events) else (0, 0)
+    return Totals(np.bincount(events.unit), np.bincount(events.account), begin, end)
+
+
+def background_of(events: EventTable, totals: Totals) -> Background:
+    """The whole traffic's hours and account births, to compare groups with. totals: of these events."""
     hours = np.bincount(hour_of_day(events.timestamp), minlength=24) + 1.0
     created = _known_of(*np.unique(events.account, return_inverse=True), events.created_at)
     networks = _known_of(*np.unique(events.account, return_inverse=True), events.network)
@@ -55,7 +78,7 @@ def background_of(events: EventTable) -> Background:
         coverage,
         rhythm(events.account, events.timestamp),
         largest_share_within(created[created >= 0], _BIRTH_WINDOW_S),
-        sessions(events.account, events.timestamp, int(np.ptp(events.timestamp)) if len(events) else 0),
+        sessions(events.account, events.timestamp, totals.seconds),
         same_value(networks[networks >= 0]) if np.count_nonzero(networks >= 0) > 1 else 0.0,
     )
 
@@ -68,24 +91,6 @@ def hour_of_day(timestamps: IntArray) -> IntArray:
 def events_by_group(corpus: Corpus, group_of_prompt: IntArray, groups: int) -> list[IntArray]:
     """Rows of the event table in each group, ascending."""
     return members_of(group_of_prompt[corpus.event_prompt], groups)
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Events of each unit and of each account in the whole traffic, by code; and the times at which it begins and
-    ends, in seconds: found once, as there are thousands of groups to hold against it.
-    """
-
-    of_unit: IntArray
-    of_account: IntArray
-    begin: int
-    end: int
-
-
-def totals_of(events: EventTable) -> Totals:
-    """Totals of an event table."""
-    begin, end = (int(events.timestamp.min()), int(events.timestamp.max())) if len(events) else (0, 0)
-    return Totals(np.bincount(events.unit), np.bincount(events.account), begin, end)
 
 
 def observe(
@@ -124,7 +129,7 @@ def observe(
         created=created[created >= 0],
         payments=payments[payments >= 0],
         networks=networks[networks >= 0],
-        sessions=sessions(events.account[rows], events.timestamp[rows], totals.end - totals.begin),
+        sessions=sessions(events.account[rows], events.timestamp[rows], totals.seconds),
         replication=repeated or _replication(item[corpus.event_prompt[rows]], events.unit[rows]),
         template=template,
         aim=aim,

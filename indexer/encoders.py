@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.batches import ranges
+from indexer.batches import batch_ranges
 from indexer.children import Children, answer_all
 from indexer.encode import Encoder, load_encoder
 from indexer.grams import TokenTable, token_table
@@ -139,7 +139,7 @@ class Encoders:
         """The texts in parts, of one question each; in one part if they are too few to be shared."""
         if len(texts) < LEAST_TEXTS and not self._crew.is_at_work:
             return [texts]
-        parts = ranges(sizes_of(texts), _PART_BYTES, _PART_TEXTS)
+        parts = batch_ranges(sizes_of(texts), _PART_BYTES, _PART_TEXTS)
         return [texts[first:last] for first, last in parts] or [texts]
 
     def answers(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from indexer.exemplars import ViewExemplars, least_cosines
 from indexer.index import LEAST_CODED, CodeIndex
+from indexer.ranges import places_in
 from indexer.vectors import FloatArray
 
 IntArray = NDArray[np.int64]
@@ -76,7 +77,7 @@ class Shortlist:
             first, last = first[some], last[some]
             vectors = self.exemplars.vectors
             if len(first) < len(self._present):
-                vectors = vectors[_ranges(first, last)]
+                vectors = vectors[places_in(first, last - first)]
             cosines = (queries @ vectors.T).max(axis=0)
             starts = np.concatenate([[0], np.cumsum(last - first)[:-1]])
             best[some] = np.clip(np.maximum.reduceat(cosines, starts), -1.0, 1.0)
@@ -119,11 +120,3 @@ def lifted_queries(queries: FloatArray) -> FloatArray:
     ends = np.tile(np.array([1.0, 0.0], np.float32), (len(queries), 1))
     rows = np.concatenate([queries, ends], axis=1) * np.float32(0.5**0.5)
     return np.ascontiguousarray(rows, np.float32)
-
-
-def _ranges(starts: IntArray, ends: IntArray) -> IntArray:
-    """All numbers from each start up to its end, in their order."""
-    lengths = ends - starts
-    total = np.concatenate([[0], np.cumsum(lengths)])
-    ranges: IntArray = np.arange(total[-1]) + np.repeat(starts - total[:-1], lengths)
-    return ranges

@@ -8,7 +8,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.batches import ranges
+from indexer.batches import batch_ranges
 from indexer.ranges import places_in
 
 IntArray = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Texts(Sequence[str]):
         return Texts(self.data[places_in(self.offsets[rows], lengths)], offsets_of(lengths))
 
     def __iter__(self) -> Iterator[str]:
-        for first, last in ranges(self.sizes, _BLOCK_BYTES, _BLOCK):
+        for first, last in batch_ranges(self.sizes, _BLOCK_BYTES, _BLOCK):
             offsets = self.offsets[first : last + 1]
             block = self.data[offsets[0] : offsets[-1]].tobytes()
             borders = (offsets - offsets[0]).tolist()

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.batches import ranges
+from indexer.batches import batch_ranges
 from indexer.corpus import Corpus, Distinct
 from indexer.grams import TokenTable
 from indexer.key_table import KeyArray, KeyTable
@@ -132,7 +132,7 @@ def parts_of(sizes: IntArray) -> Iterator[tuple[int, int]]:
     """Ranges that together are all texts, given their sizes in bytes (n,): each of so many that processes which
     share them have enough of, and of so few bytes that they fit into memory several times over.
     """
-    return ranges(sizes, _BYTES_AT_A_TIME, _TEXTS_AT_A_TIME)
+    return batch_ranges(sizes, _BYTES_AT_A_TIME, _TEXTS_AT_A_TIME)
 
 
 def _senders_of_prompts(corpus: Corpus) -> IntArray:

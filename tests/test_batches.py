@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.batches import batches, ranges
+from indexer.batches import batch_ranges, batches
 
 
 @given(st.lists(st.integers(0, 9)), st.integers(1, 20), st.integers(1, 6))
@@ -20,7 +20,9 @@ def test_batches_end_once_they_are_full(sizes: list[int], most_size: int, most: 
 @given(st.lists(st.integers(0, 9)), st.integers(1, 20), st.integers(1, 6))
 def test_ranges_are_the_same_batches(sizes: list[int], most_size: int, most: int) -> None:
     expected = list(batches(sizes, lambda size: size, most_size, most))
-    assert [sizes[first:last] for first, last in ranges(np.array(sizes, np.int64), most_size, most)] == expected
+    assert [
+        sizes[first:last] for first, last in batch_ranges(np.array(sizes, np.int64), most_size, most)
+    ] == expected
 
 
 def test_things_are_taken_only_when_it_is_their_turn() -> None:

@@ -100,7 +100,9 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     events = corpus.events
     totals = totals_of(events)
     seen = observe(corpus, mine, TEMPLATE, NO_AIM, (View.WHOLE,), totals, 0, np.arange(len(corpus)))
-    return portray(corpus, mine, judge([case_of(seen, background_of(events), load_calibration())])[0], totals)
+    return portray(
+        corpus, mine, judge([case_of(seen, background_of(events, totals), load_calibration())])[0], totals
+    )
 
 
 def evidence(found: Portrait, name: str) -> Evidence:
@@ -268,7 +270,7 @@ def test_totals() -> None:
 def test_the_background() -> None:
     born = {name: DAY - day * 86400 for name, day in (("bob", 1), ("ann", 2), ("cat", 3), ("dan", 100))}
     rows = tuple(replace(row, created=born[row.account]) for row in ROWS)
-    found: Background = background_of(table(rows))
+    found: Background = background_of(table(rows), totals_of(table(rows)))
     expected = np.ones(24)
     for hour in (10, 10, 11, 11, 12, 12, 12, 9, 10):
         expected[hour] += 1
@@ -280,7 +282,7 @@ def test_the_background() -> None:
 
 
 def test_the_background_of_no_traffic() -> None:
-    found = background_of(table(()))
+    found = background_of(table(()), totals_of(table(())))
     np.testing.assert_allclose(found.hours, 1 / 24)
     assert found.birth_share == 0.0
 
