@@ -217,3 +217,10 @@ def test_trespassing_is_noticed() -> None:
         "indexer.migrations.env": {"alembic"},
     }
     assert trespassing(imports) == ["indexer.index_more imports faiss"]
+
+
+def test_the_calibration_script_finds_all_that_it_imports() -> None:
+    """No type checker reads it, as its name says nothing of Python."""
+    command = [sys.executable, str(ROOT / "scripts" / "calibrate"), "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
