@@ -24,12 +24,14 @@ IntArray = NDArray[np.int64]
 RowArray = NDArray[np.int32]
 
 MISSING: Final = -1
+FIRST_PROBES: Final = 4  # cells that each row looks into before it is seen whether it needs to look into others
 CELL_ROWS: Final = 400  # on average; a block of the product then fits into a core's cache
 _SPLIT: Final = 2  # times CELL_ROWS, from which a cell is given further centroids
 _REGION_CELLS: Final = 48  # on average
 _REGIONS: Final = 8  # that each row looks into
-_PART_ROWS: Final = 1 << 20  # whose cells are looked for at a time
+_PART_ROWS: Final = 1 << 16  # whose cells are looked for at a time
 _BLOCK_ROWS: Final = 2_048  # in one product
+_LOOKED_AT: Final = 64  # products at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Cells:
         return self.near[:, 0]
 
 
-def cells_of(vectors: UnitRows, probes: int, region_cells: int = _REGION_CELLS) -> Cells:
+def cells_of(vectors: UnitRows, probes: int = FIRST_PROBES, region_cells: int = _REGION_CELLS) -> Cells:
     """Cells of about CELL_ROWS rows each, of which each row knows the `probes` nearest, or as many as it finds.
 
     Centroids are those of k-means in each region, and of k-means once more in cells that are crowded. vectors:
@@ -76,7 +78,7 @@ def cells_near(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int) -> 
     near = np.full((len(rows), min(probes, len(cells))), MISSING, np.int32)
     for start in range(0, len(rows), _PART_ROWS):
         part = slice(start, start + _PART_ROWS)
-        _look_into_regions(vectors, rows[part], cells, near[part])
+        _look_into_regions(vectors[rows[part]], cells, near[part])
     return near
 
 
@@ -158,9 +160,9 @@ def nearest_cells(vectors: UnitRows, middles: FloatArray, probes: int, rows: Int
     return near
 
 
-def _look_into_regions(vectors: UnitRows, rows: IntArray, cells: Cells, near: RowArray) -> None:
+def _look_into_regions(vectors: FloatArray, cells: Cells, near: RowArray) -> None:
     """Fills in the cells near to the rows, as many as `near` has room for, from the regions near to them."""
-    near_regions = nearest_cells(vectors, cells.regions, min(_REGIONS, len(cells.regions)), rows)
+    near_regions = nearest_cells(vectors, cells.regions, min(_REGIONS, len(cells.regions)))
     visitors = rows_by_cell(near_regions, len(cells.regions))
     cosines = np.full(near.shape, -2.0, np.float32)
     numbers = np.split(np.arange(len(cells)), np.cumsum(cells.cells_of_region)[:-1])
@@ -170,10 +172,10 @@ def _look_into_regions(vectors: UnitRows, rows: IntArray, cells: Cells, near: Ro
             mine = visiting[np.searchsorted(visiting, first) : np.searchsorted(visiting, last)]
             for at in range(0, len(mine), _BLOCK_ROWS):
                 block = mine[at : at + _BLOCK_ROWS]
-                _keep_blocks(vectors[rows[block]], cells.middles[inside], block, inside, near, cosines)
+                _keep_blocks(vectors[block], cells.middles[inside], block, inside, near, cosines)
 
     with one_thread_a_product():
-        in_lanes(len(rows), lane)
+        in_lanes(len(vectors), lane)
 
 
 def _keep_blocks(
@@ -207,14 +209,39 @@ def keep_nearest(
     of itself.
     """
     last = rows.shape[1] - 1
+    whole = len(others) - len(others) % _LOOKED_AT
     for at in range(len(mine)):
         row = mine[at] - first
-        least = cosines[row, last]
-        for place in range(len(others)):
-            cosine = products[at, place]
-            if cosine > least and not (same_kind and others[place] == mine[at]):
-                _put(rows, cosines, row, others[place], cosine)
-                least = cosines[row, last]
+        for start in range(0, whole, _LOOKED_AT):  # most hold nothing near, which is seen of many at a time
+            least, near = cosines[row, last], 0
+            for place in range(_LOOKED_AT):
+                near += products[at, start + place] > least
+            if near:
+                _keep(products, at, start, start + _LOOKED_AT, mine[at], others, rows, cosines, same_kind, row)
+        _keep(products, at, whole, len(others), mine[at], others, rows, cosines, same_kind, row)
+
+
+@compiled
+def _keep(
+    products: FloatArray,
+    at: int,
+    start: int,
+    stop: int,
+    mine: int,
+    others: IntArray,
+    rows: RowArray,
+    cosines: FloatArray,
+    same_kind: bool,
+    row: int,
+) -> None:
+    """`keep_nearest` of one row and a range of the others."""
+    last = rows.shape[1] - 1
+    least = cosines[row, last]
+    for place in range(start, stop):
+        cosine = products[at, place]
+        if cosine > least and not (same_kind and others[place] == mine):
+            _put(rows, cosines, row, others[place], cosine)
+            least = cosines[row, last]
 
 
 @compiled

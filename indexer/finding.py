@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.cache import VectorCache
-from indexer.cells import Cells, cells_near, cells_of, read_cells, write_cells
+from indexer.cells import FIRST_PROBES, Cells, cells_near, cells_of, read_cells, write_cells
 from indexer.cluster import forest_clusters
 from indexer.corpus import Corpus, read_corpus, write_corpus
 from indexer.crew import Crew
@@ -252,21 +252,32 @@ def _neighbours(
     """Neighbour lists, and the cells where there are many rows: those of the base, as long as none of them becomes
     so crowded that it would be compared in parts.
     """
-    k, least = detection.neighbours, 1 - longest**2 / 2
+    k, least, probes = detection.neighbours, 1 - longest**2 / 2, detection.probes
     if len(vectors) <= EXACT_LIMIT:
         return all_neighbours(vectors, k, least_cosine=least), None
     if base is not None and base.has("middles"):
         before, fresh = read_cells(base, vectors.shape[1]), np.flatnonzero(origin == NEW)
-        near = cells_near(vectors, fresh, before, detection.probes)
+        near = cells_near(vectors, fresh, before, FIRST_PROBES)
         home = np.concatenate([before.home[origin[origin != NEW]], near[:, 0]])
         cells = replace(before, near=home[:, None])
         was, is_now = (np.bincount(each, minlength=len(cells)) > CROWDED_ROWS for each in (before.home, home))
         if not (is_now & ~was).any():
             known = read_lists(base, k)
-            lists = more_neighbours(vectors, k, known, origin, least_cosine=least, cells=cells, near=near)
+            lists = more_neighbours(
+                vectors, k, known, origin, least_cosine=least, cells=cells, near=near, probes=probes
+            )
             return lists, cells
-    cells, same = cells_of(vectors, detection.probes), detection.same_text
-    return all_neighbours(vectors, k, least_cosine=least, same_cosine=same, cells=cells, compare=compare), cells
+    cells = cells_of(vectors)
+    lists = all_neighbours(
+        vectors,
+        k,
+        least_cosine=least,
+        same_cosine=detection.same_text,
+        probes=probes,
+        cells=cells,
+        compare=compare,
+    )
+    return lists, cells
 
 
 def _combined(

@@ -1,20 +1,32 @@
 """The nearest other rows of every row: the neighbour graph that clustering works on.
 
 Rows are put into cells round centroids, and each row is compared with the rows of the cells nearest to it, as one
-product of matrices a cell. So the work is at most n * probes * CELL_ROWS products instead of n * n, and nearly all
-of it runs at the speed of a matrix product. A neighbour can be missed, never made up: all lengths are true ones.
+product of matrices a cell, in bytes. So the work is at most n * probes * CELL_ROWS products instead of n * n, and
+nearly all of it runs at the speed of a matrix product. A neighbour can be missed, never made up: what the products
+choose is measured, and all lengths are true ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import inf
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cells import CELL_ROWS, MISSING, Cells, RowArray, cells_of, join_lists, keep_nearest, rows_by_cell
+from indexer.byte_products import Near
+from indexer.cells import (
+    CELL_ROWS,
+    FIRST_PROBES,
+    MISSING,
+    Cells,
+    RowArray,
+    cells_near,
+    cells_of,
+    join_lists,
+    keep_nearest,
+    rows_by_cell,
+)
 from indexer.compiled import compiled, compiled_sums
 from indexer.lanes import LANES, each_in_lanes, in_lanes
 from indexer.threads import one_thread_a_product
@@ -25,10 +37,11 @@ IntArray = NDArray[np.int64]
 
 EXACT_LIMIT: Final = 20_000  # up to here all pairs are compared, in a second or two
 PROBES: Final = 64  # finds 0.97 of the 16 nearest of 200,000 ordinary prompts, which hardly resemble one another
-_FIRST_PROBES: Final = 4
 CROWDED_ROWS: Final = 10 * CELL_ROWS  # from which a cell is compared in parts
-_BLOCK_ROWS: Final = 4_096
+_BLOCK_ROWS: Final = 512  # of which the products with a cell fit into a core's cache
 _MEASURED_ROWS: Final = 256  # at a time
+_SPARE: Final = 4  # more than are asked for, of which the nearest are kept once they are measured
+_ERROR: Final = np.float32(3e-3)  # of a cosine by bytes, hardly ever more
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +83,24 @@ def all_neighbours(
     vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. same_cosine: rows nearer than
     this count as equally near, so one that has k of them in the first cells looks into no others. probes: how many
     cells each row is compared with at most; all of them up to `exact_limit` rows. cells: of these rows, if they
-    are known; then `probes` is how many each row knows. compare: compares the rows of cells, here if it is None.
+    are known. compare: compares the rows of cells, here if it is None.
     Where fewer were found, MISSING and infinity fill up.
     """
     count = len(vectors)
-    rows = np.full((count, k), MISSING, np.int32)
-    cosines = np.full((count, k), np.nextafter(np.float32(least_cosine), np.float32(-2)), np.float32)
     if count > exact_limit and cells is None:
-        cells = cells_of(vectors, probes)
-    if count > 1 and k:
-        with one_thread_a_product():
-            if cells is None:
+        cells = cells_of(vectors, min(probes, FIRST_PROBES))
+    if cells is None or count <= 1 or not k:
+        rows, cosines = _no_lists(count, k, np.nextafter(np.float32(least_cosine), np.float32(-2)))
+        if k:
+            with one_thread_a_product():
                 _compare_all(vectors, rows, cosines)
-            else:
-                _compare_in_cells(vectors, rows, cosines, cells, same_cosine, compare or compare_here)
+        _measure_lists(vectors, np.arange(count), rows, cosines)
+        return rows, cosines  # which are lengths now
+    rows, cosines = _no_lists(count, k + _SPARE, np.float32(least_cosine) - _ERROR)
+    with one_thread_a_product():
+        _compare_in_cells(vectors, rows, cosines, cells, probes, same_cosine, compare or compare_here)
     _measure_lists(vectors, np.arange(count), rows, cosines)
-    return rows, cosines  # which are lengths now
+    return _nearest(rows, cosines, k, least_cosine)
 
 
 def more_neighbours(
@@ -97,32 +112,45 @@ def more_neighbours(
     least_cosine: float,
     cells: Cells,
     near: RowArray,
+    probes: int,
 ) -> Lists:
     """`all_neighbours`, given those that some of the rows had before the others came.
 
     base: the lists then. origin: (n,) int64, which row each was then, ascending; negative for new ones, which
-    stand behind the others. cells: of all rows. near: (new rows, p) the cells that each new one is compared with;
-    then old ones are with those that looked into their own. What an old row found before is as near as ever, and
+    stand behind the others. cells: of all rows. near: (new rows, p) the cells that each new one looks into first;
+    old ones are compared with those that look into their own. What an old row found before is as near as ever, and
     what is gone leaves its place to others.
     """
     old = int(np.count_nonzero(origin >= 0))
-    rows = np.full((len(vectors), k), MISSING, np.int32)
-    cosines = np.full((len(vectors), k), np.nextafter(np.float32(least_cosine), np.float32(-2)), np.float32)
-    lengths = np.full((old, k), np.inf, np.float32)
+    rows, cosines = _no_lists(len(vectors), k + _SPARE, np.float32(least_cosine) - _ERROR)
+    lengths = np.full(rows.shape, np.inf, np.float32)[:old]
     place = np.full(len(base[0]) + 1, MISSING, np.int32)  # the last is what MISSING reads
     place[origin[:old]] = np.arange(old)
     in_lanes(old, lambda first, last: _take_over(*base, origin, place, first, last, rows, cosines, lengths))
     members = rows_by_cell(cells.home[:, None], len(cells))
     with one_thread_a_product():
-        first = rows_by_cell(near[:, :_FIRST_PROBES], len(cells))
+        first = rows_by_cell(near, len(cells))
         _compare_both_ways(vectors, rows, cosines, old, members, [old + each for each in first])
-        found = np.flatnonzero(rows[old:, 0] != MISSING)
-        others = rows_by_cell(near[found, _FIRST_PROBES:], len(cells))
-        _compare_both_ways(vectors, rows, cosines, old, members, [old + found[each] for each in others])
+        found = old + np.flatnonzero(rows[old:, 0] != MISSING)
+        others = rows_by_cell(cells_near(vectors, found, cells, probes)[:, near.shape[1] :], len(cells))
+        _compare_both_ways(vectors, rows, cosines, old, members, [found[each] for each in others])
     unchanged = np.flatnonzero((rows[:old] < old).all(axis=1))
     cosines[unchanged] = lengths[unchanged]
     _measure_lists(vectors, np.setdiff1d(np.arange(len(vectors)), unchanged, assume_unique=True), rows, cosines)
-    return rows, cosines
+    return _nearest(rows, cosines, k, least_cosine)
+
+
+def _no_lists(count: int, k: int, least: np.float32) -> Lists:
+    """Lists of k for so many rows that hold nothing yet; only a cosine greater than `least` will be in one."""
+    return np.full((count, k), MISSING, np.int32), np.full((count, k), least, np.float32)
+
+
+def _nearest(rows: RowArray, lengths: FloatArray, k: int, least_cosine: float) -> Lists:
+    """The first k of lists that have been measured, without what is farther than the least cosine."""
+    farthest = np.float32(np.sqrt(max(0.0, 2 - 2 * least_cosine)))
+    beyond = lengths > farthest
+    rows[beyond], lengths[beyond] = MISSING, np.inf
+    return np.ascontiguousarray(rows[:, :k]), np.ascontiguousarray(lengths[:, :k])
 
 
 @compiled
@@ -137,7 +165,9 @@ def _take_over(
     cosines: FloatArray,
     lengths: FloatArray,
 ) -> None:
-    """Fills in what rows first to last had found, as far as it is still there. place: of each row that was."""
+    """Fills in what rows first to last had found, as far as it is still there. place: of each row that was. What
+    would be farther than the last of a full list is not wanted.
+    """
     for row in range(first, last):
         before, size = origin[row], 0
         for at in range(base_rows.shape[1]):
@@ -147,6 +177,8 @@ def _take_over(
                 rows[row, size], lengths[row, size] = place[other], length
                 cosines[row, size] = np.float32(1) - length * length / np.float32(2)
                 size += 1
+        if size == base_rows.shape[1]:
+            cosines[row, size:] = max(cosines[row, size], cosines[row, size - 1] - _ERROR)
 
 
 def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None:
@@ -164,23 +196,41 @@ def _compare_all(vectors: UnitRows, rows: RowArray, cosines: FloatArray) -> None
 
 
 def _compare_in_cells(
-    vectors: UnitRows, rows: RowArray, cosines: FloatArray, cells: Cells, same_cosine: float, compare: Compare
+    vectors: UnitRows,
+    rows: RowArray,
+    cosines: FloatArray,
+    cells: Cells,
+    probes: int,
+    same_cosine: float,
+    compare: Compare,
 ) -> None:
-    """Every row with those of the cells nearest to it. A row that has nothing near in the first few of them, as
-    most of ordinary prompts have, is spared the others; and so is one whose list is full of the same text. It
-    would have found rows that are nearer still, which counts for nothing.
+    """Every row with those of the cells nearest to it, its own first. A row whose list is full of the same text is
+    spared the others: it would have found rows that are nearer still, which counts for nothing. And so is one that
+    has nothing near in the first few of them, as most of ordinary prompts have.
     """
     members = rows_by_cell(cells.home[:, None], len(cells))
 
-    def lane(visitors: list[IntArray], first: int, last: int) -> None:
-        mine = (each[np.searchsorted(each, first) : np.searchsorted(each, last)] for each in visitors)
-        visits = (Visit(inside, visiting) for inside, visiting in zip(members, mine, strict=True))
-        compare(vectors, (visit for visit in visits if len(visit.inside) and len(visit.visiting)), rows, cosines)
+    def visit(mine: IntArray, near: RowArray) -> None:
+        """The rows `mine` the cells near to them, (len(mine), p). A lane has half of the rows."""
+        visitors = [mine[each] for each in rows_by_cell(near, len(cells))]
 
-    in_lanes(len(vectors), partial(lane, rows_by_cell(cells.near[:, :_FIRST_PROBES], len(cells))))
+        def lane(first: int, last: int) -> None:
+            some = (each[slice(*np.searchsorted(each, [first, last]))] for each in visitors)
+            visits = (Visit(inside, visiting) for inside, visiting in zip(members, some, strict=True))
+            compare(vectors, (each for each in visits if len(each.inside) and len(each.visiting)), rows, cosines)
+
+        in_lanes(len(vectors), lane)
+
+    def stay_at_home(number: int) -> None:
+        """Half of the cells, of which no row is in two."""
+        visits = (Visit(inside, inside) for inside in members[number::LANES] if len(inside))
+        compare(vectors, visits, rows, cosines)
+
+    each_in_lanes(range(LANES), stay_at_home)
+    wanting = np.flatnonzero(cosines[:, -1] < same_cosine)
+    visit(wanting, cells.near[wanting, 1:probes])
     wanting = np.flatnonzero((rows[:, 0] != MISSING) & (cosines[:, -1] < same_cosine))
-    visitors = [wanting[each] for each in rows_by_cell(cells.near[wanting, _FIRST_PROBES:], len(cells))]
-    in_lanes(len(vectors), partial(lane, visitors))
+    visit(wanting, cells_near(vectors, wanting, cells, probes)[:, cells.near.shape[1] :])
 
 
 def _compare_both_ways(
@@ -223,10 +273,10 @@ def _compare_with_new(
     lists of the rows from `old` on.
     """
     for others, mine in _parts(inside, visiting):
-        reached, before = vectors[others], int(np.searchsorted(others, old))
+        reached, before = Near(vectors[others]), int(np.searchsorted(others, old))
         for start in range(0, len(mine), _BLOCK_ROWS):
             block = mine[start : start + _BLOCK_ROWS]
-            products = vectors[block] @ reached.T
+            products = reached.cosines(vectors[block])
             keep_nearest(products, block, others, new_rows, new_cosines, True, old)
             back = np.ascontiguousarray(products[:, :before].T)
             keep_nearest(back, others[:before], block, rows, cosines, True)
@@ -245,9 +295,10 @@ def _compare_cell(
 ) -> None:
     """Rows that visit a cell with those inside."""
     for others, mine in _parts(inside, visiting):
+        reached = Near(vectors[others])
         for start in range(0, len(mine), _BLOCK_ROWS):
             block = mine[start : start + _BLOCK_ROWS]
-            keep_nearest(vectors[block] @ vectors[others].T, block, others, rows, cosines, True)
+            keep_nearest(reached.cosines(vectors[block]), block, others, rows, cosines, True)
 
 
 def _parts(inside: IntArray, visiting: IntArray) -> Iterator[tuple[IntArray, IntArray]]:

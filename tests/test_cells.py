@@ -35,7 +35,7 @@ def test_each_row_is_in_the_nearest_of_the_cells_that_it_looked_at(rows: FloatAr
 
 def test_regions_lose_next_to_no_neighbours(rows: FloatArray) -> None:
     exact = all_neighbours(rows, 10, least_cosine=0.8)[0]
-    found = all_neighbours(rows, 10, least_cosine=0.8, cells=cells_of(rows, 8, region_cells=2))[0]
+    found = all_neighbours(rows, 10, least_cosine=0.8, probes=8, cells=cells_of(rows, region_cells=2))[0]
     kept = [len(set(one) & set(other)) for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
     assert sum(kept) >= 0.97 * sum(len(set(each)) for each in exact.tolist())
 

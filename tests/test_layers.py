@@ -22,8 +22,9 @@ DOORS = {
     "jinja2": {"app.console.pages"},
     "model2vec": {"indexer.weights"},
     "numba": {"indexer.compiled"},
-    "onnx": {"indexer.weights"},
-    "onnxruntime": {"indexer.transformer", "indexer.weights"},  # which serves, and which makes
+    "onnx": {"indexer.byte_products", "indexer.weights"},
+    # Which multiplies, which serves, and which makes.
+    "onnxruntime": {"indexer.byte_products", "indexer.transformer", "indexer.weights"},
     "opentelemetry": {"app.tracing"},
     "prometheus_client": {"app.metrics"},
     "psycopg": {"indexer.postgres"},

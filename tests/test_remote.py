@@ -45,9 +45,9 @@ def test_neighbours_and_clusters_are_the_same(
 ) -> None:
     monkeypatch.setattr(remote, "_VISITORS", 700)
     others = Others(silent)
-    graph, weights, cells = RemoteGraph(others), np.arange(COUNT) % 3 + 1, cells_of(rows, 8)
-    here = all_neighbours(rows, 10, least_cosine=0.8, cells=cells)
-    there = all_neighbours(rows, 10, least_cosine=0.8, cells=cells, compare=graph.compare)
+    graph, weights, cells = RemoteGraph(others), np.arange(COUNT) % 3 + 1, cells_of(rows)
+    here = all_neighbours(rows, 10, least_cosine=0.8, probes=8, cells=cells)
+    there = all_neighbours(rows, 10, least_cosine=0.8, probes=8, cells=cells, compare=graph.compare)
     for one, other in zip(here, there, strict=True):
         np.testing.assert_array_equal(one, other)
     assert others.asked > 10

@@ -44,6 +44,24 @@ def _distinct(vectors: Array) -> tuple[Array, Array, Array]:
     return first, number, weights
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Unit rows left where they are, as the product's are: those of an array at some places."""
+
+    array: Array
+    places: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.places), self.array.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, rows: Any) -> Array:
+        return self.array[self.places[rows]]
+
+
 def _starts(vectors: Array) -> range:
     return range(0, len(vectors), 50_000)
 
@@ -70,7 +88,7 @@ def ours_with_copies(parameters: Parameters) -> Fit:
 
     def fit(given: Mapping[str, Array]) -> Arrays:
         first, number, weights = _distinct(given["vectors"])
-        return {"labels": cluster(given["vectors"][first], weights, **_product(parameters))[number]}
+        return {"labels": cluster(_Rows(given["vectors"], first), weights, **_product(parameters))[number]}
 
     return fit
 
@@ -83,7 +101,7 @@ def graph(parameters: Parameters) -> Fit:
         first, number, weights = _distinct(given["vectors"])
         least = 1 - parameters["ceiling"] ** 2 / 2
         rows, lengths = all_neighbours(
-            given["vectors"][first],
+            _Rows(given["vectors"], first),
             parameters["neighbours"],
             least_cosine=least,
             same_cosine=1 - parameters["resolution"] ** 2 / 2,
