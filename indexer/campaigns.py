@@ -42,14 +42,13 @@ _NONE: Final = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Earlier:
-    """The generation before: its campaigns, in order, and the fingerprints of each one's prompts. fingerprints:
-    (p, 16) uint8 of all its prompts. group: (p,) int64, the campaign of each, negative for none. repeated:
-    what the items of each campaign showed, if that is known.
+    """The generation before, and its campaigns, in order. fingerprints: (p, 16) uint8 of all its prompts. group:
+    (p,) int64, the campaign of each, negative for none. repeated: what the items of each campaign showed, if that
+    is known.
     """
 
     generation: str | None
     campaigns: Mapping[str, Campaign]
-    prompts: Mapping[str, frozenset[bytes]]
     fingerprints: PrintArray
     group: IntArray
     repeated: Mapping[str, Replication] = field(default_factory=dict)
@@ -59,6 +58,12 @@ class Earlier:
         """Id of each campaign, in order."""
         return tuple(self.campaigns)
 
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """How many prompts each campaign had, in order."""
+        counts = np.bincount(self.group[self.group >= 0], minlength=len(self.ids))
+        return dict(zip(self.ids, counts.tolist(), strict=True))
+
     def group_of(self, fingerprints: PrintArray) -> IntArray:
         """The campaign that each prompt had, (n,), given their fingerprints (n, 16); NOT_THERE if it is new."""
         table = KeyTable()
@@ -67,7 +72,7 @@ class Earlier:
         return np.where(place == UNKNOWN, NOT_THERE, np.append(self.group, NOT_THERE)[place])
 
 
-NO_EARLIER: Final = Earlier(None, {}, {}, np.zeros((0, FINGERPRINT_BYTES), np.uint8), np.zeros(0, np.int64))
+NO_EARLIER: Final = Earlier(None, {}, np.zeros((0, FINGERPRINT_BYTES), np.uint8), np.zeros(0, np.int64))
 
 
 def campaigns_of(
@@ -91,9 +96,8 @@ def campaigns_of(
 
     events = events_by_group(corpus, groups.of_prompt, len(groups))
     rows = members_of(groups.of_prompt, len(groups))
-    names = descents(
-        [frozenset(row.tobytes() for row in corpus.fingerprints[mine]) for mine in rows], earlier.prompts
-    )
+    had = earlier.group_of(corpus.fingerprints)
+    names = descents(groups.of_prompt, had, corpus.fingerprints, len(groups), earlier.sizes)
     formerly = former_ids(names, {name: each.formerly for name, each in earlier.campaigns.items()})
     before = [_before(name, place, earlier) for name, place in zip(names, found.was.tolist(), strict=True)]
     totals = totals_of(corpus.events)

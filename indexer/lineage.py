@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+PrintArray = NDArray[np.uint8]
+
 _CONTINUES: Final = 0.3  # share of the smaller side's prompts in common from which an id can be handed on
 # A label follows the id, so a lone viral prompt must not hand on its own to a large group that came to hold it:
 # what is in common must also be a fair share of the larger side, or many prompts in any case.
@@ -28,30 +34,36 @@ class Descent:
     others: tuple[str, ...]
 
 
-def descents(groups: Sequence[frozenset[bytes]], earlier: Mapping[str, frozenset[bytes]]) -> list[Descent]:
-    """Descent of each group, from the fingerprints of its prompts and of the earlier campaigns' prompts.
+def descents(
+    group: IntArray, had: IntArray, fingerprints: PrintArray, groups: int, earlier: Mapping[str, int]
+) -> list[Descent]:
+    """Descent of each of the groups, from what is in common between them and the earlier campaigns.
+
+    group: (prompts,) the group of each prompt, negative for none. had: (prompts,) the number of the earlier
+    campaign that each was in, negative for none. fingerprints: (prompts, 16) uint8. earlier: how many prompts each
+    earlier campaign had, by id, in the order of their numbers.
 
     Pairs are matched one to one, the greatest overlap first; ties go to the smaller id. A new group gets an
     id made from its smallest fingerprint, so the same traffic gives the same ids whatever order it came in.
     """
-    overlaps = sorted(_overlaps(groups, earlier), key=lambda o: (-o[0], o[2], o[1]))
+    overlaps = sorted(_overlaps(group, had, groups, earlier), key=lambda o: (-o[0], o[2], o[1]))
     heir: dict[int, str] = {}
     taken: set[str] = set()
-    for _, group, campaign_id in overlaps:
-        if group not in heir and campaign_id not in taken:
-            heir[group] = campaign_id
+    for _, number, campaign_id in overlaps:
+        if number not in heir and campaign_id not in taken:
+            heir[number] = campaign_id
             taken.add(campaign_id)
     related: dict[int, set[str]] = {}
-    for _, group, campaign_id in overlaps:
-        related.setdefault(group, set()).add(campaign_id)
+    for _, number, campaign_id in overlaps:
+        related.setdefault(number, set()).add(campaign_id)
     used = set(earlier) | set(heir.values())
     found: list[Descent] = []
-    for number, prompts in enumerate(groups):
+    for number, fingerprint in enumerate(_smallest(group, fingerprints, groups)):
         others = tuple(sorted(related.get(number, set()) - {heir.get(number, "")}))
         if number in heir:
             found.append(Descent(heir[number], "merged" if others else "continued", others))
             continue
-        campaign_id = _new_id(min(prompts), used)
+        campaign_id = _new_id(fingerprint, used)
         used.add(campaign_id)
         found.append(Descent(campaign_id, "split" if others else "born", others))
     return found
@@ -77,22 +89,29 @@ def former_ids(found: Sequence[Descent], earlier: Mapping[str, tuple[str, ...]])
 
 
 def _overlaps(
-    groups: Sequence[frozenset[bytes]], earlier: Mapping[str, frozenset[bytes]]
+    group: IntArray, had: IntArray, groups: int, earlier: Mapping[str, int]
 ) -> list[tuple[int, int, str]]:
     """(prompts in common, group, earlier id) of the pairs that continue one another."""
-    owners: dict[bytes, str] = {prompt: name for name, prompts in earlier.items() for prompt in prompts}
-    pairs: list[tuple[int, int, str]] = []
-    for number, prompts in enumerate(groups):
-        common: dict[str, int] = {}
-        for prompt in prompts:
-            if (name := owners.get(prompt)) is not None:
-                common[name] = common.get(name, 0) + 1
-        pairs += [
-            (count, number, name)
-            for name, count in common.items()
-            if _continues(count, len(prompts), len(earlier[name]))
-        ]
-    return pairs
+    sizes, names = np.bincount(group[group >= 0], minlength=groups).tolist(), list(earlier)
+    both = (group >= 0) & (had >= 0)
+    pairs, counts = np.unique(group[both] * len(names) + had[both], return_counts=True)
+    found = (
+        (common, *divmod(pair, len(names))) for pair, common in zip(pairs.tolist(), counts.tolist(), strict=True)
+    )
+    return [
+        (common, number, names[before])
+        for common, number, before in found
+        if _continues(common, sizes[number], earlier[names[before]])
+    ]
+
+
+def _smallest(group: IntArray, fingerprints: PrintArray, groups: int) -> list[bytes]:
+    """The smallest fingerprint of each group, none of which is empty."""
+    rows = np.flatnonzero(group >= 0)
+    high, low = np.ascontiguousarray(fingerprints[rows]).view(">u8").T
+    order = rows[np.lexsort((low, high, group[rows]))]
+    first = np.searchsorted(group[order], np.arange(groups))
+    return [fingerprint.tobytes() for fingerprint in fingerprints[order[first]]]
 
 
 def _continues(common: int, now: int, before: int) -> bool:

@@ -16,6 +16,7 @@ from indexer.finding import Found
 from indexer.generation import GenerationWriter, is_name
 from indexer.index import VectorIndex
 from indexer.shortlist import codes_of
+from indexer.threads import one_thread_a_product
 from indexer.thresholds import ViewVectors, near_misses
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
@@ -60,7 +61,14 @@ def generation_name(at: datetime, generations: Path, elsewhere: str) -> str:
 
 
 def write_found(writer: GenerationWriter, found: Found) -> None:
-    """Writes what was found."""
+    """Writes what was found. By one thread: where others are at work beside it, threads of FAISS wait for one
+    another for longer than they work.
+    """
+    with one_thread_a_product():
+        _write_found(writer, found)
+
+
+def _write_found(writer: GenerationWriter, found: Found) -> None:
     corpus, groups = found.corpus, found.groups
     order, place = _by_fingerprint(corpus.fingerprints)
     writer.array(layout.PROMPT_IDS, corpus.prompt_ids[order])

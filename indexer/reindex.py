@@ -208,15 +208,9 @@ def _earlier(current: Generation | None, workplace: Workplace) -> Earlier:
     campaigns = current.value(layout.CAMPAIGNS, list[Campaign])
     group = np.asarray(current.array(layout.GROUP), np.int64)
     fingerprints = np.asarray(current.array(layout.FINGERPRINTS), np.uint8)
-    prompts = {
-        campaign.campaign_id: frozenset(row.tobytes() for row in fingerprints[group == number])
-        for number, campaign in enumerate(campaigns)
-    }
     known = {each.campaign_id: each for each in campaigns}
     repeated = (workplace.base.work.value(_REPEATED, dict[str, Replication]) if workplace.base else None) or {}
-    return Earlier(
-        current.manifest.generation, known, prompts, np.ascontiguousarray(fingerprints), group, repeated
-    )
+    return Earlier(current.manifest.generation, known, np.ascontiguousarray(fingerprints), group, repeated)
 
 
 def _unchanged(

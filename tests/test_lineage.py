@@ -1,13 +1,15 @@
 """A campaign keeps its id over reindexes, whatever becomes of it; and no id ever means two campaigns."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.lineage import Descent, descents, former_ids
+from indexer import lineage
+from indexer.lineage import Descent, former_ids
 
 Prompts = frozenset[bytes]
 
@@ -15,6 +17,17 @@ Prompts = frozenset[bytes]
 def prompts(first: int, last: int) -> Prompts:
     """Fingerprints of prompts first to last - 1."""
     return frozenset(number.to_bytes(16, "big") for number in range(first, last))
+
+
+def descents(groups: Sequence[Prompts], earlier: Mapping[str, Prompts]) -> list[Descent]:
+    """`indexer.lineage.descents` of groups and campaigns that are given by their prompts."""
+    together = sorted(frozenset().union(*groups, *earlier.values()), key=lambda each: each[::-1])
+    group, had = (
+        np.array([next((n for n, mine in enumerate(some) if each in mine), -1) for each in together], np.int64)
+        for some in (groups, list(earlier.values()))
+    )
+    fingerprints = np.frombuffer(b"".join(together), np.uint8).reshape(-1, 16)
+    return lineage.descents(group, had, fingerprints, len(groups), {name: len(p) for name, p in earlier.items()})
 
 
 def fresh_id(group: Prompts) -> str:
