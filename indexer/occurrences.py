@@ -2,7 +2,8 @@
 matter are collected, some of them at a time. So memory is bounded, whatever the number of texts.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ Counts = NDArray[np.uint8]
 TextArray = NDArray[np.int32]
 
 BUDGET: Final = 50_000_000  # occurrences that are sorted at a time; 24 bytes each
+_MOST_PARTS: Final = 1 << 12
 _COUNTER_BITS: Final = 30  # at most; of one byte each
 _BITS_A_HASH: Final = 8
 _MOST_BITS: Final = 33  # of a set, which is 1 GiB
@@ -85,8 +87,8 @@ class Occurrences:
     """Runs that stand at least `least` times in the texts of a table, and others whose hash begins alike.
 
     lengths: (n,) int64, how many tokens of each text make a run, 0 for a text that is not looked at. among: the
-    runs that are looked at. parts: into how many parts they fall, by the last bits of their hash. sizes: of the
-    parts, if they are known.
+    runs that are looked at. sizes: (parts,) int64, how many there are in each of the parts into which they fall,
+    by the last bits of their hash; a power of two.
     """
 
     table: TokenTable
@@ -94,18 +96,32 @@ class Occurrences:
     among: Among
     least: int
     counted: RunCounts
-    parts: int
-    sizes: tuple[int, ...] = ()
+    sizes: IntArray
 
-    def size(self, number: int) -> int:
-        """How many occurrences there are in a part."""
-        if self.sizes:
-            return self.sizes[number]
-        return self._collect(number, np.empty(0, np.uint64), np.empty(0, np.int32))
+    @property
+    def parts(self) -> int:
+        """Into how many parts they fall."""
+        return len(self.sizes)
 
     def part(self, number: int) -> tuple[HashArray, TextArray]:
         """Hash and text of each occurrence in a part, by hash, then by text."""
-        hashes, text = self.unsorted_part(number)
+        size = int(self.sizes[number])
+        hashes, text = np.empty(size, np.uint64), np.empty(size, np.int32)
+        _collect(
+            self.table.hashes,
+            self.table.offsets,
+            self.lengths,
+            self.among.bits,
+            self.among.shift,
+            self.counted.counts,
+            self.counted.shift,
+            self.least,
+            (0, len(self.table)),
+            self.parts,
+            number,
+            hashes,
+            text,
+        )
         order = np.argsort(hashes, kind="stable")  # texts stay ascending, so that one twice in a run is seen
         return hashes[order], text[order]
 
@@ -115,30 +131,6 @@ class Occurrences:
         fresh = np.ones(len(hashes), np.bool_)
         fresh[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
         return hashes[fresh], texts[fresh].astype(np.int64)
-
-    def unsorted_part(self, number: int) -> tuple[HashArray, TextArray]:
-        """Hash and text of each occurrence in a part, by text."""
-        size = self.size(number)
-        hashes, text = np.empty(size, np.uint64), np.empty(size, np.int32)
-        self._collect(number, hashes, text)
-        return hashes, text
-
-    def _collect(self, number: int, found: HashArray, owner: TextArray) -> int:
-        table = self.table
-        return _collect(
-            table.hashes,
-            table.offsets,
-            self.lengths,
-            self.among.bits,
-            self.among.shift,
-            self.counted.shift,
-            self.counted.counts,
-            self.least,
-            self.parts,
-            number,
-            found,
-            owner,
-        )
 
 
 def run_counts(table: TokenTable, lengths: IntArray) -> RunCounts:
@@ -161,17 +153,39 @@ def occurrences(
     among: those of interest. counted: how often each stands there, if that is known.
     """
     counted = counted or run_counts(table, lengths)
-    found = Occurrences(table, lengths, among, min(least, FULL), counted, LANES)
-    sizes, parts = each_in_lanes(range(LANES), found.size), LANES
-    while parts * budget < sum(sizes) * LANES:
+    least = min(least, FULL)
+
+    def sizes_of(texts: tuple[int, int]) -> IntArray:
+        sizes = np.zeros(_MOST_PARTS, np.int64)
+        seen = (among.bits, among.shift, counted.counts, counted.shift, least)
+        _count_parts(table.hashes, table.offsets, lengths, *seen, texts, sizes)
+        return sizes
+
+    sizes = np.sum(each_in_lanes(_lanes_of(table), sizes_of), axis=0)
+    parts = LANES
+    while parts < _MOST_PARTS and parts * budget < sizes.sum() * LANES:
         parts *= 2
-    return replace(found, parts=parts, sizes=tuple(sizes) if parts == LANES else ())
+    return Occurrences(table, lengths, among, least, counted, sizes.reshape(-1, parts).sum(axis=0))
 
 
 def common_runs(table: TokenTable, lengths: IntArray, least: int, counted: RunCounts) -> Among:
     """The runs of these texts that may stand `least` times where they were counted."""
-    found = Occurrences(table, lengths, EVERYTHING, min(least, FULL), counted, parts=1)
-    return Among.of(found.unsorted_part(0)[0])
+    seen = (EVERYTHING.bits, EVERYTHING.shift, counted.counts, counted.shift, min(least, FULL))
+
+    def look(texts: tuple[int, int]) -> HashArray:
+        size = np.zeros(1, np.int64)
+        _count_parts(table.hashes, table.offsets, lengths, *seen, texts, size)
+        hashes, text = np.empty(size[0], np.uint64), np.empty(size[0], np.int32)
+        _collect(table.hashes, table.offsets, lengths, *seen, texts, 1, 0, hashes, text)
+        return hashes
+
+    return Among.of(np.concatenate(each_in_lanes(_lanes_of(table), look)))
+
+
+def _lanes_of(table: TokenTable) -> list[tuple[int, int]]:
+    """Ranges of texts, one for each lane, that have about as many tokens."""
+    borders = np.searchsorted(table.offsets, np.linspace(0, table.offsets[-1], LANES + 1)).tolist()
+    return list(pairwise([0, *borders[1:-1], len(table)]))
 
 
 @compiled
@@ -192,25 +206,52 @@ def _count(
 
 
 @compiled
+def _count_parts(
+    hashes: HashArray,
+    offsets: IntArray,
+    lengths: IntArray,
+    bits: Counts,
+    bits_shift: np.uint64,
+    counts: Counts,
+    shift: np.uint64,
+    least: int,
+    texts: tuple[int, int],
+    sizes: IntArray,
+) -> None:
+    """Adds to `sizes`, for each part, the occurrences in a range of texts that are among the set and in buckets
+    that reach `least`.
+    """
+    for text in range(texts[0], texts[1]):
+        length = lengths[text]
+        if not length:
+            continue
+        for start in range(offsets[text], offsets[text + 1] - length + 1):
+            gram = gram_hash(hashes, start, length)
+            if is_among(gram, bits, bits_shift) and counts[gram >> shift] >= least:
+                sizes[gram & np.uint64(len(sizes) - 1)] += 1
+
+
+@compiled
 def _collect(
     hashes: HashArray,
     offsets: IntArray,
     lengths: IntArray,
     bits: Counts,
     bits_shift: np.uint64,
-    shift: np.uint64,
     counts: Counts,
+    shift: np.uint64,
     least: int,
+    texts: tuple[int, int],
     parts: int,
     part: int,
     found: HashArray,
     owner: TextArray,
-) -> int:
-    """How many occurrences of one part are in buckets that reach `least`. Puts their hash and text into `found`
-    and `owner`, in the order of the texts, as far as these have room.
+) -> None:
+    """Puts hash and text of the same occurrences, those of one part, into `found` and `owner`, in the order of the
+    texts. They have room for just these.
     """
     size = 0
-    for text in range(len(offsets) - 1):
+    for text in range(texts[0], texts[1]):
         length = lengths[text]
         if not length:
             continue
@@ -219,8 +260,6 @@ def _collect(
             if gram & np.uint64(parts - 1) != np.uint64(part) or not is_among(gram, bits, bits_shift):
                 continue
             if counts[gram >> shift] >= least:
-                if size < len(found):
-                    found[size] = gram
-                    owner[size] = text
+                found[size] = gram
+                owner[size] = text
                 size += 1
-    return size
