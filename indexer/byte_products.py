@@ -1,5 +1,6 @@
-"""Products of unit rows by their bytes: some four times as many a second as of float32, each right to one or two
-thousandths, and to far less among near-duplicates. For choosing what is then measured exactly.
+"""Products of unit rows by their bytes: some four times as many a second as of float32, most of them right to one
+or two thousandths, and to far less among near-duplicates. For choosing what is then measured exactly. The only
+door to ONNX Runtime but for what encodes.
 
 Rows that lie near to one another are taken as what they differ in from their middle c: x y = x c + x (y - c). The
 first is exact, and the second is small where they lie close together, and its error with it. For the second each
@@ -7,13 +8,12 @@ row is rounded to 255 steps of its own. Products of whole numbers are exact, so 
 is divided.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from indexer.compiled import compiled, compiled_sums
 from indexer.vectors import FloatArray
@@ -27,27 +27,30 @@ _ZERO: Final = np.array(128, np.uint8)  # what stands for zero where bytes have 
 _OPSET: Final = 17
 _IR_VERSION: Final = 8
 _TINY: Final = np.float32(1e-30)
+_FEW: Final = 32  # rows that are held against a cell, for which it pays no more to round the cell
+
+
+def cosines_with(rows: FloatArray, askers: int) -> Callable[[FloatArray], FloatArray]:
+    """Gives the cosines of unit rows (m, d) with these (n, d), (m, n) float32: by bytes if that is the shorter way
+    for so many askers, and if this machine can. Safe to share between threads.
+    """
+    if askers < _FEW or not are_bytes_exact():
+        return lambda others: others @ rows.T
+    return Near(rows).cosines
 
 
 class Near:
-    """Some unit rows that others are held against. Safe to share between threads."""
+    """Some unit rows that others are held against, by bytes. Safe to share between threads."""
 
     def __init__(self, rows: FloatArray) -> None:
-        """rows: (n, d), n >= 1; best if they lie near to one another."""
-        self._rows: FloatArray | None = None
-        if not are_bytes_exact():
-            self._rows = rows
-            return
+        """rows: (n, d) float32, n >= 1, finite; best if they lie near to one another."""
         self._middle = rows.mean(axis=0)
         rounded, self._steps = np.empty(rows.shape, np.int8), np.empty(len(rows), np.float32)
         _round_differences(rows, self._middle, rounded, self._steps)
         self._bytes = np.ascontiguousarray(rounded.T)
 
     def cosines(self, rows: FloatArray) -> FloatArray:
-        """Of unit rows (m, d) with these, (m, n)."""
-        if self._rows is not None:
-            whole: FloatArray = rows @ self._rows.T
-            return whole
+        """Of unit rows (m, d) with these, (m, n) float32."""
         rounded, steps = np.empty(rows.shape, np.uint8), np.empty(len(rows), np.float32)
         with_middle = np.empty(len(rows), np.float32)
         _round(rows, self._middle, rounded, steps, with_middle)
@@ -76,7 +79,12 @@ def _multiply(rows: ByteArray, columns: SignedArray) -> WholeArray:
 
 @cache
 def _network() -> Any:
-    """The product as ONNX Runtime has it, by one thread at a time."""
+    """The product as ONNX Runtime has it, each call by one thread. Loaded when it is wanted: most commands never
+    multiply.
+    """
+    import onnxruntime
+    from onnx import TensorProto, helper
+
     product = helper.make_graph(
         [helper.make_node("MatMulInteger", ["rows", "columns", "zero"], ["product"])],
         "product",
@@ -97,7 +105,9 @@ def _network() -> Any:
 def _round(
     rows: FloatArray, middle: FloatArray, rounded: ByteArray, steps: FloatArray, with_middle: FloatArray
 ) -> None:
-    """Rows as numbers of steps, the length of a step in each, and the product of each with the middle."""
+    """Rows (m, d) as numbers of steps, (m, d), the length of a step in each, (m,), and the product of each with
+    the middle (d,), (m,).
+    """
     for row in range(len(rows)):
         greatest, total = _TINY, np.float32(0)
         for axis in range(rows.shape[1]):

@@ -64,11 +64,16 @@ class Earlier:
         counts = np.bincount(self.group[self.group >= 0], minlength=len(self.ids))
         return dict(zip(self.ids, counts.tolist(), strict=True))
 
-    def group_of(self, fingerprints: PrintArray) -> IntArray:
-        """The campaign that each prompt had, (n,), given their fingerprints (n, 16); NOT_THERE if it is new."""
+    @cached_property
+    def _table(self) -> KeyTable:
+        """The fingerprints by their places."""
         table = KeyTable()
         table.add(self.fingerprints.view(np.uint64))
-        place = table.find(np.ascontiguousarray(fingerprints).view(np.uint64))
+        return table
+
+    def group_of(self, fingerprints: PrintArray) -> IntArray:
+        """The campaign that each prompt had, (n,), given their fingerprints (n, 16); NOT_THERE if it is new."""
+        place = self._table.find(np.ascontiguousarray(fingerprints).view(np.uint64))
         return np.where(place == UNKNOWN, NOT_THERE, np.append(self.group, NOT_THERE)[place])
 
 

@@ -82,6 +82,16 @@ def cells_near(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int) -> 
     return near
 
 
+def further_cells(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int, known: RowArray) -> RowArray:
+    """The same without the cells that are known of each row, (len(rows), k): MISSING stands in their place. Asked
+    for once more, cells that are as near as others may come in another order.
+    """
+    near = cells_near(vectors, rows, cells, probes)
+    for column in known.T:
+        near[near == column[:, None]] = MISSING
+    return near
+
+
 def write_cells(folder: Folder, cells: Cells) -> None:
     """Puts cells into a folder, with the one that each row is in; the others near to it are not needed again."""
     for name, array in (

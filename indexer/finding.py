@@ -257,7 +257,7 @@ def _neighbours(
         return all_neighbours(vectors, k, least_cosine=least), None
     if base is not None and base.has("middles"):
         before, fresh = read_cells(base, vectors.shape[1]), np.flatnonzero(origin == NEW)
-        near = cells_near(vectors, fresh, before, FIRST_PROBES)
+        near = cells_near(vectors, fresh, before, min(probes, FIRST_PROBES))
         home = np.concatenate([before.home[origin[origin != NEW]], near[:, 0]])
         cells = replace(before, near=home[:, None])
         was, is_now = (np.bincount(each, minlength=len(cells)) > CROWDED_ROWS for each in (before.home, home))

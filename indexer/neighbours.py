@@ -14,15 +14,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.byte_products import Near
+from indexer.byte_products import cosines_with
 from indexer.cells import (
     CELL_ROWS,
     FIRST_PROBES,
     MISSING,
     Cells,
     RowArray,
-    cells_near,
     cells_of,
+    further_cells,
     join_lists,
     keep_nearest,
     rows_by_cell,
@@ -41,7 +41,7 @@ CROWDED_ROWS: Final = 10 * CELL_ROWS  # from which a cell is compared in parts
 _BLOCK_ROWS: Final = 512  # of which the products with a cell fit into a core's cache
 _MEASURED_ROWS: Final = 256  # at a time
 _SPARE: Final = 4  # more than are asked for, of which the nearest are kept once they are measured
-_ERROR: Final = np.float32(3e-3)  # of a cosine by bytes, hardly ever more
+_ERROR: Final = np.float32(6e-3)  # of a cosine by bytes, hardly ever more
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,12 @@ def all_neighbours(
     """The k nearest other rows of each row, the nearest first: row numbers and chord lengths, each (n, k).
 
     vectors: (n, d) unit rows. least_cosine: rows farther than this do not count. same_cosine: rows nearer than
-    this count as equally near, so one that has k of them in the first cells looks into no others. probes: how many
+    this count as equally near, so one whose list is full of them looks into no other cells. probes: how many
     cells each row is compared with at most; all of them up to `exact_limit` rows. cells: of these rows, if they
     are known. compare: compares the rows of cells, here if it is None.
-    Where fewer were found, MISSING and infinity fill up.
+    Where fewer were found, MISSING and infinity fill up. In cells, rows are chosen by bytes and then measured: of
+    what differs by less than bytes tell (some thousandths of a cosine, far less within a cell of near-duplicates)
+    any may be taken for the nearest.
     """
     count = len(vectors)
     if count > exact_limit and cells is None:
@@ -118,12 +120,12 @@ def more_neighbours(
 
     base: the lists then. origin: (n,) int64, which row each was then, ascending; negative for new ones, which
     stand behind the others. cells: of all rows. near: (new rows, p) the cells that each new one looks into first;
-    old ones are compared with those that look into their own. What an old row found before is as near as ever, and
-    what is gone leaves its place to others.
+    old ones are compared with those that look into their own. What an old row found before stays, but for what new
+    ones are as near as, as far as bytes tell; what is gone leaves its place to others.
     """
     old = int(np.count_nonzero(origin >= 0))
     rows, cosines = _no_lists(len(vectors), k + _SPARE, np.float32(least_cosine) - _ERROR)
-    lengths = np.full(rows.shape, np.inf, np.float32)[:old]
+    lengths = np.full((old, rows.shape[1]), np.inf, np.float32)
     place = np.full(len(base[0]) + 1, MISSING, np.int32)  # the last is what MISSING reads
     place[origin[:old]] = np.arange(old)
     in_lanes(old, lambda first, last: _take_over(*base, origin, place, first, last, rows, cosines, lengths))
@@ -131,9 +133,10 @@ def more_neighbours(
     with one_thread_a_product():
         first = rows_by_cell(near, len(cells))
         _compare_both_ways(vectors, rows, cosines, old, members, [old + each for each in first])
-        found = old + np.flatnonzero(rows[old:, 0] != MISSING)
-        others = rows_by_cell(cells_near(vectors, found, cells, probes)[:, near.shape[1] :], len(cells))
-        _compare_both_ways(vectors, rows, cosines, old, members, [found[each] for each in others])
+        found = np.flatnonzero(rows[old:, 0] != MISSING)
+        further = further_cells(vectors, old + found, cells, probes, near[found])
+        visitors = [old + found[each] for each in rows_by_cell(further, len(cells))]
+        _compare_both_ways(vectors, rows, cosines, old, members, visitors)
     unchanged = np.flatnonzero((rows[:old] < old).all(axis=1))
     cosines[unchanged] = lengths[unchanged]
     _measure_lists(vectors, np.setdiff1d(np.arange(len(vectors)), unchanged, assume_unique=True), rows, cosines)
@@ -147,10 +150,23 @@ def _no_lists(count: int, k: int, least: np.float32) -> Lists:
 
 def _nearest(rows: RowArray, lengths: FloatArray, k: int, least_cosine: float) -> Lists:
     """The first k of lists that have been measured, without what is farther than the least cosine."""
-    farthest = np.float32(np.sqrt(max(0.0, 2 - 2 * least_cosine)))
-    beyond = lengths > farthest
-    rows[beyond], lengths[beyond] = MISSING, np.inf
-    return np.ascontiguousarray(rows[:, :k]), np.ascontiguousarray(lengths[:, :k])
+    count, width = rows.shape
+    one, other = rows.ravel(), lengths.ravel()  # the same memory: of many rows there is no room for it twice
+    _move_up(one, other, count, width, k, np.float32(np.sqrt(max(0.0, 2 - 2 * least_cosine))))
+    return one[: count * k].reshape(count, k), other[: count * k].reshape(count, k)
+
+
+@compiled
+def _move_up(rows: RowArray, lengths: FloatArray, count: int, width: int, k: int, farthest: np.float32) -> None:
+    """The first k of each list of `width` to where they stand without gaps, MISSING for what is beyond the
+    farthest.
+    """
+    for row in range(count):
+        for at in range(k):
+            length = lengths[row * width + at]
+            within = length <= farthest
+            rows[row * k + at] = rows[row * width + at] if within else MISSING
+            lengths[row * k + at] = length if within else np.inf
 
 
 @compiled
@@ -230,7 +246,7 @@ def _compare_in_cells(
     wanting = np.flatnonzero(cosines[:, -1] < same_cosine)
     visit(wanting, cells.near[wanting, 1:probes])
     wanting = np.flatnonzero((rows[:, 0] != MISSING) & (cosines[:, -1] < same_cosine))
-    visit(wanting, cells_near(vectors, wanting, cells, probes)[:, cells.near.shape[1] :])
+    visit(wanting, further_cells(vectors, wanting, cells, probes, cells.near[wanting]))
 
 
 def _compare_both_ways(
@@ -273,10 +289,10 @@ def _compare_with_new(
     lists of the rows from `old` on.
     """
     for others, mine in _parts(inside, visiting):
-        reached, before = Near(vectors[others]), int(np.searchsorted(others, old))
+        cosines_of, before = cosines_with(vectors[others], len(mine)), int(np.searchsorted(others, old))
         for start in range(0, len(mine), _BLOCK_ROWS):
             block = mine[start : start + _BLOCK_ROWS]
-            products = reached.cosines(vectors[block])
+            products = cosines_of(vectors[block])
             keep_nearest(products, block, others, new_rows, new_cosines, True, old)
             back = np.ascontiguousarray(products[:, :before].T)
             keep_nearest(back, others[:before], block, rows, cosines, True)
@@ -295,10 +311,10 @@ def _compare_cell(
 ) -> None:
     """Rows that visit a cell with those inside."""
     for others, mine in _parts(inside, visiting):
-        reached = Near(vectors[others])
+        cosines_of = cosines_with(vectors[others], len(mine))
         for start in range(0, len(mine), _BLOCK_ROWS):
             block = mine[start : start + _BLOCK_ROWS]
-            keep_nearest(reached.cosines(vectors[block]), block, others, rows, cosines, True)
+            keep_nearest(cosines_of(vectors[block]), block, others, rows, cosines, True)
 
 
 def _parts(inside: IntArray, visiting: IntArray) -> Iterator[tuple[IntArray, IntArray]]:

@@ -16,7 +16,7 @@ from indexer.finding import Found
 from indexer.generation import GenerationWriter, is_name
 from indexer.index import VectorIndex
 from indexer.shortlist import codes_of
-from indexer.threads import one_thread_a_product
+from indexer.threads import one_thread_of_openmp
 from indexer.thresholds import ViewVectors, near_misses
 from indexer.vectors import FloatArray
 from models.campaign import Campaign
@@ -61,10 +61,8 @@ def generation_name(at: datetime, generations: Path, elsewhere: str) -> str:
 
 
 def write_found(writer: GenerationWriter, found: Found) -> None:
-    """Writes what was found. By one thread: where others are at work beside it, threads of FAISS wait for one
-    another for longer than they work.
-    """
-    with one_thread_a_product():
+    """Writes what was found, beside other work."""
+    with one_thread_of_openmp():
         _write_found(writer, found)
 
 

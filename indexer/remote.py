@@ -1,6 +1,8 @@
 """The neighbour graph and its clusters, worked out by others, who are sent what they need and nothing more.
 
-What they give is equal to what is worked out here, in the same steps on the same numbers.
+What they give is equal to what is worked out here, in the same steps on the same numbers, if their processors are
+alike: of one that multiplies bytes exactly and one that does not (see `indexer.byte_products`), each may take
+another row for the nearest where rows differ by next to nothing.
 """
 
 import logging

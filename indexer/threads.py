@@ -14,6 +14,15 @@ def settle_for_one() -> None:
 
 
 @contextmanager
+def one_thread_of_openmp() -> Iterator[None]:
+    """Inside it, for what FAISS does in this thread beside others that are at work: its own would wait for one
+    another on cores that these have. Limits of OpenMP are a thread's own, so nobody else is held up.
+    """
+    with threadpool_limits(1, user_api="openmp"):
+        yield
+
+
+@contextmanager
 def one_thread_a_product() -> Iterator[None]:
     """Inside it, for work that has threads of its own, each with a block that fits its core's cache."""
     with threadpool_limits(1):

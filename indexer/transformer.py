@@ -1,4 +1,5 @@
-"""The MiniLM tiers on ONNX Runtime, in single precision or with 8-bit products. The only door to onnxruntime.
+"""The MiniLM tiers on ONNX Runtime, in single precision or with 8-bit products. The only door to onnxruntime
+for what serves.
 
 A text is run alone, on one core. So its vector does not depend on what it was encoded with (no padding, no scale
 that a batch shares, no other order of sums), and a request takes no more cores than another; several texts run on

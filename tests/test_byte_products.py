@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer import byte_products
-from indexer.byte_products import Near, are_bytes_exact
+from indexer.byte_products import Near, are_bytes_exact, cosines_with
 from indexer.vectors import FloatArray, normalise
 
 
@@ -49,6 +49,14 @@ def test_what_is_asked_together_makes_no_difference() -> None:
         np.testing.assert_array_equal(Near(others).cosines(part), together[first : first + len(part)])
 
 
+def test_for_a_few_askers_rows_are_not_rounded() -> None:
+    others, rows = rows_round(9, 40, 64, 1.0), rows_round(10, 5, 64, 1.0)
+    np.testing.assert_array_equal(cosines_with(others, 31)(rows), rows @ others.T)
+    by_bytes = cosines_with(others, 32)(rows)
+    assert are_bytes_exact() != np.array_equal(by_bytes, rows @ others.T)
+    np.testing.assert_allclose(by_bytes, rows @ others.T, atol=6e-3)
+
+
 def test_a_machine_that_cannot_multiply_bytes_exactly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without instructions for it pairs of products are added in 16 bits, which hold no more than 32,767."""
 
@@ -63,6 +71,6 @@ def test_a_machine_that_cannot_multiply_bytes_exactly_is_found_out(monkeypatch: 
     are_bytes_exact.cache_clear()
     try:
         assert not are_bytes_exact()
-        np.testing.assert_array_equal(Near(others).cosines(rows), rows @ others.T)
+        np.testing.assert_array_equal(cosines_with(others, 1_000)(rows), rows @ others.T)
     finally:
         are_bytes_exact.cache_clear()

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from indexer.cells import MISSING, Cells, RowArray, cells_of, nearest_cells, read_cells, rows_by_cell, write_cells
+from indexer.cells import (
+    MISSING,
+    Cells,
+    RowArray,
+    cells_near,
+    cells_of,
+    further_cells,
+    nearest_cells,
+    read_cells,
+    rows_by_cell,
+    write_cells,
+)
 from indexer.neighbours import all_neighbours
 from indexer.vectors import FloatArray, normalise
 from indexer.workspace import Folder
@@ -38,6 +49,28 @@ def test_regions_lose_next_to_no_neighbours(rows: FloatArray) -> None:
     found = all_neighbours(rows, 10, least_cosine=0.8, probes=8, cells=cells_of(rows, region_cells=2))[0]
     kept = [len(set(one) & set(other)) for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
     assert sum(kept) >= 0.97 * sum(len(set(each)) for each in exact.tolist())
+
+
+def test_no_cell_is_looked_into_twice_though_many_are_as_near() -> None:
+    """Near-copies of one text make cells whose middles are nearly one, and which come in another order when a few
+    rows are asked for alone.
+    """
+    rng = np.random.default_rng(7)
+    text = normalise(rng.normal(size=(1, 64)).astype(np.float32))
+    copies = normalise(text + 1e-4 * rng.normal(size=(6_000, 64)).astype(np.float32))
+    strays = normalise(text + 0.15 * rng.normal(size=(200, 64)).astype(np.float32))
+    rows = np.concatenate([copies, strays])
+    cells = cells_of(rows, 4)
+    assert len(cells) >= 12
+    for start in range(6_000, 6_200, 3):
+        asked = np.arange(start, min(start + 3, 6_200))
+        found = further_cells(rows, asked, cells, 12, cells.near[asked])
+        every = cells_near(rows, asked, cells, 12)
+        for known, further, both in zip(cells.near[asked].tolist(), found.tolist(), every.tolist(), strict=True):
+            new = [cell for cell in further if cell != MISSING]
+            assert not set(new) & set(known)
+            assert len(set(new)) == len(new)
+            assert set(both) <= {*new, *known}
 
 
 def test_rows_by_cell_leaves_out_what_is_missing() -> None:

@@ -46,7 +46,9 @@ def _distinct(vectors: Array) -> tuple[Array, Array, Array]:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Unit rows left where they are, as the product's are: those of an array at some places."""
+    """Unit rows left where they are, as the product's are. array: (N, d) float32. places: (n,) int64, where in it
+    each row stands.
+    """
 
     array: Array
     places: Array
