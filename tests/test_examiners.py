@@ -127,10 +127,11 @@ def test_none_is_started_before_there_is_work_and_none_stays() -> None:
 
 
 STUCK = """
-import os, sys, time
+import os, signal, sys, time
 from datetime import UTC, datetime
 from indexer.examiners import Examiners
 from indexer.rows import Line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job ignores
 lines = [Line(1, b'{"event_id": "e", "account_id": "a", "timestamp": "2026-02-03", "prompt": "p"}')] * 9
 with Examiners(2) as examiners:
     examiners.examine(lines, datetime.now(UTC))()
