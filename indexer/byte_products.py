@@ -36,10 +36,10 @@ def cosines_with(rows: FloatArray, askers: int) -> Callable[[FloatArray], FloatA
     """
     if askers < _FEW or not are_bytes_exact():
         return lambda others: others @ rows.T
-    return Near(rows).cosines
+    return ByteRows(rows).cosines
 
 
-class Near:
+class ByteRows:
     """Some unit rows that others are held against, by bytes. Safe to share between threads."""
 
     def __init__(self, rows: FloatArray) -> None:

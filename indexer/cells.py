@@ -83,8 +83,8 @@ def cells_near(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int) -> 
 
 
 def further_cells(vectors: UnitRows, rows: IntArray, cells: Cells, probes: int, known: RowArray) -> RowArray:
-    """The same without the cells that are known of each row, (len(rows), k): MISSING stands in their place. Asked
-    for once more, cells that are as near as others may come in another order.
+    """`cells_near` without the cells that are known of each row, (len(rows), k): MISSING stands in their place.
+    Asked for once more, cells that are as near as others may come in another order.
     """
     near = cells_near(vectors, rows, cells, probes)
     for column in known.T:

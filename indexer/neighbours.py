@@ -237,12 +237,12 @@ def _compare_in_cells(
 
         in_lanes(len(vectors), lane)
 
-    def stay_at_home(number: int) -> None:
-        """Half of the cells, of which no row is in two."""
+    def compare_own_cells(number: int) -> None:
+        """Rows with those of their own cell, in half of the cells; no row is in two."""
         visits = (Visit(inside, inside) for inside in members[number::LANES] if len(inside))
         compare(vectors, visits, rows, cosines)
 
-    each_in_lanes(range(LANES), stay_at_home)
+    each_in_lanes(range(LANES), compare_own_cells)
     wanting = np.flatnonzero(cosines[:, -1] < same_cosine)
     visit(wanting, cells.near[wanting, 1:probes])
     wanting = np.flatnonzero((rows[:, 0] != MISSING) & (cosines[:, -1] < same_cosine))

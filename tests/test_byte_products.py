@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer import byte_products
-from indexer.byte_products import Near, are_bytes_exact, cosines_with
+from indexer.byte_products import ByteRows, are_bytes_exact, cosines_with
 from indexer.vectors import FloatArray, normalise
 
 
@@ -22,7 +22,7 @@ def test_the_nearer_rows_lie_to_one_another_the_smaller_is_the_error(
     spread: float, error: float, dimension: int
 ) -> None:
     others, rows = rows_round(1, 333, dimension, spread), rows_round(2, 97, dimension, 1.0)
-    found = Near(others).cosines(rows)
+    found = ByteRows(others).cosines(rows)
     assert (found.dtype, found.shape) == (np.float32, (97, 333))
     wrong = np.abs(found - rows.astype(np.float64) @ others.T.astype(np.float64))
     assert wrong.max() < error
@@ -31,22 +31,22 @@ def test_the_nearer_rows_lie_to_one_another_the_smaller_is_the_error(
 
 def test_of_equal_rows_nothing_is_left_to_round() -> None:
     others, rows = np.repeat(rows_round(3, 1, 64, 1.0), 5, axis=0), rows_round(4, 8, 64, 1.0)
-    np.testing.assert_allclose(Near(others).cosines(rows), rows @ others.T, atol=1e-6)
-    np.testing.assert_allclose(Near(others).cosines(others), 1, atol=1e-6)
+    np.testing.assert_allclose(ByteRows(others).cosines(rows), rows @ others.T, atol=1e-6)
+    np.testing.assert_allclose(ByteRows(others).cosines(others), 1, atol=1e-6)
 
 
 def test_a_row_with_one_number_and_a_single_row() -> None:
     axes = np.eye(4, dtype=np.float32)
-    np.testing.assert_allclose(Near(axes).cosines(-axes), -np.eye(4), atol=5e-3)
-    np.testing.assert_allclose(Near(axes[:1]).cosines(axes), [[1], [0], [0], [0]], atol=1e-6)
+    np.testing.assert_allclose(ByteRows(axes).cosines(-axes), -np.eye(4), atol=5e-3)
+    np.testing.assert_allclose(ByteRows(axes[:1]).cosines(axes), [[1], [0], [0], [0]], atol=1e-6)
 
 
 def test_what_is_asked_together_makes_no_difference() -> None:
     others, rows = rows_round(5, 200, 256, 0.3), rows_round(6, 60, 256, 1.0)
-    together = Near(others).cosines(rows)
+    together = ByteRows(others).cosines(rows)
     for part in (rows[:1], rows[17:18], rows[40:]):
         first = int(np.flatnonzero((rows == part[0]).all(axis=1))[0])
-        np.testing.assert_array_equal(Near(others).cosines(part), together[first : first + len(part)])
+        np.testing.assert_array_equal(ByteRows(others).cosines(part), together[first : first + len(part)])
 
 
 def test_for_a_few_askers_rows_are_not_rounded() -> None:
