@@ -4,9 +4,13 @@ Compiled code is kept beside the module, or in the user's cache folder, so that 
 """
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import ir
+from numba.core.cgutils import get_item_pointer
+from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -29,3 +33,25 @@ def _compiled(function: Function, freedoms: set[str]) -> Function:
     except RuntimeError:  # neither folder can be written: every process compiles for itself
         machine_code = numba.njit(nogil=True, fastmath=freedoms)(function)
     return cast(Function, machine_code)
+
+
+def _fetch(typing: Any, array: Any, index: Any) -> Any:
+    """Type and code of `fetch`, as numba asks for them."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        entries = context.make_array(signature.args[0])(context, builder, given[0])
+        entry = get_item_pointer(context, builder, signature.args[0], entries, [given[1]])  # type: ignore[no-untyped-call]
+        place = builder.bitcast(entry, ir.IntType(8).as_pointer())
+        hint = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, hint, hint, hint])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        builder.call(prefetch, [place, hint(0), hint(3), hint(1)])  # to read, to be kept, of data
+        return context.get_dummy_value()
+
+    return numba.void(array, numba.intp), code
+
+
+fetch = cast("Callable[[NDArray[Any], int], None]", intrinsic(_fetch))
+"""In compiled functions, fetch(array, index) has the processor bring an entry of an array (n,) that is needed soon
+into its caches while it goes on. It changes nothing else.
+"""

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.compiled import compiled
-from indexer.union_find import root_of
+from indexer.compiled import compiled, fetch
+from indexer.union_find import fetch_ahead, root_of
 
 IntArray = NDArray[np.int64]
 NodeArray = NDArray[np.int32]
@@ -84,14 +84,16 @@ def _join(
     """Fills the halves and leaving of `_dendrogram`. above, size: (n,) to work on, of a root ~ the node that its
     group is, and its weight.
 
-    The edges come in no order of place, so where they lead is rarely in the processor's caches: what is looked up
-    there is four bytes a point, twice, and NumPy makes the arrays, as it asks the system for large pages.
+    Where the edges lead is rarely in the processor's caches: what is looked up there is four bytes a point, twice,
+    asked for ahead, and NumPy makes the arrays, as it asks the system for large pages.
     """
     points, edges = len(weights), len(sources)
     for point in range(points):
         above[point] = ~point
         size[point] = weights[point]
     for edge in range(edges):
+        for root in fetch_ahead(above, sources, targets, edge):
+            fetch(size, root)
         one, other = root_of(above, sources[edge]), root_of(above, targets[edge])
         if size[one] < size[other]:
             one, other = other, one

@@ -20,6 +20,7 @@ DOORS = {
     "hdbscan": set(),  # the tests' oracle
     "httpx": {"indexer.client"},
     "jinja2": {"app.console.pages"},
+    "llvmlite": {"indexer.compiled"},
     "model2vec": {"indexer.weights"},
     "numba": {"indexer.compiled"},
     "onnx": {"indexer.byte_products", "indexer.weights"},
