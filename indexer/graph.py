@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.boruvka import lightest_edges
 from indexer.cells import MISSING, RowArray
 from indexer.compiled import compiled
 from indexer.neighbours import EXACT_LIMIT, PROBES, all_neighbours
@@ -104,8 +105,8 @@ def forest_of(
 ) -> Forest:
     """`spanning_forest`, given the neighbour lists, as `all_neighbours` gives them."""
     core = core_distances(rows, lengths, weights, min_samples, resolution)
-    sources, targets, distances = _lightest_edges(rows, lengths, core, ceiling, resolution)
-    alone = (rows == MISSING).all(axis=1)
+    sources, targets, distances = lightest_edges(rows, lengths, core, ceiling, resolution)
+    alone = rows[:, 0] == MISSING
     forest = _kruskal(sources, targets, distances, alone)
     return _joined_across_components(vectors, core, forest, rows.shape[1], ceiling, resolution)
 
@@ -134,67 +135,6 @@ def core_distances(
                 core[point] = max(float(lengths[point, place]), resolution)
                 break
     return core
-
-
-@compiled
-def _lightest_edges(
-    rows: RowArray, lengths: FloatArray, core: DoubleArray, ceiling: float, resolution: float
-) -> tuple[IntArray, IntArray, DoubleArray]:
-    """Edges of the minimum spanning forest of the neighbour lists, each (m,): Borůvka's algorithm.
-
-    In each round every tree takes the lightest edge that leaves it, so the number of trees at least halves; no
-    edge is ever sorted or copied. Equal distances are told apart by the points, or trees could close a ring.
-    """
-    points, width = rows.shape
-    sources = np.empty(max(0, points - 1), np.int64)
-    targets = np.empty(max(0, points - 1), np.int64)
-    distances = np.empty(max(0, points - 1), np.float64)
-    count = 0
-    tree = np.arange(points)
-    above = np.full(points, -1, np.int32)
-    best = np.empty(points, np.float64)
-    best_low = np.empty(points, np.int64)
-    best_high = np.empty(points, np.int64)
-    inside = np.zeros(points, np.bool_)  # nothing in its list leaves its tree below the ceiling, now or later
-    while True:
-        best[:] = np.inf
-        for point in range(points):
-            if inside[point]:
-                continue
-            mine, leaves = tree[point], False
-            for place in range(width):
-                other = rows[point, place]
-                if other == MISSING:
-                    break
-                if tree[other] == mine:
-                    continue
-                reach = max(float(lengths[point, place]), resolution, core[point], core[other])
-                if reach > ceiling:
-                    continue
-                leaves = True
-                low, high = min(point, other), max(point, other)
-                for each in (mine, tree[other]):
-                    if reach < best[each] or (
-                        reach == best[each]
-                        and (low < best_low[each] or (low == best_low[each] and high < best_high[each]))
-                    ):
-                        best[each], best_low[each], best_high[each] = reach, low, high
-            inside[point] = not leaves
-        found = False
-        for each in range(points):
-            if best[each] == np.inf:
-                continue
-            one = root_of(above, tree[best_low[each]])
-            other = root_of(above, tree[best_high[each]])
-            if one != other:
-                above[max(one, other)] = min(one, other)
-                sources[count], targets[count], distances[count] = best_low[each], best_high[each], best[each]
-                count += 1
-                found = True
-        if not found:
-            return sources[:count], targets[:count], distances[:count]
-        for point in range(points):
-            tree[point] = root_of(above, tree[point])
 
 
 def _kruskal(sources: IntArray, targets: IntArray, distances: DoubleArray, alone: BoolArray) -> Forest:

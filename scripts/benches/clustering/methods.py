@@ -110,7 +110,21 @@ def graph(parameters: Parameters) -> Fit:
             probes=parameters["probes"],
             exact_limit=parameters["exact_limit"],
         )
-        return {"rows": rows, "lengths": lengths, "number": number, "weights": weights}
+        return {"rows": rows, "lengths": lengths, "first": first, "number": number, "weights": weights}
+
+    return fit
+
+
+def ours_from_graph(parameters: Parameters) -> Fit:
+    """What comes after the graph, as for the peers that are fed it; of the rows only some are looked at."""
+    from indexer.cluster import forest_clusters
+    from indexer.graph import forest_of
+
+    def fit(given: Mapping[str, Array]) -> Arrays:
+        weights, limits = given["weights"], (parameters["ceiling"], parameters["resolution"])
+        rows, size = _Rows(given["vectors"], given["first"]), parameters["min_cluster_size"]
+        forest = forest_of(rows, weights, given["rows"], given["lengths"], parameters["min_samples"], *limits)
+        return {"labels": forest_clusters(forest, weights, size, *limits)[given["number"]]}
 
     return fit
 
@@ -305,6 +319,9 @@ METHODS = {
     "stillwatch": Method(("vectors",), ours, ours=True),
     "stillwatch, copies joined": Method(("vectors",), ours_with_copies, ours=True),
     "neighbour graph": Method(("vectors",), graph, ours=True),
+    "stillwatch, graph": Method(
+        ("rows", "lengths", "first", "number", "weights", "vectors"), ours_from_graph, ours=True
+    ),
     "hdbscan": Method(("vectors",), hdbscan),
     "scikit-learn": Method(("vectors",), scikit_learn),
     "fast_hdbscan": Method(("vectors",), fast_hdbscan),
