@@ -22,10 +22,10 @@ def lightest_edges(
     """Sources, the lower of two points, targets and distances of the forest's edges, each (m,), in no order.
 
     rows, lengths: as `all_neighbours` gives them. core: (n,) core distances, at least `resolution`, the distance
-    that shorter ones count as. ceiling: longer edges are left out; at least the resolution.
+    that shorter ones count as. ceiling: longer edges are left out.
 
     In each round every tree takes the lightest edge that leaves it, so the number of trees at least halves. Equal
-    distances are told apart by the points, or trees could close a ring.
+    distances are told apart by the points, or trees could close a ring; at the resolution they are taken as found.
     """
     points, width = rows.shape
     sources = np.empty(max(0, points - 1), np.int64)
@@ -33,8 +33,10 @@ def lightest_edges(
     distances = np.empty(max(0, points - 1), np.float64)
     above = np.full(points, -1, np.int32)
     inside = np.zeros(points, np.bool_)  # nothing in its list leaves its tree below the ceiling, now or later
-    count = _join_at_resolution(rows, lengths, core, resolution, above, inside, sources, targets)
-    distances[:count] = resolution
+    count = 0
+    if resolution <= ceiling:
+        count = _join_at_resolution(rows, lengths, core, resolution, above, inside, sources, targets)
+        distances[:count] = resolution
     tree = np.empty(points, np.int32)
     best = np.empty(points, np.float64)
     best_low = np.empty(points, np.int32)
@@ -99,18 +101,18 @@ def _join_at_resolution(
     for point in range(points):
         if core[point] > resolution:
             continue
-        mine, whole = root_of(above, point), True
+        mine, all_joined = root_of(above, point), True
         for place in range(width):
             other = rows[point, place]
             if other == MISSING:
                 break
             if lengths[point, place] > resolution:  # and so are those after it
-                whole = False
+                all_joined = False
                 break
             if above[other] == mine:
                 continue
             if core[other] > resolution:
-                whole = False
+                all_joined = False
                 continue
             theirs = root_of(above, other)
             if theirs != mine:
@@ -118,5 +120,5 @@ def _join_at_resolution(
                 above[theirs] = mine
                 sources[count], targets[count] = min(point, other), max(point, other)
                 count += 1
-        inside[point] = whole
+        inside[point] = all_joined
     return count

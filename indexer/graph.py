@@ -106,7 +106,7 @@ def forest_of(
     """`spanning_forest`, given the neighbour lists, as `all_neighbours` gives them."""
     core = core_distances(rows, lengths, weights, min_samples, resolution)
     sources, targets, distances = lightest_edges(rows, lengths, core, ceiling, resolution)
-    alone = rows[:, 0] == MISSING
+    alone = (rows == MISSING).all(axis=1)
     forest = _kruskal(sources, targets, distances, alone)
     return _joined_across_components(vectors, core, forest, rows.shape[1], ceiling, resolution)
 

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.compiled import compiled, fetch
-from indexer.union_find import fetch_ahead, root_of
+from indexer.union_find import NodeArray, fetch_ahead, root_of
 
 IntArray = NDArray[np.int64]
-NodeArray = NDArray[np.int32]
 DoubleArray = NDArray[np.float64]
 
 MOST_COPIES: Final = 2**31 - 1  # also of nodes: more would not fit the numbers that a tree is made of
@@ -92,8 +91,9 @@ def _join(
         above[point] = ~point
         size[point] = weights[point]
     for edge in range(edges):
-        for root in fetch_ahead(above, sources, targets, edge):
-            fetch(size, root)
+        one, other = fetch_ahead(above, sources, targets, edge)
+        fetch(size, one)
+        fetch(size, other)
         one, other = root_of(above, sources[edge]), root_of(above, targets[edge])
         if size[one] < size[other]:
             one, other = other, one

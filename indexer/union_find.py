@@ -29,8 +29,8 @@ def root_of(above: NodeArray, node: int) -> int:
 
 @compiled
 def fetch_ahead(above: NodeArray, sources: IntArray, targets: IntArray, edge: int) -> tuple[int, int]:
-    """Has the processor bring into its caches what edges further on will look up in `above`: they come in no order
-    of place, and to wait for memory at each would take most of the time.
+    """Has the processor bring into its caches what edges further on than this one will look up in `above`: they
+    come in no order of place, and to wait for memory at each would take most of the time.
 
     In two steps, as a node's entry says where the next is: those of the ends of the edge 2 * AHEAD on, and those
     above the ends of the edge AHEAD on, which have arrived by now. The latter are returned: most groups are flat

@@ -1,5 +1,6 @@
 """Groups that grow, against sets that are written out."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,6 +23,12 @@ def sum_fetched(array: IntArray) -> int:
         fetch(array, len(array) - 1 - index)
         total += array[index]
     return total
+
+
+def test_fetching_is_an_instruction_of_the_processor() -> None:
+    code = numba.njit(sum_fetched.py_func)  # compiled here and now: what comes from a cache cannot be looked into
+    code(np.arange(3))
+    assert any("llvm.prefetch" in text for text in code.inspect_llvm().values())
 
 
 def joined(edges: list[tuple[int, int]]) -> NDArray[np.int32]:

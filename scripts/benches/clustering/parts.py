@@ -170,23 +170,24 @@ def million(options: Options) -> Report:
         runs = alternate(options.setup, jobs, output)
         truth = np.load(data / "truth.npy")
         mine = _quality(truth, runs[ours])
-        peers = [name for name in runs if name in alone or (name in graph_of and package(name) != "stillwatch")]
+        fed_peers = [name for name in graph_of if package(name) != "stillwatch"]
         for name, each in runs.items():
             figures = {} if name in graph_of.values() else _quality(truth, each)
             added = runs[graph_of[name]].seconds if name in graph_of else None
             report.rows.append(Row(f"{rows:,}", name, each, figures, added))
-            if name in peers:
+            if name in {*alone, *fed_peers}:
                 report.gates.append(_no_worse(mine, figures, f"{name} at {rows:,}"))
             elif name in graph_of:
-                report.gates.append(_no_worse(figures, mine, f"ours from vectors at {rows:,}, of {name}"))
-        fed_peers = [name for name in peers if name in graph_of]
+                found, answer = _labels(each), _labels(runs[ours])
+                same = None if found is None or answer is None else agreement(answer, found)
+                report.gates.append(_agree(same, 1.0, f"{name} at {rows:,}", False))
         report.goals += _quickest(rows, runs, alone, {}, "start from vectors")
         report.goals += _quickest(rows, runs, fed_peers, graph_of, "are fed our graph, its time counted")
     report.notes += [
         "f1 of planted clusters: of the found one that fits each best, weighted by size; noise_f1: of background",
         "graphs are ours, of the distinct rows; '+ s' is the time of the one that a peer was fed",
-        "most of our own time is such a graph's: with it counted, no peer that is fed one can be much slower; so "
-        "what we take from there on is told too, fed the same graph",
+        "most of our own time is such a graph's: with it counted, no peer that is fed one can be much slower; "
+        "'from there on' is against ours, fed the same graph",
         "fast_plscan gets weights, fast_hdbscan takes none; evoc is held to the best of its layers",
     ]
     return report
@@ -202,10 +203,8 @@ def _quickest(
     for name in names:
         times = ratio(runs[name], mine, (runs[graph_of[name]].seconds or 0.0) if name in graph_of else 0.0)
         if times is not None and runs[name].finished:
-            apart = ""
-            if name in graph_of:
-                fed = ratio(runs[name], runs[f"stillwatch, {graph_of[name]}"])
-                apart = f" ({told(fed, False)} of what we take from there on)"
+            fed = runs.get(f"stillwatch, {graph_of.get(name)}")
+            apart = f" ({told(ratio(runs[name], fed), False)} from there on)" if fed and fed.finished else ""
             bars.append((times, f"{told(times, False)} {name}{apart}"))
     if not bars:
         return [Verdict(f"none of those that {which} ends at {rows:,}", None)] if names else []
