@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,33 +18,33 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from indexer import layout, report
+from indexer import report
 from indexer.client import Client, Patience
 from indexer.crew import local_crew, ray_crew
 from indexer.disk import disk_use
 from indexer.encode import load_encoder
-from indexer.engine import Engine, status_of, urgent_first
+from indexer.engine import Engine, status_of
 from indexer.evaluate import evaluate as evaluate_alarms
 from indexer.evaluate import read_truth
 from indexer.export import assignments, write_assignments
-from indexer.feedback import allowed_campaigns, labels_now
+from indexer.feedback import labels_given, level_of
 from indexer.generation import open_current
 from indexer.ingest import ingest as ingest_files
 from indexer.job_records import JobRecords
 from indexer.process import usable_cores
 from indexer.progress import BarProgress, JsonProgress, Progress
+from indexer.published import published_campaign, published_campaigns
 from indexer.reindex import reindex as build_generation
 from indexer.sample import load_texts
-from indexer.search import places_of
 from indexer.settings import Settings, load_settings
 from indexer.simulate import Cast, WorldSpec, write_world
 from indexer.store import Store
 from indexer.weights import TIERS
 from models.allowance import AllowanceKind, new_rule
 from models.block import BlockQuery
-from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
+from models.campaign import CampaignLabel, Label, Level
 from models.deadline import in_future
-from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError, UnknownCampaign
+from models.errors import BadInput, BadSettings, GenerationDamaged, NotReady, StillwatchError
 from models.event import parse_time
 from models.key import Role, new_key
 from models.mode import CampaignMode, Mode
@@ -152,10 +152,10 @@ def campaigns(
 ) -> None:
     """List campaigns, most urgent first; --level watch shows the groups that are only watched as well."""
     settings = _settings(data)
-    known = _published(settings)
+    known = published_campaigns(settings.generations)
     with _store(settings) as store:
-        labels = _labels(store, known)
-    found = [each for each in known if _level_now(each, labels).rank >= level.rank][:limit]
+        labels = labels_given(store.verdicts, known, _now())
+    found = [each for each in known if level_of(each, labels).rank >= level.rank][:limit]
     _print(found, as_json, lambda: [report.campaigns_table(found, labels)])
 
 
@@ -163,9 +163,9 @@ def campaigns(
 def campaign(campaign_id: str, data: Data = None, as_json: AsJson = False) -> None:
     """Show one campaign: evidence, template with slots, accounts, timeline, history."""
     settings = _settings(data)
-    found = _one(settings, campaign_id)
+    found = published_campaign(settings.generations, campaign_id)
     with _store(settings) as store:
-        label = _labels(store, [found]).get(found.campaign_id)
+        label = labels_given(store.verdicts, [found], _now()).get(found.campaign_id)
         mode = store.verdicts.modes().get(found.campaign_id)
     _print(found, as_json, lambda: report.campaign_tables(found, label, mode))
 
@@ -182,10 +182,11 @@ def label(
 ) -> None:
     """Say what a campaign is: confirmed, benign, or ignore_until. It counts at once."""
     settings, now = _settings(data), _now()
-    end = _future(until, now)
+    end = in_future(_time(until, "--until"), now)
     if (verdict is Label.IGNORE_UNTIL) != (end is not None):
         raise BadInput("--until goes with ignore_until, and only with that")
-    done = CampaignLabel(_one(settings, campaign_id).campaign_id, verdict, note, author, now, end)
+    known = published_campaign(settings.generations, campaign_id)
+    done = CampaignLabel(known.campaign_id, verdict, note, author, now, end)
     with _store(settings) as store:
         store.verdicts.put_label(done)
     _print(done, as_json, lambda: [Table(f"{done.campaign_id}: {verdict}")])
@@ -201,7 +202,8 @@ def mode(
 ) -> None:
     """Set the most that may be done about a campaign's prompts: off, audit, or enforce. It counts at once."""
     settings = _settings(data)
-    done = CampaignMode(_one(settings, campaign_id).campaign_id, mode, author, _now())
+    known = published_campaign(settings.generations, campaign_id)
+    done = CampaignMode(known.campaign_id, mode, author, _now())
     with _store(settings) as store:
         store.verdicts.put_mode(done)
     _print(done, as_json, lambda: [Table(f"{done.campaign_id}: {mode}")])
@@ -219,7 +221,7 @@ def allow(
 ) -> None:
     """Vouch for an organisation, a system prompt or a public template: what it explains is no alarm, at once."""
     now = _now()
-    rule = new_rule(kind, _text(value), note, author, now, _future(until, now))
+    rule = new_rule(kind, _text(value), note, author, now, in_future(_time(until, "--until"), now))
     with _store(_settings(data)) as store:
         done = store.verdicts.allow(rule)
     _print(done, as_json, lambda: [report.allowances_table([done])])
@@ -282,8 +284,8 @@ def blocks(
     as_json: AsJson = False,
 ) -> None:
     """List prompts that were refused, or would have been in mode enforce, the newest first; no word of them."""
-    first = parse_time(since, "--since") if since else None
-    last = parse_time(until, "--until") if until else None
+    first = _time(since, "--since")
+    last = _time(until, "--until")
     with _store(_settings(data)) as store:
         found = store.blocks.find(BlockQuery(limit, campaign_id, account, refused, first, last))
     rows = [{"number": number, **asdict(block)} for number, block in found]
@@ -311,8 +313,8 @@ def search(
         account_id=account,
         campaign_id=campaign_id,
         model=model,
-        since=parse_time(since, "--since") if since else None,
-        until=parse_time(until, "--until") if until else None,
+        since=_time(since, "--since"),
+        until=_time(until, "--until"),
     )
     with _engine(data) as engine:
         page = engine.search(asked)
@@ -380,7 +382,7 @@ def keys_create(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key. Its token is shown this once."""
-    ends = in_future(parse_time(until, "--until") if until else None, _now())
+    ends = in_future(_time(until, "--until"), _now())
     key, token = new_key(name, role, rate, _now(), ends, secrets.token_bytes)
     with _store(_settings(data)) as store:
         store.keys.add(key)
@@ -466,31 +468,9 @@ def _store(settings: Settings) -> Iterator[Store]:
         yield store
 
 
-def _published(settings: Settings) -> tuple[Campaign, ...]:
-    """Campaigns of the current generation; without an engine, since loading an encoder takes seconds."""
-    return urgent_first(open_current(settings.generations).value(layout.CAMPAIGNS, list[Campaign]))
-
-
-def _one(settings: Settings, campaign_id: str) -> Campaign:
-    found = _published(settings)
-    places = places_of(found)
-    if campaign_id not in places:
-        raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
-    return found[places[campaign_id]]
-
-
-def _labels(store: Store, campaigns: Sequence[Campaign]) -> dict[str, CampaignLabel]:
-    return labels_now(store.verdicts.labels(), allowed_campaigns(campaigns, store.verdicts.allowances()), _now())
-
-
-def _level_now(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
-    given = labels.get(campaign.campaign_id)
-    return level_now(campaign.level, given.label if given else None)
-
-
-def _future(text: str | None, now: datetime) -> datetime | None:
-    """A time to come; None for none."""
-    return None if text is None else in_future(parse_time(text, "until"), now)
+def _time(text: str | None, option: str) -> datetime | None:
+    """The time that an option gives; None for none."""
+    return None if text is None else parse_time(text, option)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Functions compiled to machine code. The only door to numba and to llvmlite, which writes its code.
 
 Compiled code is kept beside the module, or in the user's cache folder, so that only the first run compiles. It is
-compiled anew when its own file changes, not when one does that it calls functions of: touch both.
+compiled anew when its own file changes, but not when that of a function it calls does: then delete what is kept.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -25,6 +25,7 @@ from indexer.generation import (
 from indexer.ingest import ingest_rows
 from indexer.match import Matcher
 from indexer.progress import Progress
+from indexer.published import urgent_first
 from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.store import Store
@@ -69,13 +70,6 @@ class _Loaded:
     matcher: Matcher
     searcher: Searcher
     casebook: Casebook
-
-
-def urgent_first(campaigns: Iterable[Campaign]) -> tuple[Campaign, ...]:
-    """Campaigns by level, score and size, the most urgent first."""
-    return tuple(
-        sorted(campaigns, key=lambda each: (-each.level.rank, -each.score, -each.events, each.campaign_id))
-    )
 
 
 def status_of(

@@ -1,6 +1,6 @@
 """Which campaign each event was put into, as rows and as a file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from indexer import layout
-from indexer.feedback import allowed_campaigns, labels_now
+from indexer.feedback import labels_given, level_of
 from indexer.generation import Generation
 from indexer.store import Store
 from indexer.times import moment_of_seconds
-from models.campaign import Campaign, CampaignLabel, Level, level_now
+from models.campaign import Campaign
 from models.errors import BadSettings
 
 _FIELDS: "Final[list[pa.Field[Any]]]" = [  # quoted: pyarrow's classes cannot be subscripted at run time
@@ -36,8 +36,8 @@ def assignments(generation: Generation, store: Store, now: datetime) -> Iterator
     """
     events = store.event_table(generation.manifest.watermark)
     campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
-    labels = labels_now(store.verdicts.labels(), allowed_campaigns(campaigns, store.verdicts.allowances()), now)
-    levels = [_level(each, labels) for each in campaigns]
+    labels = labels_given(store.verdicts, campaigns, now)
+    levels = [level_of(each, labels) for each in campaigns]
     prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
     order = np.argsort(prompt_ids)
     group = np.asarray(generation.array(layout.GROUP), np.int64)[order]
@@ -52,11 +52,6 @@ def assignments(generation: Generation, store: Store, now: datetime) -> Iterator
             "campaign_id": campaign.campaign_id if campaign else None,
             "level": str(levels[number[place]]) if campaign else None,
         }
-
-
-def _level(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
-    given = labels.get(campaign.campaign_id)
-    return level_now(campaign.level, given.label if given else None)
 
 
 def write_assignments(rows: Iterator[dict[str, Any]], out: Path) -> int:

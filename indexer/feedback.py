@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from indexer.coverage import covered_share, said_in, templates_of
+from indexer.verdicts import VerdictStore
 from models.allowance import Allowance, AllowanceKind
-from models.campaign import Campaign, CampaignLabel, Label, level_now
+from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.mode import CampaignMode, Mode
 
 COVERED: Final = 0.9  # of a campaign's events, or of its template's words, that allowances must explain
@@ -64,6 +65,17 @@ def labels_now(
         if label.label is not Label.IGNORE_UNTIL or (label.until is not None and label.until > now):
             found[name] = label
     return found
+
+
+def labels_given(store: VerdictStore, campaigns: Iterable[Campaign], now: datetime) -> dict[str, CampaignLabel]:
+    """The labels of these campaigns that hold now, by campaign id, as a store has them."""
+    return labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances()), now)
+
+
+def level_of(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
+    """The level that counts, given the labels that hold, by campaign id."""
+    given = labels.get(campaign.campaign_id)
+    return level_now(campaign.level, given.label if given else None)
 
 
 def verdicts_now(

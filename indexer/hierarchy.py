@@ -91,9 +91,9 @@ def _join(
         above[point] = ~point
         size[point] = weights[point]
     for edge in range(edges):
-        one, other = fetch_ahead(above, sources, targets, edge)
-        fetch(size, one)
-        fetch(size, other)
+        soon, soon_other = fetch_ahead(above, sources, targets, edge)
+        fetch(size, soon)
+        fetch(size, soon_other)
         one, other = root_of(above, sources[edge]), root_of(above, targets[edge])
         if size[one] < size[other]:
             one, other = other, one

@@ -26,13 +26,12 @@ def lists_of(seed: int, points: int, width: int, levels: int) -> tuple[RowArray,
     """
     rng = np.random.default_rng(seed)
     steps = np.array([RESOLUTION, CEILING, *np.linspace(0.05, 1.2, levels)])
-    levels = len(steps)
     others = np.argsort(rng.random((points, points - 1)), axis=1)[:, :width]
     rows = (others + (others >= np.arange(points)[:, None])).astype(np.int32)
-    lengths = np.sort(steps[rng.integers(levels, size=(points, width))], axis=1).astype(np.float32)
+    lengths = np.sort(rng.choice(steps, (points, width)), axis=1).astype(np.float32)
     gone = np.arange(width) >= rng.integers(0, width + 1, size=(points, 1))
     rows[gone] = MISSING
-    core = np.maximum(rng.permuted(steps[rng.integers(levels, size=points)]), RESOLUTION)
+    core = np.maximum(rng.choice(steps, points), RESOLUTION)
     core[rng.random(points) < 0.1] = np.inf
     return rows, lengths, core
 

@@ -14,7 +14,7 @@ from app.console.news import News, news_since
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting
 from app.state import Engine
-from indexer.engine import urgent_first
+from indexer.published import urgent_first
 from models.campaign import Level
 from models.traffic import TrafficHour
 

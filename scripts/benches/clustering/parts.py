@@ -35,6 +35,7 @@ MILLION_SIZES = (1_000_000,)
 MILLION_GOAL, MILLION_GOAL_ROWS = 3.0, 1_000_000
 SLACK = 5e-4  # by which quality may be lower: it is told to three digits
 TREE_SIZES = (100_000, 500_000, 1_000_000)
+OURS = "stillwatch"  # what the names of our methods begin with
 TREE_GOAL, TREE_GOAL_ROWS, MOST_AT_DOUBLE = 20.0, 1_000_000, 2.3
 GROWTH_SIZES = (100_000, 1_000_000, 4_000_000)
 MOST_GROWTH, GROWTH_GOAL_ROWS = 1.5, 1_000_000
@@ -128,7 +129,7 @@ def fit(options: Options) -> Report:
             found = _labels(each)
             figures: dict[str, float] = {} if found is None else quality(truth, found).figures()
             if name != "stillwatch":
-                same = None if found is None or mine is None else agreement(mine, found)
+                same = _same(mine, found)
                 figures |= {} if same is None else {"ARI to ours": same}
                 report.gates.append(_agree(same, FIT_AGREEMENT, f"{name} at {rows:,}", mine is not None))
             report.rows.append(Row(f"{rows:,}", name, each, figures))
@@ -160,17 +161,18 @@ def million(options: Options) -> Report:
         # Peers that need all to hang together do better on a graph without a ceiling, which is no graph of ours.
         for graph, ceiling in (("graph", parameters["ceiling"]), ("uncut graph", UNCUT)):
             names = options.peers("fast_hdbscan", "fast_plscan")
-            if names:
-                jobs[graph] = Job("neighbour graph", {**parameters, "ceiling": ceiling}, (data,), (warm,))
+            if not names:
+                continue
+            jobs[graph] = Job("neighbour graph", {**parameters, "ceiling": ceiling}, (data,), (warm,))
             made = folder_of(output, graph)
-            for name in ("stillwatch", *names) if names else ():
+            for name in (OURS, *names):
                 fed = f"{name}, {graph}"
                 jobs[fed] = Job(f"{name}, graph", parameters, (made, data), (made / "warm", warm))
                 graph_of[fed] = graph
         runs = alternate(options.setup, jobs, output)
         truth = np.load(data / "truth.npy")
         mine = _quality(truth, runs[ours])
-        fed_peers = [name for name in graph_of if package(name) != "stillwatch"]
+        fed_peers = [name for name in graph_of if package(name) != OURS]
         for name, each in runs.items():
             figures = {} if name in graph_of.values() else _quality(truth, each)
             added = runs[graph_of[name]].seconds if name in graph_of else None
@@ -178,8 +180,7 @@ def million(options: Options) -> Report:
             if name in {*alone, *fed_peers}:
                 report.gates.append(_no_worse(mine, figures, f"{name} at {rows:,}"))
             elif name in graph_of:
-                found, answer = _labels(each), _labels(runs[ours])
-                same = None if found is None or answer is None else agreement(answer, found)
+                same = _same(_labels(runs[ours]), _labels(each))
                 report.gates.append(_agree(same, 1.0, f"{name} at {rows:,}", False))
         report.goals += _quickest(rows, runs, alone, {}, "start from vectors")
         report.goals += _quickest(rows, runs, fed_peers, graph_of, "are fed our graph, its time counted")
@@ -203,7 +204,7 @@ def _quickest(
     for name in names:
         times = ratio(runs[name], mine, (runs[graph_of[name]].seconds or 0.0) if name in graph_of else 0.0)
         if times is not None and runs[name].finished:
-            fed = runs.get(f"stillwatch, {graph_of.get(name)}")
+            fed = runs[f"{OURS}, {graph_of[name]}"] if name in graph_of else None
             apart = f" ({told(ratio(runs[name], fed), False)} from there on)" if fed and fed.finished else ""
             bars.append((times, f"{told(times, False)} {name}{apart}"))
     if not bars:
@@ -233,7 +234,7 @@ def tree(options: Options) -> Report:
             history[points] = runs["stillwatch, tree"]
             for name, each in runs.items():
                 found = _labels(each)
-                same = None if found is None or mine is None else agreement(mine, found)
+                same = _same(mine, found)
                 figures: dict[str, float] = {} if same is None else {"ARI to ours": same}
                 if found is not None:
                     figures |= {"clusters": int(found.max() + 1) if name in peers else len(set(found[found >= 0]))}
@@ -361,6 +362,11 @@ def _quality(truth: IntArray, runs: Runs) -> dict[str, float]:
         figures["best layer f1"] = max(layer.f1 for layer in layers)
         figures["best layer ari"] = max(layer.ari for layer in layers)
     return figures
+
+
+def _same(mine: IntArray | None, theirs: IntArray | None) -> float | None:
+    """The agreement of two answers, or None if one is missing."""
+    return None if mine is None or theirs is None else agreement(mine, theirs)
 
 
 def _agree(same: float | None, least: float, what: str, ours_finished: bool) -> Verdict:
