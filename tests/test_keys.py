@@ -84,6 +84,8 @@ def test_what_cannot_be_a_key_is_refused(
         tmp_path, capsys, monkeypatch, "keys", "create", "a", "--role", "gateway", "--until", "2001-01-01"
     )
     assert "is not in the future" in said
+    unset = ("keys", "create", "a", "--role", "gateway", "--until", "")  # a variable of a script that is empty
+    assert "--until" in failing(tmp_path, capsys, monkeypatch, *unset)
     never = ("keys", "create", "a", "--role", "admin", "--rate", "0")
     assert "a key's rate" in failing(tmp_path, capsys, monkeypatch, *never)
     assert "no key 'beef'" in failing(tmp_path, capsys, monkeypatch, "keys", "revoke", "beef")
