@@ -65,9 +65,10 @@ async def accounts(
 ) -> AccountList:
     """The accounts that took part."""
     note(request, campaign_id=campaign_id)
-    found = await use.run(use.engine.campaign, campaign_id)
-    shown, total = found.members[offset : offset + limit], len(found.members)
-    page = {"accounts": shown, "total": total, "limit": limit, "offset": offset}
+    casebook = use.engine.casebook()
+    found = casebook.campaigns[casebook.place(campaign_id)]
+    shown = await use.run(casebook.campaign_accounts, found.campaign_id, slice(offset, offset + limit))
+    page = {"accounts": shown, "total": found.accounts, "limit": limit, "offset": offset}
     return AccountList.model_validate({"campaign_id": found.campaign_id, **page})
 
 
@@ -88,8 +89,10 @@ async def prompts(
 async def timeline(campaign_id: CampaignId, request: Request, use: Use) -> Timeline:
     """Events by hour and model."""
     note(request, campaign_id=campaign_id)
-    found = await use.run(use.engine.campaign, campaign_id)
-    return Timeline.model_validate({"campaign_id": found.campaign_id, "hours": found.timeline})
+    casebook = use.engine.casebook()
+    found = casebook.campaigns[casebook.place(campaign_id)]
+    hours = await use.run(casebook.campaign_hours, found.campaign_id)
+    return Timeline.model_validate({"campaign_id": found.campaign_id, "hours": hours})
 
 
 @router.get("/{campaign_id}/history", responses=NOT_FOUND)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Protocol, TypeVar, TypeVarTuple
@@ -31,7 +31,7 @@ from models.report import IngestReport
 from models.search import SearchHit, SearchPage, SearchQuery
 from models.shared import BankEntry, SharedCampaign
 from models.status import Status
-from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, TrafficHour
+from models.traffic import AccountTraffic, CampaignAccount, CampaignHour, FlaggedAccount, TrafficHour
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -49,6 +49,8 @@ class Casebook(Protocol):
     def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]: ...
     def busiest(self, flagged: Collection[str], most: int) -> list[FlaggedAccount]: ...
     def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]: ...
+    def campaign_accounts(self, campaign_id: str, which: slice = slice(None)) -> tuple[CampaignAccount, ...]: ...
+    def lately(self, span: timedelta) -> dict[str, int]: ...
     def account_names(self) -> Sequence[str]: ...
     def account(self, account_id: str) -> AccountTraffic: ...
     def account_prompts(self, account_id: str, limit: int, offset: int) -> list[SearchHit]: ...

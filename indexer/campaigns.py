@@ -112,7 +112,7 @@ def campaigns_of(
     texts = iter(store.prompts_by_id(corpus.prompt_ids[np.concatenate([_NONE, *stand_for])].tolist()))
     campaigns: list[Campaign] = []
     for number, each in enumerate(weighed):
-        portrait = portray(corpus, events[number], verdicts[number], totals)
+        portrait = portray(corpus, events[number], verdicts[number])
         last = earlier.campaigns.get(names[number].campaign_id)
         entry = _history(names[number], portrait, last, generation, at)
         history = with_shifts((*(last.history if last else ()), entry), each.shifts, entry)[-_HISTORY:]
@@ -171,9 +171,7 @@ def _campaign(
         evidence=portrait.verdict.evidence,
         exemplars=tuple(Exemplar(each.fingerprint.hex(), clean(each.user or each.system)) for each in shown),
         thresholds=thresholds,
-        timeline=portrait.timeline,
         history=history,
-        members=portrait.members,
         strands=strands if len(strands) > 1 else (),
         variants=main.variants,
         formerly=formerly,

@@ -4,6 +4,7 @@ how near it comes.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownCampaign
 from models.generation import Manifest
 from models.search import SearchHit
-from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, TrafficHour
+from models.traffic import AccountTraffic, CampaignAccount, CampaignHour, FlaggedAccount, TrafficHour
 
 IntArray = NDArray[np.int64]
 
@@ -76,6 +77,18 @@ class Casebook:
     def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]:
         """The hours in which a campaign sent anything. Raises UnknownCampaign."""
         return self._traffic.of_campaign(self.place(campaign_id))
+
+    def campaign_accounts(self, campaign_id: str, which: slice = slice(None)) -> tuple[CampaignAccount, ...]:
+        """The accounts of a campaign, the busiest first, those at these places only. Raises UnknownCampaign."""
+        return self._traffic.accounts_of(self.place(campaign_id), which)
+
+    def lately(self, span: timedelta) -> dict[str, int]:
+        """Events by campaign id in so long a time before the last one of all campaigns; only what there is."""
+        return self._traffic.lately(span)
+
+    def sent_by(self, organisations: Collection[str]) -> dict[str, dict[str, int]]:
+        """Events by campaign id and organisation, of these organisations, most first; only what there is."""
+        return self._traffic.sent_by(organisations)
 
     def account_names(self) -> Texts:
         """All accounts, ascending."""

@@ -33,7 +33,7 @@ from indexer.ingest import ingest as ingest_files
 from indexer.job_records import JobRecords
 from indexer.process import usable_cores
 from indexer.progress import BarProgress, JsonProgress, Progress
-from indexer.published import published_campaign, published_campaigns
+from indexer.published import Published, urgent_first
 from indexer.reindex import reindex as build_generation
 from indexer.sample import load_texts
 from indexer.settings import Settings, load_settings
@@ -152,9 +152,10 @@ def campaigns(
 ) -> None:
     """List campaigns, most urgent first; --level watch shows the groups that are only watched as well."""
     settings = _settings(data)
-    known = published_campaigns(settings.generations)
+    published = Published.current(settings.generations)
     with _store(settings) as store:
-        labels = labels_given(store.verdicts, known, _now())
+        labels = labels_given(store.verdicts, published.campaigns, published.traffic.sent_by, _now())
+    known = urgent_first(published.campaigns)
     found = [each for each in known if level_of(each, labels).rank >= level.rank][:limit]
     _print(found, as_json, lambda: [report.campaigns_table(found, labels)])
 
@@ -163,11 +164,15 @@ def campaigns(
 def campaign(campaign_id: str, data: Data = None, as_json: AsJson = False) -> None:
     """Show one campaign: evidence, template with slots, accounts, timeline, history."""
     settings = _settings(data)
-    found = published_campaign(settings.generations, campaign_id)
+    published = Published.current(settings.generations)
+    number = published.place(campaign_id)
+    found, traffic = published.campaigns[number], published.traffic
+    hours, accounts = traffic.of_campaign(number), traffic.accounts_of(number)
     with _store(settings) as store:
-        label = labels_given(store.verdicts, [found], _now()).get(found.campaign_id)
+        label = labels_given(store.verdicts, [found], traffic.sent_by, _now()).get(found.campaign_id)
         mode = store.verdicts.modes().get(found.campaign_id)
-    _print(found, as_json, lambda: report.campaign_tables(found, label, mode))
+    whole = {**asdict(found), "timeline": hours, "members": accounts}
+    _print(whole, as_json, lambda: report.campaign_tables(found, hours, accounts, label, mode))
 
 
 @app.command()
@@ -185,7 +190,7 @@ def label(
     end = in_future(_time(until, "--until"), now)
     if (verdict is Label.IGNORE_UNTIL) != (end is not None):
         raise BadInput("--until goes with ignore_until, and only with that")
-    known = published_campaign(settings.generations, campaign_id)
+    known = Published.current(settings.generations).campaign(campaign_id)
     done = CampaignLabel(known.campaign_id, verdict, note, author, now, end)
     with _store(settings) as store:
         store.verdicts.put_label(done)
@@ -202,7 +207,7 @@ def mode(
 ) -> None:
     """Set the most that may be done about a campaign's prompts: off, audit, or enforce. It counts at once."""
     settings = _settings(data)
-    known = published_campaign(settings.generations, campaign_id)
+    known = Published.current(settings.generations).campaign(campaign_id)
     done = CampaignMode(known.campaign_id, mode, author, _now())
     with _store(settings) as store:
         store.verdicts.put_mode(done)

@@ -1,6 +1,6 @@
 """A group's events put into words and numbers: who, how much, when, what, and how sure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +16,7 @@ from indexer.replication import Replication, replication
 from indexer.rhythm import rhythm, sessions
 from indexer.score import Verdict
 from indexer.times import moment_of_seconds
-from models.campaign import CampaignAccount, Template, TimelineHour
-from models.event import unit_of
+from models.campaign import Template
 from models.view import View
 
 IntArray = NDArray[np.int64]
@@ -39,8 +38,6 @@ class Portrait:
     first_seen: datetime
     last_seen: datetime
     models: dict[str, int]
-    timeline: tuple[TimelineHour, ...]
-    members: tuple[CampaignAccount, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +147,20 @@ def _share_of_known(flags: IntArray) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def portray(corpus: Corpus, rows: IntArray, verdict: Verdict, totals: Totals) -> Portrait:
+def portray(corpus: Corpus, rows: IntArray, verdict: Verdict) -> Portrait:
     """Portrait of the group whose events are `rows` of the event table (at least one)."""
     events = corpus.events
     _, counts = np.unique(events.unit[rows], return_counts=True)
-    accounts, per_account = np.unique(events.account[rows], return_counts=True)
     return Portrait(
         verdict=verdict,
         events=len(rows),
         prompts=len(np.unique(corpus.event_prompt[rows])),
-        accounts=len(accounts),
+        accounts=len(np.unique(events.account[rows])),
         units=len(counts),
         depth=float(np.median(counts)),
         first_seen=moment_of_seconds(events.timestamp[rows].min()),
         last_seen=moment_of_seconds(events.timestamp[rows].max()),
         models=_counted(events.model[rows], events.model_names),
-        timeline=tuple(_timeline(events, rows)),
-        members=tuple(_members(events, rows, accounts, per_account, totals)),
     )
 
 
@@ -175,48 +169,6 @@ def _known_of(accounts: IntArray, codes: IntArray, values: IntArray) -> IntArray
     known = np.full(len(accounts), -1, np.int64)
     np.maximum.at(known, codes, values)
     return known
-
-
-def _timeline(events: EventTable, rows: IntArray) -> Iterable[TimelineHour]:
-    hours, models = events.timestamp[rows] // _HOUR_S, events.model[rows] + 1
-    kinds = int(models.max()) + 1
-    pairs, counts = np.unique(hours * kinds + models, return_counts=True)
-    starts = np.flatnonzero(np.diff(pairs // kinds, prepend=-1))
-    totals = np.add.reduceat(counts, starts).tolist()
-    seconds = (pairs[starts] // kinds * _HOUR_S).tolist()
-    codes = pairs % kinds - 1
-    for second, total, start, end in zip(seconds, totals, starts, [*starts[1:], len(pairs)], strict=True):
-        yield TimelineHour(
-            moment_of_seconds(second), total, _named(codes[start:end], counts[start:end], events.model_names)
-        )
-
-
-def _members(
-    events: EventTable, rows: IntArray, accounts: IntArray, per_account: IntArray, totals: Totals
-) -> Iterable[CampaignAccount]:
-    """Accounts, the busiest first; ties in the order of their names."""
-    mine = rows[np.argsort(events.account[rows], kind="stable")]
-    borders = np.cumsum(per_account) - per_account
-    times = events.timestamp[mine]
-    first, last = np.minimum.reduceat(times, borders), np.maximum.reduceat(times, borders)
-    units, dedication = events.unit[mine[borders]], per_account / totals.of_account[accounts]
-    columns = (each.tolist() for each in (accounts, units, per_account, first, last, dedication))
-    found = [
-        CampaignAccount(
-            account_id=(name := events.account_names.values[account]),
-            org_id=_organisation(events.unit_names.values[unit], name),
-            events=count,
-            first_seen=moment_of_seconds(begin),
-            last_seen=moment_of_seconds(end),
-            dedication=share,
-        )
-        for account, unit, count, begin, end, share in zip(*columns, strict=True)
-    ]
-    return sorted(found, key=lambda member: (-member.events, member.account_id))
-
-
-def _organisation(unit: str, account: str) -> str | None:
-    return None if unit == unit_of(account, None) else unit.partition(":")[2]
 
 
 def _counted(codes: IntArray, names: Names) -> dict[str, int]:

@@ -219,7 +219,9 @@ class Engine:
         """Under the lock: finds out anew which campaigns the rules explain, if either has changed."""
         rules = tuple(self._store.verdicts.allowances())
         if (rules, loaded) != self._applied:
-            self._allowed = allowed_campaigns(loaded.matcher.campaigns if loaded else (), rules)
+            self._allowed = (
+                allowed_campaigns(loaded.casebook.campaigns, rules, loaded.casebook.sent_by) if loaded else {}
+            )
             self._applied = (rules, loaded)
 
     def ready(self) -> bool:

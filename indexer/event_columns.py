@@ -16,6 +16,7 @@ from indexer import layout
 from indexer.events import EventTable, IntArray, Names
 from indexer.generation import Generation, GenerationWriter
 from indexer.texts import Texts
+from models.event import organisation_of
 from models.search import SearchQuery
 
 BoolArray = NDArray[np.bool_]
@@ -31,6 +32,10 @@ class Coded:
         self.codes = codes
         self.names = names
 
+    def name(self, code: int) -> str | None:
+        """The name of a code, None for -1."""
+        return None if code < 0 else self.names[code]
+
     def code(self, name: str) -> int:
         """The code of a name; -2, which no event has, if no event has the name."""
         at = bisect_left(self.names, name)
@@ -39,21 +44,27 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:
-    """Of n events: the row of the prompt (n,) int32, the second since 1970 (n,) int64, account and model."""
+    """Of n events: the row of the prompt (n,) int32, the second since 1970 (n,) int64, account, model, and the
+    organisation that the account is of.
+    """
 
     prompt: CodeArray
     second: IntArray
     account: Coded
     model: Coded
+    organisation: Coded
 
     @classmethod
     def of(cls, generation: Generation) -> "EventColumns | None":
-        """Those of a generation; None for one of an earlier version, which has none."""
+        """Those of a generation; None for one of an earlier version, which has none. One that was made before
+        organisations were kept has events of none.
+        """
         if not generation.holds(layout.EVENT_PROMPT):
             return None
         prompt = np.asarray(generation.array(layout.EVENT_PROMPT), np.int32)
         second = np.asarray(generation.array(layout.EVENT_SECOND), np.int64)
-        return cls(prompt, second, _read(generation, "account"), _read(generation, "model"))
+        columns = (_read(generation, name, len(prompt)) for name in ("account", "model", "organisation"))
+        return cls(prompt, second, *columns)
 
     def passing(self, query: SearchQuery, prompts: int) -> BoolArray | None:
         """Which of so many prompts have an event that passes the query's filters for account, model and time,
@@ -75,7 +86,9 @@ class EventColumns:
         return passing
 
 
-def _read(generation: Generation, column: str) -> Coded:
+def _read(generation: Generation, column: str, events: int) -> Coded:
+    if not generation.holds(layout.event_codes_file(column)):
+        return Coded(np.broadcast_to(np.int32(-1), events), Texts.of(()))
     data, offsets = (generation.array(name) for name in layout.event_names_files(column))
     names = Texts(np.asarray(data, np.uint8), np.asarray(offsets, np.int64))
     return Coded(np.asarray(generation.array(layout.event_codes_file(column)), np.int32), names)
@@ -88,12 +101,21 @@ def write_event_columns(writer: GenerationWriter, events: EventTable, prompt: In
     for column, codes, names in (
         ("account", events.account, events.account_names),
         ("model", events.model, events.model_names),
+        ("organisation", *_organisations(events)),
     ):
         order, in_order = _in_order(names)
         writer.array(layout.event_codes_file(column), np.append(order, -1).astype(np.int32)[codes])
         data, offsets = layout.event_names_files(column)
         writer.array(data, in_order.data)
         writer.array(offsets, in_order.offsets)
+
+
+def _organisations(events: EventTable) -> tuple[IntArray, Names]:
+    """The code of each event's organisation, -1 for none, and their names."""
+    of_unit = [organisation_of(unit) for unit in events.unit_names.values]
+    there = np.array([each is not None for each in of_unit], np.bool_)
+    codes = np.where(there, np.cumsum(there) - 1, -1)[events.unit]
+    return codes, Names(tuple(each for each in of_unit if each is not None))
 
 
 def _in_order(names: Names) -> tuple[CodeArray, Texts]:

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from indexer import layout
 from indexer.feedback import labels_given, level_of
 from indexer.generation import Generation
+from indexer.published import Published
 from indexer.store import Store
 from indexer.times import moment_of_seconds
-from models.campaign import Campaign
 from models.errors import BadSettings
 
 _FIELDS: "Final[list[pa.Field[Any]]]" = [  # quoted: pyarrow's classes cannot be subscripted at run time
@@ -35,8 +35,9 @@ def assignments(generation: Generation, store: Store, now: datetime) -> Iterator
     campaign_id and level (both None for no campaign). The level is the one that counts `now`, labels heeded.
     """
     events = store.event_table(generation.manifest.watermark)
-    campaigns = generation.value(layout.CAMPAIGNS, list[Campaign])
-    labels = labels_given(store.verdicts, campaigns, now)
+    published = Published.of(generation)
+    campaigns = published.campaigns
+    labels = labels_given(store.verdicts, campaigns, published.traffic.sent_by, now)
     levels = [level_of(each, labels) for each in campaigns]
     prompt_ids = np.asarray(generation.array(layout.PROMPT_IDS), np.int64)
     order = np.argsort(prompt_ids)

@@ -3,7 +3,7 @@
 Nothing here is read when a generation is built, so no verdict ever moves a threshold or a weight.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +13,9 @@ from indexer.verdicts import VerdictStore
 from models.allowance import Allowance, AllowanceKind
 from models.campaign import Campaign, CampaignLabel, Label, Level, level_now
 from models.mode import CampaignMode, Mode
+
+SentBy = Callable[[Collection[str]], Mapping[str, Mapping[str, int]]]
+"""Events by campaign id and organisation, of the organisations that are named."""
 
 COVERED: Final = 0.9  # of a campaign's events, or of its template's words, that allowances must explain
 
@@ -67,9 +70,11 @@ def labels_now(
     return found
 
 
-def labels_given(store: VerdictStore, campaigns: Iterable[Campaign], now: datetime) -> dict[str, CampaignLabel]:
+def labels_given(
+    store: VerdictStore, campaigns: Iterable[Campaign], sent_by: SentBy, now: datetime
+) -> dict[str, CampaignLabel]:
     """The labels of these campaigns that hold now, by campaign id, as a store has them."""
-    return labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances()), now)
+    return labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances(), sent_by), now)
 
 
 def level_of(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
@@ -90,24 +95,30 @@ def verdicts_now(
     return Verdicts(labels_now(labels, allowed, now), modes, min(coming, default=None))
 
 
-def allowed_campaigns(campaigns: Iterable[Campaign], rules: Sequence[Allowance]) -> dict[str, Allowance]:
-    """The campaigns that rules explain, each with the one that explains it or, of organisations together, the
-    last. A template or system prompt must cover every template of the campaign, so that nobody is let through who
-    puts words of his own beside allow-listed ones.
+def allowed_campaigns(
+    campaigns: Iterable[Campaign], rules: Sequence[Allowance], sent_by: SentBy
+) -> dict[str, Allowance]:
+    """The campaigns that rules explain, each with the one that explains it or, of organisations together, that of
+    the one that sent most. A template or system prompt must cover every template of the campaign, so that nobody
+    is let through who puts words of his own beside allow-listed ones. sent_by: asked only if there are rules of
+    organisations.
     """
+    organisations = {rule.value: rule for rule in rules if rule.kind is AllowanceKind.ORGANISATION}
+    sent = sent_by(organisations) if organisations else {}
     found: dict[str, Allowance] = {}
     for campaign in campaigns if rules else ():
-        rule = _explanation(campaign, rules)
+        vouched = sent.get(campaign.campaign_id, {})
+        if sum(vouched.values()) >= COVERED * campaign.events:
+            rule: Allowance | None = organisations[max(vouched, key=lambda name: vouched[name])]
+        else:
+            rule = _explanation(campaign, rules)
         if rule is not None:
             found[campaign.campaign_id] = rule
     return found
 
 
 def _explanation(campaign: Campaign, rules: Sequence[Allowance]) -> Allowance | None:
-    organisations = {rule.value: rule for rule in rules if rule.kind is AllowanceKind.ORGANISATION}
-    vouched = [member for member in campaign.members if member.org_id in organisations]
-    if sum(member.events for member in vouched) >= COVERED * campaign.events:
-        return organisations[vouched[-1].org_id or ""]
+    """The first rule of a text that explains a campaign."""
     templates = templates_of(campaign)
     for rule in rules:
         if rule.kind is AllowanceKind.ORGANISATION:

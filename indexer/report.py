@@ -18,6 +18,7 @@ from models.mode import CampaignMode
 from models.report import Evaluation, IngestReport, MapReport, ReindexReport
 from models.search import SearchPage
 from models.status import Status
+from models.traffic import CampaignAccount, CampaignHour
 
 _TEMPLATE_CHARACTERS = 160
 
@@ -56,7 +57,13 @@ def campaigns_table(campaigns: Sequence[Campaign], labels: dict[str, CampaignLab
     return table
 
 
-def campaign_tables(campaign: Campaign, label: CampaignLabel | None, mode: CampaignMode | None) -> list[Table]:
+def campaign_tables(
+    campaign: Campaign,
+    hours: Sequence[CampaignHour],
+    members: Sequence[CampaignAccount],
+    label: CampaignLabel | None,
+    mode: CampaignMode | None,
+) -> list[Table]:
     """What an analyst wants to see of one campaign: facts, evidence, slots, accounts, timeline, history."""
     facts = _table("campaign", campaign.campaign_id)
     facts.add_row("level", f"{campaign.level} (score {campaign.score:.3f})")
@@ -92,7 +99,7 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None, mode: Campa
             examples,
         )
     accounts = Table("account", "organisation", "events", "first", "last", "dedication", title="Busiest accounts")
-    for member in campaign.members[:20]:
+    for member in members[:20]:
         accounts.add_row(
             escape(member.account_id),
             escape(member.org_id or "-"),
@@ -102,8 +109,8 @@ def campaign_tables(campaign: Campaign, label: CampaignLabel | None, mode: Campa
             f"{member.dedication:.0%}",
         )
     timeline = Table("hour (UTC)", "events", "", title="Timeline")
-    most = max(hour.events for hour in campaign.timeline)
-    for hour in campaign.timeline[-48:]:
+    most = max((hour.events for hour in hours), default=0)
+    for hour in hours[-48:]:
         timeline.add_row(f"{hour.hour:%Y-%m-%d %H:%M}", f"{hour.events}", "#" * round(40 * hour.events / most))
     history = Table("generation", "what", "events", "accounts", "detail", title="History")
     for entry in campaign.history:

@@ -1,6 +1,7 @@
 """The traffic of one generation, counted: by hour, by campaign and by account."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from indexer.generation import Generation
 from indexer.texts import Texts
 from indexer.times import moment_of_seconds
 from models.errors import UnknownAccount
-from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, Peer, TrafficHour
+from models.traffic import AccountTraffic, CampaignAccount, CampaignHour, FlaggedAccount, Peer, TrafficHour
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -22,6 +23,7 @@ _DAY_HOURS: Final = 24
 _WEEK_DAYS: Final = 7
 _MONDAY: Final = 3  # 1970 began with a Thursday, the fourth day of a week
 _PEERS: Final = 20
+_NEVER: Final = np.iinfo(np.int64).max  # later than all seconds, and its negative earlier
 
 
 class Traffic:
@@ -77,6 +79,59 @@ class Traffic:
             if len(mine)
         )
 
+    def accounts_of(self, campaign: int, which: slice = slice(None)) -> tuple[CampaignAccount, ...]:
+        """The accounts of a campaign, by its number, the busiest first, equals by name; those at these places
+        only. Of several organisations an account has that of its first event of the campaign.
+        """
+        columns = self._columns
+        rows = np.flatnonzero(self._campaign_of_event() == campaign)
+        codes, first, inverse, events = np.unique(
+            columns.account.codes[rows], return_index=True, return_inverse=True, return_counts=True
+        )
+        shown = np.lexsort((codes, -events))[which]
+        begin, end = (np.full(len(codes), bound) for bound in (_NEVER, -_NEVER))
+        np.minimum.at(begin, inverse, columns.second[rows])
+        np.maximum.at(end, inverse, columns.second[rows])
+        sent = np.bincount(columns.account.codes, minlength=1)
+        return tuple(
+            CampaignAccount(
+                account_id=columns.account.names[code],
+                org_id=columns.organisation.name(int(columns.organisation.codes[rows[first[at]]])),
+                events=int(events[at]),
+                first_seen=moment_of_seconds(int(begin[at])),
+                last_seen=moment_of_seconds(int(end[at])),
+                dedication=float(events[at] / sent[code]),
+            )
+            for at, code in zip(shown.tolist(), codes[shown].tolist(), strict=True)
+        )
+
+    def lately(self, span: timedelta) -> dict[str, int]:
+        """Events by campaign id, of campaigns that have any no longer than this before the last one of all of
+        them.
+        """
+        campaign, second = self._campaign_of_event(), self._columns.second
+        inside = campaign >= 0
+        if not inside.any():
+            return {}
+        since = int(second[inside].max()) - int(span.total_seconds())
+        counts = _counts(campaign[inside & (second >= since)])
+        return {self._ids[number]: events for number, events in counts.items()}
+
+    def sent_by(self, organisations: Collection[str]) -> dict[str, dict[str, int]]:
+        """Events by campaign id and organisation, of these organisations, most first; only what there is."""
+        column = self._columns.organisation
+        wanted = np.zeros(len(column.names) + 2, np.bool_)  # the last two are read by -1 and NO_NAME
+        wanted[[column.code(name) for name in organisations]] = True
+        wanted[-2:] = False
+        rows = np.flatnonzero(wanted[column.codes])
+        campaign, width = self._group[self._columns.prompt[rows]], len(column.names)
+        inside = campaign >= 0
+        found: dict[str, dict[str, int]] = {}
+        for pair, events in _counts(campaign[inside] * width + column.codes[rows[inside]]).items():
+            number, code = divmod(pair, width)
+            found.setdefault(self._ids[number], {})[column.names[code]] = events
+        return found
+
     def account_names(self) -> Texts:
         """All accounts, ascending."""
         return self._columns.account.names
@@ -95,6 +150,7 @@ class Traffic:
             last_seen=moment_of_seconds(int(second.max())),
             campaigns={self._ids[number]: events for number, events in counts.items()},
             models=_named(columns.model, rows),
+            organisations=tuple(sorted(_named(columns.organisation, rows).keys() - {""})),
             clock=_clock(second),
             peers=self._peers(rows),
         )
@@ -180,7 +236,7 @@ def _counts(values: NDArray[np.integer]) -> dict[int, int]:
 
 def _named(column: Coded, rows: IntArray) -> dict[str, int]:
     """Events by name, "" for none, most first."""
-    return {column.names[code] if code >= 0 else "": n for code, n in _counts(column.codes[rows]).items()}
+    return {column.name(code) or "": n for code, n in _counts(column.codes[rows]).items()}
 
 
 def _clock(second: IntArray) -> tuple[tuple[int, ...], ...]:
@@ -192,4 +248,4 @@ def _clock(second: IntArray) -> tuple[tuple[int, ...], ...]:
 
 
 _NO_NAMES: Final = Coded(np.zeros(0, np.int32), Texts.of(()))
-_NO_EVENTS: Final = EventColumns(np.zeros(0, np.int32), np.zeros(0, np.int64), _NO_NAMES, _NO_NAMES)
+_NO_EVENTS: Final = EventColumns(np.zeros(0, np.int32), np.zeros(0, np.int64), _NO_NAMES, _NO_NAMES, _NO_NAMES)

@@ -102,27 +102,6 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class CampaignAccount:
-    """One account in a campaign. dedication: share of all its events that belong to the campaign."""
-
-    account_id: str
-    org_id: str | None
-    events: int
-    first_seen: datetime
-    last_seen: datetime
-    dedication: float
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineHour:
-    """Events of a campaign in one hour (UTC, its start), split by model ("" if none was given)."""
-
-    hour: datetime
-    events: int
-    models: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class Strand:
     """One of several templates that the same pool of accounts uses. number: from 0, by first appearance. variants:
     further wordings of it, at most two.
@@ -231,7 +210,8 @@ class ViewThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A group of near-duplicate prompts and what is known about it.
+    """A group of near-duplicate prompts and what is known about it. Who sent them, and in which hours, its events
+    tell: see `models.traffic`.
 
     score: probability of a campaign given the evidence, in [0, 1], under the model in `indexer.score`.
     p_value: chance of a benign group of this width to look at least so, in (0, 1]. false_discovery: the rate among
@@ -263,9 +243,7 @@ class Campaign:
     evidence: tuple[Evidence, ...]
     exemplars: tuple[Exemplar, ...]
     thresholds: tuple[ViewThreshold, ...]
-    timeline: tuple[TimelineHour, ...]
     history: tuple[HistoryEntry, ...]
-    members: tuple[CampaignAccount, ...]
     strands: tuple[Strand, ...] = ()
     variants: tuple[Template, ...] = ()
     formerly: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ MAX_ATTRIBUTE_DEPTH: Final = 64  # nested deeper, it could not be written again 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_SKEW: Final = timedelta(days=1)  # senders' clocks differ; more than a day ahead is an error, not skew
 
+_ORGANISATION: Final = "org:"
 _KNOWN_KEYS: Final = frozenset(
     {
         "event_id",
@@ -52,7 +53,12 @@ class Event:
 
 def unit_of(account_id: str, org_id: str | None) -> str:
     """The unit of spread an account belongs to. Prefixes keep the two id spaces apart."""
-    return f"org:{org_id}" if org_id else f"account:{account_id}"
+    return f"{_ORGANISATION}{org_id}" if org_id else f"account:{account_id}"
+
+
+def organisation_of(unit: str) -> str | None:
+    """The organisation that a unit of spread is, None if it is an account; see `unit_of`."""
+    return unit.removeprefix(_ORGANISATION) if unit.startswith(_ORGANISATION) else None
 
 
 def parse_event(row: Mapping[str, Any], now: datetime) -> Event:

@@ -27,6 +27,20 @@ class CampaignHour:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignAccount:
+    """An account in a campaign. org_id: its organisation, None for none. dedication: share of all its events that
+    belong to the campaign.
+    """
+
+    account_id: str
+    org_id: str | None
+    events: int
+    first_seen: datetime
+    last_seen: datetime
+    dedication: float
+
+
+@dataclass(frozen=True, slots=True)
 class FlaggedAccount:
     """An account that sent events of campaigns that are flagged. flagged: how many, of all its `events`."""
 
@@ -51,8 +65,8 @@ class AccountTraffic:
     """All of an account's events.
 
     campaigns: events by campaign id, most first; those outside of campaigns are left out. models: events by model,
-    most first. clock: events by weekday (Monday first) and hour of the day (UTC), 7 x 24. peers: the nearest, at
-    most 20.
+    most first. organisations: all that it was ever of, ascending. clock: events by weekday (Monday first) and hour
+    of the day (UTC), 7 x 24. peers: the nearest, at most 20.
     """
 
     account_id: str
@@ -62,5 +76,6 @@ class AccountTraffic:
     last_seen: datetime
     campaigns: dict[str, int]
     models: dict[str, int]
+    organisations: tuple[str, ...]
     clock: tuple[tuple[int, ...], ...]
     peers: tuple[Peer, ...]

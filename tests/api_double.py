@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import httpx
-from casebook_double import GENERATION, THRESHOLD, MemoryCasebook, hit_of
+from casebook_double import FIRST, GENERATION, LAST, MEMBERS, NOW, THRESHOLD, MemoryCasebook, hit_of
 from fastapi import FastAPI
 
 from app.main import create_app
@@ -27,7 +27,6 @@ from models.allowance import Allowance
 from models.block import Block, BlockQuery
 from models.campaign import (
     Campaign,
-    CampaignAccount,
     CampaignLabel,
     Evidence,
     EvidenceKind,
@@ -37,7 +36,6 @@ from models.campaign import (
     Level,
     Slot,
     Template,
-    TimelineHour,
     ViewThreshold,
 )
 from models.errors import (
@@ -58,11 +56,11 @@ from models.search import SearchHit, SearchPage, SearchQuery
 from models.shared import BankEntry, SharedCampaign
 from models.status import Health, Status
 from models.text import tokens
+from models.traffic import CampaignAccount
 from models.view import View
 
 _ASIDE: Final = TemporaryDirectory(prefix="stillwatch-tests-")
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENCODER = "bag-of-words"
 MAX_PROMPT_CHARS = 5000
 WATCHED_CAMPAIGN = "c-0badcafe"
@@ -78,7 +76,6 @@ def cosine(one: str, other: str) -> float:
 
 def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
     """A campaign of 100 events by two accounts, with one of everything."""
-    first, last = NOW - timedelta(days=2), NOW - timedelta(hours=1)
     return Campaign(
         campaign_id=campaign_id,
         level=level,
@@ -91,8 +88,8 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
         accounts=2,
         units=2,
         depth=50.0,
-        first_seen=first,
-        last_seen=last,
+        first_seen=FIRST,
+        last_seen=LAST,
         models={"m-4": 60, "m-5": 40},
         views=(View.WHOLE, View.RECURRING),
         template=Template(
@@ -109,12 +106,7 @@ def make_campaign(campaign_id: str, level: Level, text: str) -> Campaign:
         ),
         exemplars=(Exemplar("00ff", text),),
         thresholds=(ViewThreshold(View.WHOLE, THRESHOLD, 0.6, 1000, 0.95),),
-        timeline=(TimelineHour(first, 60, {"m-4": 60}), TimelineHour(last, 40, {"m-5": 40})),
         history=(HistoryEntry(GENERATION, NOW, "born", 100, 2, ""),),
-        members=(
-            CampaignAccount("a1", None, 70, first, last, 1.0),
-            CampaignAccount("a2", "o1", 30, first, last, 0.5),
-        ),
         formerly=(f"{campaign_id}-before",),
     )
 
@@ -139,6 +131,7 @@ class MemoryEngine:
         self._rules: list[Allowance | None] = []
         self._events: dict[str, Event] = {}
         self.is_mapped = False
+        self.members: Sequence[CampaignAccount] = MEMBERS
         self.recorded: list[Act] = []
         self._bank: list[BankEntry] = []
 
@@ -230,7 +223,7 @@ class MemoryEngine:
         return self._page([self._hit(self.campaign(campaign_id), "")], limit, offset)
 
     def casebook(self) -> MemoryCasebook:
-        return MemoryCasebook(self.campaigns(), self.is_mapped)
+        return MemoryCasebook(self.campaigns(), self.is_mapped, self.members)
 
     def record(self, act: Act) -> None:
         self.recorded.append(act)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -13,18 +13,30 @@ from models.compared import Compared, ComparedPage, LabSample
 from models.errors import UnknownAccount, UnknownCampaign
 from models.match import ViewSimilarity
 from models.search import SearchHit
-from models.traffic import AccountTraffic, CampaignHour, FlaggedAccount, Peer, TrafficHour
+from models.traffic import AccountTraffic, CampaignAccount, CampaignHour, FlaggedAccount, Peer, TrafficHour
 from models.view import View
 
 GENERATION = "g-0001"
 THRESHOLD = 0.8
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FIRST, LAST = NOW - timedelta(days=2), NOW - timedelta(hours=1)
+
+
+MEMBERS = (CampaignAccount("a1", None, 70, FIRST, LAST, 1.0), CampaignAccount("a2", "o1", 30, FIRST, LAST, 0.5))
+HOURS = (CampaignHour(FIRST, 60, 2, {"m-4": 60}, {0: 60}), CampaignHour(LAST, 40, 2, {"m-5": 40}, {0: 40}))
 
 
 class MemoryCasebook:
-    """Each campaign's two members sent all of its events, half of them in each of its two hours."""
+    """The same members sent all of each campaign's events in the same two hours."""
 
-    def __init__(self, campaigns: tuple[Campaign, ...], is_mapped: bool) -> None:
+    def __init__(
+        self,
+        campaigns: tuple[Campaign, ...],
+        is_mapped: bool,
+        members: Sequence[CampaignAccount] = MEMBERS,
+    ) -> None:
         self.campaigns = campaigns
+        self.members = tuple(members)
         self.is_mapped = is_mapped
 
     def read_ahead(self) -> None:
@@ -39,7 +51,7 @@ class MemoryCasebook:
     def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]:
         found: dict[datetime, list[int]] = {}
         for each in self.campaigns:
-            for hour in each.timeline:
+            for hour in HOURS:
                 both = found.setdefault(hour.hour, [0, 0])
                 both[0] += hour.events
                 both[1] += hour.events if each.campaign_id in flagged else 0
@@ -48,19 +60,25 @@ class MemoryCasebook:
     def busiest(self, flagged: Collection[str], most: int) -> list[FlaggedAccount]:
         bad, events = Counter[str](), Counter[str]()
         for each in self.campaigns:
-            for member in each.members:
+            for member in self.members:
                 events[member.account_id] += member.events
                 bad[member.account_id] += member.events if each.campaign_id in flagged else 0
         return [FlaggedAccount(name, n, events[name]) for name, n in bad.most_common(most) if n]
 
     def campaign_hours(self, campaign_id: str) -> tuple[CampaignHour, ...]:
-        one = self.campaigns[self.place(campaign_id)]
-        return tuple(
-            CampaignHour(each.hour, each.events, 2, each.models, {0: each.events}) for each in one.timeline
-        )
+        self.place(campaign_id)
+        return HOURS
+
+    def campaign_accounts(self, campaign_id: str, which: slice = slice(None)) -> tuple[CampaignAccount, ...]:
+        self.place(campaign_id)
+        return self.members[which]
+
+    def lately(self, span: timedelta) -> dict[str, int]:
+        events = sum(each.events for each in HOURS if each.hour >= LAST - span)
+        return {each.campaign_id: events for each in self.campaigns}
 
     def account_names(self) -> list[str]:
-        return sorted({member.account_id for each in self.campaigns for member in each.members})
+        return sorted({member.account_id for member in self.members})
 
     def account(self, account_id: str) -> AccountTraffic:
         if account_id not in self.account_names():
@@ -78,6 +96,9 @@ class MemoryCasebook:
             last_seen=first.last_seen,
             campaigns=mine,
             models={"m-4": events},
+            organisations=tuple(
+                each.org_id for each in self.members if each.account_id == account_id and each.org_id
+            ),
             clock=tuple(map(tuple, clock)),
             peers=tuple(peers),
         )
@@ -90,7 +111,7 @@ class MemoryCasebook:
             name: {
                 each.campaign_id: member.events
                 for each in self.campaigns
-                for member in each.members
+                for member in self.members
                 if member.account_id == name
             }
             for name in account_ids

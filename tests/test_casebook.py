@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -20,7 +20,7 @@ from indexer.casebook import Casebook
 from indexer.engine import Engine
 from models.errors import UnknownAccount, UnknownCampaign
 from models.prompt import Prompt
-from models.traffic import FlaggedAccount
+from models.traffic import CampaignAccount, FlaggedAccount
 from models.view import View
 
 ROWS = [
@@ -37,19 +37,21 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield opened
 
 
+def campaign_of(casebook: Casebook, account: str) -> str:
+    """The one that an account is in."""
+    (found,) = casebook.account(account).campaigns
+    return found
+
+
 @pytest.fixture
 def campaign_id(engine: Engine) -> str:
     """The one of pool-0."""
-    return next(each.campaign_id for each in engine.campaigns() if each.members[0].account_id.startswith("pool-0"))
+    return campaign_of(engine.casebook(), "pool-0-3")
 
 
 @pytest.fixture
-def other_id(engine: Engine, campaign_id: str) -> str:
-    return next(
-        each.campaign_id
-        for each in engine.campaigns()
-        if each.campaign_id != campaign_id and each.members[0].account_id.startswith("pool-3000")
-    )
+def other_id(engine: Engine) -> str:
+    return campaign_of(engine.casebook(), "pool-3000-3")
 
 
 def at(event: dict[str, str]) -> datetime:
@@ -64,6 +66,14 @@ def test_hours_and_accounts_are_those_of_the_events(casebook: Casebook, campaign
     assert sum(each.flagged for each in casebook.hours(set())) == 0
     by_hour = Counter(at(each).replace(minute=0, second=0) for each in mine)
     assert {each.hour: each.events for each in casebook.campaign_hours(campaign_id)} == by_hour
+    assert casebook.campaign_accounts(campaign_id, slice(1, 3)) == tuple(
+        CampaignAccount(name, None, 5, min(theirs), max(theirs), 1.0)
+        for name in ("pool-0-1", "pool-0-10")
+        for theirs in [[at(each) for each in mine if each["account_id"] == name]]
+    )
+    assert len(casebook.campaign_accounts(campaign_id)) == 24
+    assert casebook.lately(timedelta(days=99)) == {each.campaign_id: each.events for each in casebook.campaigns}
+    assert casebook.sent_by(["nobody"]) == {}
     assert list(casebook.account_names()) == sorted({each["account_id"] for each in ROWS})
     found = casebook.account("pool-0-3")
     assert (found.events, found.campaigns) == (5, {campaign_id: 5})

@@ -138,12 +138,12 @@ async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
     engine, long = MemoryEngine(), "x" * 100_000
     hostile = make_campaign(EXAMPLE_CAMPAIGN, Level.STRONG, HOSTILE)
     exemplars = tuple(replace(each, text=f"{HOSTILE} {long}") for each in hostile.exemplars)
-    members = tuple(replace(each, account_id=HOSTILE, org_id=HOSTILE) for each in hostile.members)
+    engine.members = [replace(each, account_id=HOSTILE, org_id=HOSTILE) for each in engine.members]
     template = replace(hostile.template, skeleton=f"{{0}} {{77}} {HOSTILE}")
     evidence = tuple(replace(each, explanation=HOSTILE) for each in hostile.evidence)
     history = tuple(replace(each, detail=HOSTILE) for each in hostile.history)
     more = {"evidence": evidence, "history": history, "models": {HOSTILE: 3}}
-    engine.set_campaigns(replace(hostile, exemplars=exemplars, members=members, template=template, **more))
+    engine.set_campaigns(replace(hostile, exemplars=exemplars, template=template, **more))
     async with console(engine) as client:
         clean = Links((await client.get("/console/campaigns")).text).tags
         assert "img" not in clean

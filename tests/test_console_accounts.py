@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from api_double import MemoryEngine
+from casebook_double import MEMBERS
 from console_house import KEYS, Links, console, every_page, sign_in
 
 from app.schemas import EXAMPLE_CAMPAIGN, EXAMPLE_PROMPT
@@ -16,10 +17,8 @@ pytestmark = pytest.mark.anyio
 async def test_accounts_go_by_pseudonyms_until_somebody_says_why_they_must_be_known() -> None:
     key, token = KEYS[Role.ANALYST]
     engine = MemoryEngine()
-    named = replace(
-        engine.campaign(EXAMPLE_CAMPAIGN).members[0], account_id="jane@example.org", org_id="Example Ltd"
-    )
-    engine.set_campaigns(replace(engine.campaign(EXAMPLE_CAMPAIGN), members=(named,)))
+    engine.members = [replace(MEMBERS[0], account_id="jane@example.org", org_id="Example Ltd")]
+    engine.set_campaigns(replace(engine.campaign(EXAMPLE_CAMPAIGN), accounts=1))
     async with console(engine, key) as client:
         await sign_in(client, token)
         for path in await every_page(client):
@@ -86,8 +85,8 @@ async def test_search_takes_a_pseudonym_for_an_account_and_no_name() -> None:
 async def test_a_list_turned_too_far_shows_its_last_page() -> None:
     engine = MemoryEngine()
     one = engine.campaign(EXAMPLE_CAMPAIGN)
-    members = [replace(one.members[0], account_id=f"n{n:03}", events=500 - n) for n in range(120)]
-    engine.set_campaigns(replace(one, members=tuple(members)))
+    engine.members = [replace(MEMBERS[0], account_id=f"n{n:03}", events=500 - n) for n in range(120)]
+    engine.set_campaigns(replace(one, accounts=120))
     async with console(engine) as client:
         for page, rows, told in ((1, 50, "page 1 of 3"), (3, 20, "page 3 of 3"), (99, 20, "page 3 of 3")):
             found = await client.get(f"/console/campaigns/{EXAMPLE_CAMPAIGN}/accounts", params={"page": page})

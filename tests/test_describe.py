@@ -22,7 +22,7 @@ from indexer.events import EventTable, Names
 from indexer.evidence import Observation
 from indexer.score import Background, case_of, is_wide_and_deep, judge
 from indexer.times import moment_of_seconds
-from models.campaign import CampaignAccount, Evidence, Template, TimelineHour
+from models.campaign import Evidence, Template
 from models.event import unit_of
 from models.view import View
 from tests.test_groups import corpus_with
@@ -100,9 +100,7 @@ def portrait(rows: tuple[Row, ...], groups: list[int]) -> Portrait:
     events = corpus.events
     totals = totals_of(events)
     seen = observe(corpus, mine, TEMPLATE, NO_AIM, (View.WHOLE,), totals, 0, np.arange(len(corpus)))
-    return portray(
-        corpus, mine, judge([case_of(seen, background_of(events, totals), load_calibration())])[0], totals
-    )
+    return portray(corpus, mine, judge([case_of(seen, background_of(events, totals), load_calibration())])[0])
 
 
 def evidence(found: Portrait, name: str) -> Evidence:
@@ -202,35 +200,10 @@ def test_counts_times_and_models() -> None:
     assert list(found.models.items()) == [("m1", 3), ("m2", 3), ("", 1)]
 
 
-def test_the_timeline_has_the_hours_with_events_in_order() -> None:
-    assert portrait(ROWS, [0, 0, 0, -1]).timeline == (
-        TimelineHour(at(9 * HOUR), 1, {"m2": 1}),
-        TimelineHour(at(10 * HOUR), 2, {"m1": 2}),
-        TimelineHour(at(11 * HOUR), 2, {"": 1, "m2": 1}),
-        TimelineHour(at(12 * HOUR), 1, {"m1": 1}),
-        TimelineHour(at(34 * HOUR), 1, {"m2": 1}),
-    )
-
-
-def test_members_the_busiest_first_and_how_much_of_their_traffic_it_is() -> None:
-    assert portrait(ROWS, [0, 0, 0, -1]).members == (
-        CampaignAccount("bob", None, 3, at(10 * HOUR), at(12 * HOUR), 1.0),
-        CampaignAccount("dan", None, 2, at(9 * HOUR), at(34 * HOUR), 2 / 3),
-        CampaignAccount("ann", "acme", 1, at(10 * HOUR + 5), at(10 * HOUR + 5), 0.5),
-        CampaignAccount("cat", "acme", 1, at(11 * HOUR + 1), at(11 * HOUR + 1), 1.0),
-    )
-
-
 def test_the_verdict_sees_units_not_accounts() -> None:
     found = portrait(ROWS, [0, 0, 0, -1])
     assert evidence(found, "depth").observed == 2.0
     assert evidence(found, "dedication").observed == pytest.approx(2 / 3)  # bob 1, acme 2 of 3, dan 2 of 3
-
-
-def test_names_that_look_like_units() -> None:
-    rows = (Row(0, "a:b", 0, org="x:y"), Row(0, "org:acme", 1), Row(0, "acme", 2, org="acme"))
-    members = {member.account_id: member.org_id for member in portrait(rows, [0]).members}
-    assert members == {"a:b": "x:y", "org:acme": None, "acme": "acme"}
 
 
 def test_births_and_payments_count_each_account_once() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import BadEvent
-from models.event import Event, parse_event, unit_of
+from models.event import Event, organisation_of, parse_event, unit_of
 from models.prompt import Prompt
 
 NOW = datetime(2026, 2, 4, tzinfo=UTC)
@@ -126,3 +126,9 @@ def test_a_reason_never_quotes_the_prompt() -> None:
 def test_accounts_of_one_organisation_are_one_unit_and_the_two_kinds_of_id_never_meet() -> None:
     assert unit_of("a1", "o1") == unit_of("a2", "o1") == "org:o1"
     assert unit_of("o1", None) == unit_of("o1", "") == "account:o1"
+
+
+@pytest.mark.parametrize("organisation", ["o1", "org:o1", "account:o1", ":", "x:y"])
+def test_a_unit_tells_its_organisation(organisation: str) -> None:
+    assert organisation_of(unit_of("a1", organisation)) == organisation
+    assert organisation_of(unit_of(organisation, None)) is None

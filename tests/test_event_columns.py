@@ -1,5 +1,6 @@
 """What the columns of a generation let pass is what a look at each event does, rounded to seconds."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,22 @@ def test_a_time_within_a_second_misses_nothing(columns: tuple[EventColumns, list
     passing = found.passing(SearchQuery("x", since=half), len(prints))
     assert passing is not None
     assert passing.any()
+
+
+def test_events_have_the_organisation_they_were_sent_for(tmp_path: Path) -> None:
+    """One whose name looks like a unit, an account that was of two, and a generation that kept none."""
+    settings, names = settings_of(tmp_path), (None, "org:acme", "acme")
+    given = [{**each, "org_id": names[number % 3]} for number, each in enumerate(rows())]
+    store_rows(settings, given)
+    run_reindex(settings)
+    generation = open_current(settings.generations)
+    column = EventColumns.of(generation).organisation
+    assert [column.name(code) for code in column.codes.tolist()] == [each["org_id"] for each in given]
+    assert list(column.names) == ["acme", "org:acme"]
+    files = tuple(each for each in generation.manifest.files if "organisation" not in each.name)
+    earlier = EventColumns.of(replace(generation, manifest=replace(generation.manifest, files=files)))
+    assert set(earlier.organisation.codes.tolist()) == {-1}
+    assert (len(earlier.organisation.codes), list(earlier.organisation.names)) == (60, [])
 
 
 def test_a_column_without_names_lets_nothing_pass(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Verdicts and allow-lists: what they explain, what they do not, and that they count at once and are kept."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,15 +34,19 @@ def rule(kind: AllowanceKind, value: str, number: int = 1) -> Allowance:
     return Allowance(number, kind, value, "", "ann", NOW)
 
 
+def nobody(organisations: Collection[str]) -> dict[str, dict[str, int]]:
+    raise AssertionError(f"there is no rule of organisations, but {organisations} are asked for")
+
+
 def with_skeleton(skeleton: str, role: str = "user") -> Campaign:
     return replace(CAMPAIGN, template=replace(CAMPAIGN.template, skeleton=skeleton, role=role))
 
 
 def test_a_public_template_explains_a_campaign_that_says_nothing_else() -> None:
     public = rule(AllowanceKind.TEMPLATE, PUBLIC)
-    assert allowed_campaigns([CAMPAIGN], [public]) == {"c-1": public}
-    assert allowed_campaigns([CAMPAIGN], [rule(AllowanceKind.TEMPLATE, "Act as a seasoned cook.")]) == {}
-    assert allowed_campaigns([CAMPAIGN], []) == {}
+    assert allowed_campaigns([CAMPAIGN], [public], nobody) == {"c-1": public}
+    assert allowed_campaigns([CAMPAIGN], [rule(AllowanceKind.TEMPLATE, "Act as a seasoned cook.")], nobody) == {}
+    assert allowed_campaigns([CAMPAIGN], [], nobody) == {}
 
 
 def test_words_of_his_own_beside_a_public_prompt_let_nobody_through() -> None:
@@ -50,16 +54,16 @@ def test_words_of_his_own_beside_a_public_prompt_let_nobody_through() -> None:
     own = "Write down every step of your thinking before you answer, then grade the answer from one to ten."
     hostile = with_skeleton(f"{CAMPAIGN.template.skeleton} {own}")
     assert 0.3 < covered_share(hostile.template, said_in(PUBLIC)) < 0.9
-    assert allowed_campaigns([hostile], [public]) == {}
+    assert allowed_campaigns([hostile], [public], nobody) == {}
     shuffled = with_skeleton(" ".join(sorted(CAMPAIGN.template.skeleton.split())))
-    assert allowed_campaigns([shuffled], [public]) == {}
+    assert allowed_campaigns([shuffled], [public], nobody) == {}
     moment = CAMPAIGN.first_seen
     strands = tuple(
         Strand(number, each.template, 50, 2, moment, moment)
         for number, each in enumerate((CAMPAIGN, with_skeleton(own)))
     )
-    assert allowed_campaigns([replace(CAMPAIGN, strands=strands)], [public]) == {}
-    assert allowed_campaigns([replace(CAMPAIGN, variants=(strands[-1].template,))], [public]) == {}
+    assert allowed_campaigns([replace(CAMPAIGN, strands=strands)], [public], nobody) == {}
+    assert allowed_campaigns([replace(CAMPAIGN, variants=(strands[-1].template,))], [public], nobody) == {}
 
 
 @pytest.mark.parametrize("skeleton", ["", "{1}", "as a {1}"])
@@ -69,15 +73,25 @@ def test_a_template_too_short_to_tell_is_not_explained(skeleton: str) -> None:
 
 def test_a_system_prompt_explains_only_what_stands_in_the_system_prompt() -> None:
     text = rule(AllowanceKind.SYSTEM_PROMPT, PUBLIC)
-    assert allowed_campaigns([with_skeleton(CAMPAIGN.template.skeleton, "system")], [text]) == {"c-1": text}
-    assert allowed_campaigns([CAMPAIGN], [text]) == {}
+    assert allowed_campaigns([with_skeleton(CAMPAIGN.template.skeleton, "system")], [text], nobody) == {
+        "c-1": text
+    }
+    assert allowed_campaigns([CAMPAIGN], [text], nobody) == {}
 
 
 def test_organisations_explain_a_campaign_if_they_send_nearly_all_of_it() -> None:
-    org = rule(AllowanceKind.ORGANISATION, "o1")
-    assert allowed_campaigns([CAMPAIGN], [org]) == {}  # 30 of 100 events
-    members = tuple(replace(each, org_id="o1") for each in CAMPAIGN.members)
-    assert allowed_campaigns([replace(CAMPAIGN, members=members)], [org]) == {"c-1": org}
+    rules = [rule(AllowanceKind.ORGANISATION, name, number) for number, name in enumerate(("o1", "o2"))]
+
+    def allowed(**events: int) -> dict[str, Allowance]:
+        def sent_by(organisations: Collection[str]) -> dict[str, dict[str, int]]:
+            assert set(organisations) == {"o1", "o2"}
+            return {"c-1": events} if events else {}
+
+        return allowed_campaigns([CAMPAIGN], rules, sent_by)
+
+    assert allowed() == allowed(o1=89) == allowed(o1=45, o2=44) == {}  # of 100 events
+    assert allowed(o1=90) == allowed(o1=60, o2=40) == {"c-1": rules[0]}
+    assert allowed(o2=90, o1=9) == {"c-1": rules[1]}
 
 
 def test_a_label_given_counts_for_more_than_a_rule_and_both_run_out() -> None:

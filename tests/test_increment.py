@@ -20,6 +20,7 @@ from indexer.generation import Generation, open_current
 from indexer.sample import load_texts
 from indexer.settings import load_settings
 from indexer.simulate import WorldSpec, simulate
+from indexer.traffic import Traffic
 from indexer.workspace import remove
 from models.campaign import Campaign
 
@@ -116,6 +117,7 @@ def test_alarms_are_those_of_a_full_run(behind: Path, at_once: Path) -> None:
 def test_campaigns_keep_their_ids_and_tell_how_they_grew(first: Path, behind: Path) -> None:
     before = {each.campaign_id: each for each in campaigns_of(first) if each.level.is_alarm}
     now = {each.campaign_id: each for each in campaigns_of(behind)}
+    traffic = Traffic.of(current(behind), list(now))
     assert before
     for name, campaign in before.items():
         assert now[name].events > campaign.events
@@ -123,8 +125,9 @@ def test_campaigns_keep_their_ids_and_tell_how_they_grew(first: Path, behind: Pa
             campaign.events,
             now[name].events,
         ]
-        assert sum(member.events for member in now[name].members) == now[name].events
-        assert sum(hour.events for hour in now[name].timeline) == now[name].events
+        number = list(now).index(name)
+        assert sum(each.events for each in traffic.accounts_of(number)) == now[name].events
+        assert sum(each.events for each in traffic.of_campaign(number)) == now[name].events
 
 
 def test_the_index_and_the_columns_are_of_the_same_prompts(behind: Path) -> None:

@@ -9,7 +9,7 @@ from api_double import NOW, make_campaign
 from app.console.listing import Wanted, chosen, models_of, urgent_rows
 from app.console.news import news_since
 from app.schemas import EXAMPLE_PROMPT
-from models.campaign import CampaignLabel, HistoryEntry, Label, Level, TimelineHour
+from models.campaign import CampaignLabel, HistoryEntry, Label, Level
 
 
 def campaign(name: str, level: Level, **more: Any) -> Any:
@@ -18,11 +18,10 @@ def campaign(name: str, level: Level, **more: Any) -> Any:
 
 def test_rows_count_what_came_lately_and_heed_what_analysts_said() -> None:
     end = datetime(2026, 3, 2, 12, tzinfo=UTC)
-    hours = tuple(TimelineHour(end - timedelta(hours=back), 10 + back, {}) for back in (30, 24, 3))
-    busy = campaign("c-1", Level.LIKELY, last_seen=end, timeline=hours)
-    past = campaign("c-2", Level.STRONG, last_seen=end - timedelta(days=3), timeline=hours)
+    busy = campaign("c-1", Level.LIKELY, last_seen=end)
+    past = campaign("c-2", Level.STRONG, last_seen=end - timedelta(days=3))
     verdict = CampaignLabel("c-2", Label.BENIGN, "", "mira", end)
-    rows = urgent_rows([busy, past], {"c-2": verdict})
+    rows = urgent_rows([busy, past], {"c-2": verdict}, {"c-1": 34 + 13})
     assert [(row.lately, row.level) for row in rows] == [(34 + 13, Level.LIKELY), (0, Level.WATCH)]
     assert [row.campaign.campaign_id for row in chosen(rows, Wanted(sort="lately", upwards=True))] == [
         "c-2",
@@ -43,7 +42,7 @@ def test_news_are_what_was_noticed_since_alarms_first() -> None:
     calm = campaign("c-3", Level.STRONG, history=(became("born", -1), became("unchanged", 3)))
 
     def told(generation: str, moment: datetime) -> list[tuple[str, list[str]]]:
-        found = news_since(urgent_rows([watched, moved, calm], {}), generation, moment)
+        found = news_since(urgent_rows([watched, moved, calm], {}, {}), generation, moment)
         return [(each.row.campaign.campaign_id, [one.event for one in each.entries]) for each in found]
 
     assert told("", NOW) == [("c-2", ["grew", "pool swap"]), ("c-1", ["born"])]

@@ -13,7 +13,7 @@ from indexer.event_columns import Coded, EventColumns
 from indexer.texts import Texts
 from indexer.traffic import Traffic
 from models.errors import UnknownAccount
-from models.traffic import FlaggedAccount
+from models.traffic import CampaignAccount, FlaggedAccount
 
 START = datetime(2026, 2, 4, 22, 30, tzinfo=UTC)  # a Wednesday
 ACCOUNTS = ("a", "ab", "b", "zz")
@@ -21,6 +21,7 @@ MODELS = ("m-4", "m-5")
 IDS = ("c-0", "c-1", "c-2")
 GROUP = (0, 0, 1, -1, 2, -1)
 STRAND = (0, 1, 0, -1, -1, -1)
+ORGANISATIONS = ("o", "org:o")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Sent:
     prompt: int
     model: int
     second: int
+    organisation: int = -1
 
     @property
     def at(self) -> datetime:
@@ -45,7 +47,12 @@ class Sent:
 
 events_given = st.lists(
     st.builds(
-        Sent, st.integers(0, 3), st.integers(0, len(GROUP) - 1), st.integers(-1, 1), st.integers(0, 6 * 3600)
+        Sent,
+        st.integers(0, 3),
+        st.integers(0, len(GROUP) - 1),
+        st.integers(-1, 1),
+        st.integers(0, 6 * 3600),
+        st.integers(-1, 1),
     ),
     min_size=1,
     max_size=40,
@@ -61,8 +68,13 @@ def traffic_of(sent: list[Sent]) -> Traffic:
         np.array([int(each.at.timestamp()) for each in sent], np.int64),
         Coded(codes([each.account for each in sent]), Texts.of(ACCOUNTS)),
         Coded(codes([each.model for each in sent]), Texts.of(MODELS)),
+        Coded(codes([each.organisation for each in sent]), Texts.of(ORGANISATIONS)),
     )
     return Traffic(columns, np.array(GROUP), np.array(STRAND), IDS)
+
+
+def organisation_of(each: Sent) -> str | None:
+    return ORGANISATIONS[each.organisation] if each.organisation >= 0 else None
 
 
 def model_of(each: Sent) -> str:
@@ -107,6 +119,7 @@ def test_an_account_with_its_campaigns_clock_and_peers(sent: list[Sent], account
     assert found.campaigns == Counter(IDS[each.group] for each in mine if each.group >= 0)
     assert list(found.campaigns.values()) == sorted(found.campaigns.values(), reverse=True)
     assert found.models == Counter(map(model_of, mine))
+    assert found.organisations == tuple(sorted({name for each in mine if (name := organisation_of(each))}))
     clock = Counter((each.at.weekday(), each.at.hour) for each in mine)
     assert {(d, h): n for d, row in enumerate(found.clock) for h, n in enumerate(row) if n} == clock
 
@@ -123,6 +136,47 @@ def test_an_account_with_its_campaigns_clock_and_peers(sent: list[Sent], account
     assert {peer.account_id: (peer.together, pytest.approx(peer.overlap)) for peer in found.peers} == expected
     overlaps = [peer.overlap for peer in found.peers]
     assert overlaps == sorted(overlaps, reverse=True)
+
+
+@given(events_given, st.integers(0, 2), st.integers(0, 4), st.integers(0, 4))
+def test_the_accounts_of_a_campaign_the_busiest_first(sent: list[Sent], number: int, begin: int, end: int) -> None:
+    theirs: dict[str, list[Sent]] = {}
+    for each in sent:
+        if each.group == number:
+            theirs.setdefault(ACCOUNTS[each.account], []).append(each)
+    everything = Counter(ACCOUNTS[each.account] for each in sent)
+    expected = [
+        CampaignAccount(
+            name,
+            organisation_of(mine[0]),
+            len(mine),
+            min(each.at for each in mine),
+            max(each.at for each in mine),
+            len(mine) / everything[name],
+        )
+        for name, mine in theirs.items()
+    ]
+    expected.sort(key=lambda each: (-each.events, each.account_id))
+    assert traffic_of(sent).accounts_of(number) == tuple(expected)
+    assert traffic_of(sent).accounts_of(number, slice(begin, end)) == tuple(expected[begin:end])
+
+
+@given(events_given, st.integers(0, 7 * 3600))
+def test_what_campaigns_sent_lately(sent: list[Sent], seconds: int) -> None:
+    inside = [each for each in sent if each.group >= 0]
+    end = max((each.at for each in inside), default=START)
+    expected = Counter(IDS[e.group] for e in inside if e.at >= end - timedelta(seconds=seconds))
+    assert traffic_of(sent).lately(timedelta(seconds=seconds)) == expected
+
+
+@given(events_given, st.sets(st.sampled_from((*ORGANISATIONS, "", "p"))))
+def test_what_organisations_sent_of_campaigns(sent: list[Sent], wanted: set[str]) -> None:
+    found = traffic_of(sent).sent_by(wanted)
+    pairs = [(IDS[each.group], organisation_of(each)) for each in sent if each.group >= 0]
+    assert {(name, org): n for name, each in found.items() for org, n in each.items()} == Counter(
+        pair for pair in pairs if pair[1] in wanted
+    )
+    assert all(list(each.values()) == sorted(each.values(), reverse=True) for each in found.values())
 
 
 @given(events_given)
@@ -151,4 +205,7 @@ def test_a_generation_without_events_tells_of_none() -> None:
     none = traffic_of([])
     assert none.hours(np.zeros(3, bool)) == ()
     assert none.of_campaign(0) == ()
+    assert none.accounts_of(0) == ()
+    assert none.lately(timedelta(days=1)) == {}
+    assert none.sent_by(["o"]) == {}
     assert none.busiest(np.ones(3, bool), 3) == []

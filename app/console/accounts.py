@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from app.campaigns import CampaignId
 from app.console.acts import Acts, acts_about
 from app.console.forms import Page
-from app.console.listing import Row, Turned, row_of, turned_to, urgent_rows
+from app.console.listing import Row, Turned, row_of, turned_to
 from app.console.places import HOME
 from app.console.visit import Visit, Visiting, go_to
 from app.exchange import note
@@ -84,9 +84,8 @@ async def campaign_accounts(visit: Visiting, campaign_id: CampaignId, page: Page
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
     one = casebook.campaigns[casebook.place(campaign_id)]
-    members = sorted(one.members, key=lambda each: (-each.events, each.account_id))
-    turned = turned_to(page, len(members), _LISTED)
-    shown = members[turned.rows]
+    turned = turned_to(page, one.accounts, _LISTED)
+    shown = await visit.run(casebook.campaign_accounts, one.campaign_id, turned.rows)
     also = await visit.run(casebook.campaigns_of, [each.account_id for each in shown])
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
@@ -102,19 +101,13 @@ async def _shown(visit: Visit, pseudonym: str, page: int, revealed: bool) -> Res
         "account.html",
         pseudonym=pseudonym,
         own_name=name if revealed else "",
-        orgs=_organisations(found, name) if revealed else [],
+        orgs=found.traffic.organisations if revealed else (),
         account=found.traffic,
         prompts=found.prompts,
         rows=found.rows,
         acts=found.acts,
         turned=found.turned,
     )
-
-
-def _organisations(found: _Account, name: str) -> list[str]:
-    """Those that the account is of, as its campaigns know."""
-    members = (member for row in found.rows.values() for member in row.campaign.members)
-    return sorted({each.org_id for each in members if each.account_id == name and each.org_id})
 
 
 async def _named(visit: Visit, pseudonym: str) -> str:
@@ -142,5 +135,6 @@ def _account(engine: Engine, name: str, pseudonym: str, page: int) -> _Account:
 
 def _busiest(engine: Engine) -> list[FlaggedAccount]:
     casebook = engine.casebook()
-    rows = urgent_rows(casebook.campaigns, engine.labels())
+    labels = engine.labels()
+    rows = (row_of(each, labels.get(each.campaign_id)) for each in casebook.campaigns)
     return casebook.busiest({row.campaign.campaign_id for row in rows if row.level.is_alarm}, _LISTED)

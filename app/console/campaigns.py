@@ -10,11 +10,12 @@ from app.campaigns import CampaignId, record_label, record_mode
 from app.console.acts import Acts, acts_about
 from app.console.course import drawn_by_model, drawn_by_strand, drawn_senders, lineage
 from app.console.forms import AskedCampaigns, LabelForm, checked, checked_note
-from app.console.listing import Row, Wanted, chosen, models_of, row_of, turned_to, urgent_rows
+from app.console.listing import LATELY, Row, Wanted, chosen, models_of, row_of, turned_to, urgent_rows
 from app.console.places import HOME
 from app.console.visit import Visiting, go_to
 from app.exchange import note
 from app.state import Engine
+from indexer.published import urgent_first
 from models.act import ActKind
 from models.campaign import Campaign, Label, Level
 from models.mode import Mode
@@ -111,7 +112,8 @@ async def mode(visit: Visiting, campaign_id: CampaignId) -> Response:
 
 
 def _chosen(engine: Engine, wanted: Wanted) -> tuple[list[Row], list[Row]]:
-    rows = urgent_rows(engine.campaigns(), engine.labels())
+    casebook = engine.casebook()
+    rows = urgent_rows(urgent_first(casebook.campaigns), engine.labels(), casebook.lately(LATELY))
     return rows, chosen(rows, wanted)
 
 

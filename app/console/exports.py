@@ -68,22 +68,22 @@ async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
         packed = await visit.run(_report, casebook, row_of(one, labels.get(one.campaign_id)), act, names)
         answer = download(packed, f"{one.campaign_id}.zip", "application/zip")
     elif said.format in (Format.ACCOUNTS_CSV, Format.ACCOUNTS_PARQUET):
-        answer = await table(visit, name, _account_rows(one, names), _ACCOUNT_COLUMNS)
+        answer = await table(visit, name, _account_rows(casebook, one, names), _ACCOUNT_COLUMNS)
     else:
         answer = await table(visit, name, prompt_rows(casebook.all_prompts(one.campaign_id)), PROMPT_COLUMNS)
     await visit.record(act)
     return answer
 
 
-def _account_rows(one: Campaign, names: _Names) -> Iterator[Sequence[Any]]:
-    for each in sorted(one.members, key=lambda each: (-each.events, each.account_id)):
+def _account_rows(casebook: Casebook, one: Campaign, names: _Names) -> Iterator[Sequence[Any]]:
+    for each in casebook.campaign_accounts(one.campaign_id):
         org = names.organisation(each.org_id) if each.org_id else None
         yield names.account(each.account_id), org, each.events, each.dedication, each.first_seen, each.last_seen
 
 
 def _report(casebook: Casebook, row: Row, act: Act, names: _Names) -> bytes:
-    members = sorted(row.campaign.members, key=lambda each: (-each.events, each.account_id))[:_IN_REPORT]
-    called = [(names.account(each.account_id), each.events, each.dedication) for each in members]
+    busiest = casebook.campaign_accounts(row.campaign.campaign_id, slice(_IN_REPORT))
+    called = [(names.account(each.account_id), each.events, each.dedication) for each in busiest]
     hours = casebook.campaign_hours(row.campaign.campaign_id)
     return report_of(Case(row, hours, casebook.name, act.author, act.note, act.at, called))
 

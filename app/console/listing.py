@@ -1,6 +1,6 @@
 """The campaigns of a list: what each row tells, which rows pass the filters, and in what order."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -59,11 +59,13 @@ COLUMNS: Final[Mapping[str, Callable[[Row], Any]]] = {
 }
 
 
-def urgent_rows(campaigns: Sequence[Campaign], labels: Mapping[str, CampaignLabel]) -> list[Row]:
-    """A row for each, the most urgent level first; of one level in the order of the campaigns."""
-    end = max((each.last_seen for each in campaigns), default=None)
-    since = end - LATELY if end else None
-    rows = [_row(each, labels.get(each.campaign_id), since) for each in campaigns]
+def urgent_rows(
+    campaigns: Iterable[Campaign], labels: Mapping[str, CampaignLabel], lately: Mapping[str, int]
+) -> list[Row]:
+    """A row for each, the most urgent level first; of one level in the order of the campaigns. labels, lately: by
+    campaign id.
+    """
+    rows = [_row(each, labels.get(each.campaign_id), lately.get(each.campaign_id, 0)) for each in campaigns]
     return sorted(rows, key=lambda row: -row.level.rank)
 
 
@@ -76,7 +78,7 @@ def turned_to(page: int, count: int, size: int) -> Turned:
 
 def row_of(campaign: Campaign, label: CampaignLabel | None) -> Row:
     """The row of one campaign alone, with what is said of it; what it sent lately is not told."""
-    return _row(campaign, label, None)
+    return _row(campaign, label, 0)
 
 
 def chosen(rows: Iterable[Row], wanted: Wanted) -> list[Row]:
@@ -91,10 +93,7 @@ def models_of(campaigns: Iterable[Campaign]) -> list[str]:
     return sorted({model for each in campaigns for model in each.models if model})
 
 
-def _row(campaign: Campaign, label: CampaignLabel | None, since: datetime | None) -> Row:
-    lately = 0
-    if since is not None and campaign.last_seen >= since:
-        lately = sum(hour.events for hour in campaign.timeline if hour.hour >= since)
+def _row(campaign: Campaign, label: CampaignLabel | None, lately: int) -> Row:
     return Row(campaign, level_now(campaign.level, label.label if label else None), label, lately)
 
 

@@ -53,6 +53,7 @@ from indexer.simulate import SimulatedEvent, play  # noqa: E402
 from indexer.speech import Speech  # noqa: E402
 from indexer.varied import LOOK_ALIKE_SHARE, LOOK_ALIKES_VARIED, varied_cast  # noqa: E402
 from models.campaign import Campaign  # noqa: E402
+from models.event import unit_of  # noqa: E402
 from models.text import canonical  # noqa: E402
 from models.view import View  # noqa: E402
 
@@ -256,13 +257,15 @@ def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Camp
     planted = 0
     for events, labels, campaigns in kept:
         planted += sum(each.kind.startswith("campaign:") for each in events)
-        tallies["everything"].add(events, labels, _alarmed_without(campaigns, None))
+        units = _events_of_units(events, labels, len(campaigns))
+        alarmed = _alarmed_without(campaigns, units, None)
+        tallies["everything"].add(events, labels, alarmed)
         for name in names:
-            tallies[f"without {name}"].add(events, labels, _alarmed_without(campaigns, name))
+            tallies[f"without {name}"].add(events, labels, _alarmed_without(campaigns, units, name))
         for view in View:
             left = {
                 place
-                for place in _alarmed_without(campaigns, None)
+                for place in alarmed
                 if (seen := set(campaigns[place].views)) - {view, View.EXACT}
                 or (seen == {View.EXACT} and view is not View.EXACT)
             }
@@ -272,17 +275,22 @@ def ablation(kept: Sequence[tuple[Sequence[SimulatedEvent], list[int], list[Camp
     }
 
 
-def _events_of_units(campaign: Campaign) -> NDArray[np.int64]:
-    """Events of each unit of spread: an organisation, or an account without one."""
-    counts: Counter[str] = Counter()
-    for member in campaign.members:
-        counts[member.org_id or f"account {member.account_id}"] += member.events
-    return np.array(list(counts.values()), np.int64)
+def _events_of_units(
+    events: Sequence[SimulatedEvent], labels: Sequence[int], campaigns: int
+) -> list[NDArray[np.int64]]:
+    """Events of each unit of spread that takes part in a campaign, by campaign."""
+    counts: list[Counter[str]] = [Counter() for _ in range(campaigns)]
+    for event, label in zip(events, labels, strict=True):
+        if label >= 0:
+            counts[label][unit_of(event.row["account_id"], event.row.get("org_id"))] += 1
+    found = [np.array(list(each.values()), np.int64) for each in counts]
+    return [each[take_part(each)] for each in found]
 
 
-def _alarmed_without(campaigns: Sequence[Campaign], name: str | None) -> set[int]:
+def _alarmed_without(
+    campaigns: Sequence[Campaign], units: Sequence[NDArray[np.int64]], name: str | None
+) -> set[int]:
     calibration = load_calibration()
-    units = [counts[take_part(counts)] for counts in map(_events_of_units, campaigns)]
     tested = [place for place, counts in enumerate(units) if is_wide_and_deep(counts)]
     totals = [sum(line.weight for line in campaigns[place].evidence if line.name != name) for place in tested]
     widths = [len(units[place]) for place in tested]
