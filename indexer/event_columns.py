@@ -44,11 +44,12 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:
-    """Of n events: the row of the prompt (n,) int32, the second since 1970 (n,) int64, account, model, and the
-    organisation that the account is of.
+    """Of n events: the row of the prompt (n,) int32, the number of the campaign (n,) int32 or -1, the second since
+    1970 (n,) int64, account, model, and the organisation that the account is of.
     """
 
     prompt: CodeArray
+    campaign: CodeArray
     second: IntArray
     account: Coded
     model: Coded
@@ -64,7 +65,7 @@ class EventColumns:
         prompt = np.asarray(generation.array(layout.EVENT_PROMPT), np.int32)
         second = np.asarray(generation.array(layout.EVENT_SECOND), np.int64)
         columns = (_read(generation, name, len(prompt)) for name in ("account", "model", "organisation"))
-        return cls(prompt, second, *columns)
+        return cls(prompt, _campaign(generation, prompt), second, *columns)
 
     def passing(self, query: SearchQuery, prompts: int) -> BoolArray | None:
         """Which of so many prompts have an event that passes the query's filters for account, model and time,
@@ -86,6 +87,12 @@ class EventColumns:
         return passing
 
 
+def _campaign(generation: Generation, prompt: CodeArray) -> CodeArray:
+    if generation.holds(layout.EVENT_CAMPAIGN):
+        return np.asarray(generation.array(layout.EVENT_CAMPAIGN), np.int32)
+    return np.asarray(generation.array(layout.GROUP), np.int64)[prompt].astype(np.int32)
+
+
 def _read(generation: Generation, column: str, events: int) -> Coded:
     if not generation.holds(layout.event_codes_file(column)):
         return Coded(np.broadcast_to(np.int32(-1), events), Texts.of(()))
@@ -94,9 +101,14 @@ def _read(generation: Generation, column: str, events: int) -> Coded:
     return Coded(np.asarray(generation.array(layout.event_codes_file(column)), np.int32), names)
 
 
-def write_event_columns(writer: GenerationWriter, events: EventTable, prompt: IntArray) -> None:
-    """Adds the columns of events to a generation. prompt: (events,) the row of each event's prompt."""
+def write_event_columns(
+    writer: GenerationWriter, events: EventTable, prompt: IntArray, campaign: IntArray
+) -> None:
+    """Adds the columns of events to a generation. prompt, campaign: (events,) the row of each event's prompt, and
+    the number of its campaign, -1 for none.
+    """
     writer.array(layout.EVENT_PROMPT, prompt.astype(np.int32))
+    writer.array(layout.EVENT_CAMPAIGN, campaign.astype(np.int32))
     writer.array(layout.EVENT_SECOND, events.timestamp)
     for column, codes, names in (
         ("account", events.account, events.account_names),

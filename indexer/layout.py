@@ -22,6 +22,7 @@ BACKGROUND: Final = "background.npy"  # (b,) float32, greatest margin of each ba
 NEAR_PROMPT: Final = "near.prompt.npy"  # (m,) int32, row of the prompt
 NEAR_CAMPAIGN: Final = "near.campaign.npy"  # (m,) int32, ascending; of each the nearest first
 EVENT_PROMPT: Final = "events.prompt.npy"  # (events,) int32, row of the prompt
+EVENT_CAMPAIGN: Final = "events.campaign.npy"  # (events,) int32, campaign number or -1, as of its prompt
 EVENT_SECOND: Final = "events.second.npy"  # (events,) int64, since 1970 UTC
 
 

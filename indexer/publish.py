@@ -85,7 +85,7 @@ def _write_found(writer: GenerationWriter, found: Found) -> None:
     whole = next(each for each in found.views if each.texts.view is View.WHOLE)
     writer.index(layout.WHOLE_INDEX, _search_index(whole))
     writer.array(layout.WHOLE_PROMPT, place[whole.texts.prompts])
-    write_event_columns(writer, corpus.events, place[corpus.event_prompt])
+    write_event_columns(writer, corpus.events, place[corpus.event_prompt], groups.of_prompt[corpus.event_prompt])
     near = near_misses(found.reach)
     writer.array(layout.NEAR_PROMPT, place[near].astype(np.int32))
     writer.array(layout.NEAR_CAMPAIGN, found.reach.group[near].astype(np.int32))

@@ -29,20 +29,17 @@ _NEVER: Final = np.iinfo(np.int64).max  # later than all seconds, and its negati
 class Traffic:
     """Immutable; its columns are mapped files. Each call looks at every event: 0.1 s of sixteen million."""
 
-    def __init__(
-        self, columns: EventColumns, group: IntArray, strand: IntArray, campaign_ids: Sequence[str]
-    ) -> None:
-        """group, strand: (prompts,) as `indexer.layout` has them. campaign_ids: by campaign number."""
+    def __init__(self, columns: EventColumns, strand: IntArray, campaign_ids: Sequence[str]) -> None:
+        """strand: (prompts,) as `indexer.layout` has it. campaign_ids: by campaign number."""
         self._columns = columns
-        self._group = group
         self._strand = strand
         self._ids = tuple(campaign_ids)
 
     @classmethod
     def of(cls, generation: Generation, campaign_ids: Sequence[str]) -> "Traffic":
         """That of a generation; none at all if it is of an earlier version, which kept no events."""
-        group, strand = (np.asarray(generation.array(each), np.int64) for each in (layout.GROUP, layout.STRAND))
-        return cls(EventColumns.of(generation) or _NO_EVENTS, group, strand, campaign_ids)
+        strand = np.asarray(generation.array(layout.STRAND), np.int64)
+        return cls(EventColumns.of(generation) or _NO_EVENTS, strand, campaign_ids)
 
     def hours(self, flagged: BoolArray) -> tuple[TrafficHour, ...]:
         """The hours that have an event, ascending. flagged: (campaigns,), whose events to count
@@ -52,7 +49,7 @@ class Traffic:
         if not len(hour):
             return ()
         first = int(hour.min())
-        inside = np.append(flagged, False)[self._campaign_of_event()]  # -1 reads the appended False
+        inside = np.append(flagged, False)[self._columns.campaign]  # -1 reads the appended False
         both = [np.bincount(each - first, minlength=int(hour.max()) - first + 1) for each in (hour, hour[inside])]
         there = np.flatnonzero(both[0])
         return tuple(
@@ -62,7 +59,7 @@ class Traffic:
 
     def of_campaign(self, campaign: int) -> tuple[CampaignHour, ...]:
         """The hours in which a campaign, by its number, sent anything, ascending."""
-        rows = np.flatnonzero(self._campaign_of_event() == campaign)
+        rows = np.flatnonzero(self._columns.campaign == campaign)
         columns = self._columns
         hour = columns.second[rows] // _HOUR_S
         rows, hour = rows[order := np.argsort(hour, kind="stable")], hour[order]
@@ -84,7 +81,7 @@ class Traffic:
         only. Of several organisations an account has that of its first event of the campaign.
         """
         columns = self._columns
-        rows = np.flatnonzero(self._campaign_of_event() == campaign)
+        rows = np.flatnonzero(self._columns.campaign == campaign)
         codes, first, inverse, events = np.unique(
             columns.account.codes[rows], return_index=True, return_inverse=True, return_counts=True
         )
@@ -109,7 +106,7 @@ class Traffic:
         """Events by campaign id, of campaigns that have any no longer than this before the last one of all of
         them.
         """
-        campaign, second = self._campaign_of_event(), self._columns.second
+        campaign, second = self._columns.campaign, self._columns.second
         inside = campaign >= 0
         if not inside.any():
             return {}
@@ -124,7 +121,7 @@ class Traffic:
         wanted[[column.code(name) for name in organisations]] = True
         wanted[-2:] = False
         rows = np.flatnonzero(wanted[column.codes])
-        campaign, width = self._group[self._columns.prompt[rows]], len(column.names)
+        campaign, width = self._columns.campaign[rows].astype(np.int64), len(column.names)
         inside = campaign >= 0
         found: dict[str, dict[str, int]] = {}
         for pair, events in _counts(campaign[inside] * width + column.codes[rows[inside]]).items():
@@ -140,7 +137,7 @@ class Traffic:
         """What one account sent, and who acts with it. Raises UnknownAccount."""
         columns = self._columns
         rows = self._rows_of(account_id)
-        second, campaign = columns.second[rows], self._group[columns.prompt[rows]]
+        second, campaign = columns.second[rows], columns.campaign[rows]
         counts = _counts(campaign[campaign >= 0])
         return AccountTraffic(
             account_id=account_id,
@@ -158,7 +155,7 @@ class Traffic:
     def busiest(self, flagged: BoolArray, most: int) -> list[FlaggedAccount]:
         """The accounts that sent most events of campaigns that are flagged, (campaigns,), most first."""
         codes = self._columns.account.codes
-        inside = np.append(flagged, False)[self._campaign_of_event()]
+        inside = np.append(flagged, False)[self._columns.campaign]
         bad, events = (np.bincount(each[each >= 0], minlength=1) for each in (codes[inside], codes))
         order = np.lexsort((np.arange(len(bad)), -bad))[:most]
         names = self._columns.account.names
@@ -177,7 +174,7 @@ class Traffic:
         wanted = np.zeros(len(column.names) + 2, np.bool_)  # the last two are read by -1 and NO_NAME
         wanted[list(code_of)] = True
         wanted[-2:] = False
-        campaign = self._campaign_of_event()
+        campaign = self._columns.campaign
         rows = np.flatnonzero(wanted[column.codes] & (campaign >= 0))
         pairs, events = np.unique(
             np.stack([column.codes[rows].astype(np.int64), campaign[rows]]), axis=1, return_counts=True
@@ -187,9 +184,6 @@ class Traffic:
             code, number = pairs[:, at].tolist()
             found[code_of[code]][self._ids[number]] = int(events[at])
         return found
-
-    def _campaign_of_event(self) -> IntArray:
-        return self._group[self._columns.prompt]
 
     def _rows_of(self, account_id: str) -> IntArray:
         column = self._columns.account
@@ -204,14 +198,14 @@ class Traffic:
         """
         columns = self._columns
         ours = np.zeros(len(self._ids) + 1, np.bool_)
-        ours[self._group[columns.prompt[mine]]] = True
+        ours[columns.campaign[mine]] = True
         ours[-1] = False  # which prompts of no campaign read
-        rows = np.flatnonzero(ours[self._campaign_of_event()])
+        rows = np.flatnonzero(ours[self._columns.campaign])
         if not len(rows):
             return ()
         hour = columns.second[rows] // _HOUR_S
         hour -= hour.min()
-        cell = self._group[columns.prompt[rows]] * (int(hour.max()) + 1) + hour
+        cell = columns.campaign[rows].astype(np.int64) * (int(hour.max()) + 1) + hour
         _, cell = np.unique(cell, return_inverse=True)
         account = columns.account.codes[rows].astype(np.int64)
         me, cells = int(columns.account.codes[mine[0]]), int(cell.max()) + 1
@@ -248,4 +242,6 @@ def _clock(second: IntArray) -> tuple[tuple[int, ...], ...]:
 
 
 _NO_NAMES: Final = Coded(np.zeros(0, np.int32), Texts.of(()))
-_NO_EVENTS: Final = EventColumns(np.zeros(0, np.int32), np.zeros(0, np.int64), _NO_NAMES, _NO_NAMES, _NO_NAMES)
+_NO_EVENTS: Final = EventColumns(
+    np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int64), *3 * (_NO_NAMES,)
+)

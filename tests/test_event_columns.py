@@ -98,10 +98,14 @@ def test_events_have_the_organisation_they_were_sent_for(tmp_path: Path) -> None
     column = EventColumns.of(generation).organisation
     assert [column.name(code) for code in column.codes.tolist()] == [each["org_id"] for each in given]
     assert list(column.names) == ["acme", "org:acme"]
-    files = tuple(each for each in generation.manifest.files if "organisation" not in each.name)
+    kept = {layout.EVENT_CAMPAIGN, "events.organisation.npy"}
+    files = tuple(each for each in generation.manifest.files if each.name not in kept)
     earlier = EventColumns.of(replace(generation, manifest=replace(generation.manifest, files=files)))
     assert set(earlier.organisation.codes.tolist()) == {-1}
     assert (len(earlier.organisation.codes), list(earlier.organisation.names)) == (60, [])
+    now = EventColumns.of(generation)
+    group = np.asarray(generation.array(layout.GROUP))
+    assert now.campaign.tolist() == earlier.campaign.tolist() == group[now.prompt].tolist()
 
 
 def test_a_column_without_names_lets_nothing_pass(tmp_path: Path) -> None:

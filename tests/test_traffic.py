@@ -65,12 +65,13 @@ def traffic_of(sent: list[Sent]) -> Traffic:
 
     columns = EventColumns(
         codes([each.prompt for each in sent]),
+        codes([each.group for each in sent]),
         np.array([int(each.at.timestamp()) for each in sent], np.int64),
         Coded(codes([each.account for each in sent]), Texts.of(ACCOUNTS)),
         Coded(codes([each.model for each in sent]), Texts.of(MODELS)),
         Coded(codes([each.organisation for each in sent]), Texts.of(ORGANISATIONS)),
     )
-    return Traffic(columns, np.array(GROUP), np.array(STRAND), IDS)
+    return Traffic(columns, np.array(STRAND), IDS)
 
 
 def organisation_of(each: Sent) -> str | None:
