@@ -66,7 +66,7 @@ async def accounts(
     """The accounts that took part."""
     note(request, campaign_id=campaign_id)
     casebook = use.engine.casebook()
-    found = casebook.campaigns[casebook.place(campaign_id)]
+    found = casebook.campaign(campaign_id)
     shown = await use.run(casebook.campaign_accounts, found.campaign_id, slice(offset, offset + limit))
     page = {"accounts": shown, "total": found.accounts, "limit": limit, "offset": offset}
     return AccountList.model_validate({"campaign_id": found.campaign_id, **page})
@@ -90,7 +90,7 @@ async def timeline(campaign_id: CampaignId, request: Request, use: Use) -> Timel
     """Events by hour and model."""
     note(request, campaign_id=campaign_id)
     casebook = use.engine.casebook()
-    found = casebook.campaigns[casebook.place(campaign_id)]
+    found = casebook.campaign(campaign_id)
     hours = await use.run(casebook.campaign_hours, found.campaign_id)
     return Timeline.model_validate({"campaign_id": found.campaign_id, "hours": hours})
 

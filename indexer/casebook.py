@@ -66,6 +66,10 @@ class Casebook:
             raise UnknownCampaign(f"no campaign {campaign_id} in generation {self.manifest.generation}")
         return self._places[campaign_id]
 
+    def campaign(self, campaign_id: str) -> Campaign:
+        """A campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""
+        return self.campaigns[self.place(campaign_id)]
+
     def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]:
         """All traffic by hour, and that of the campaigns of these ids."""
         return self._traffic.hours(self._flagged(flagged))

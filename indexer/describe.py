@@ -42,12 +42,11 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Events of each unit and of each account in the whole traffic, by code; and the times at which it begins and
+    """Events of each unit in the whole traffic, by code; and the times at which it begins and
     ends, in seconds: found once, as there are thousands of groups to hold against it.
     """
 
     of_unit: IntArray
-    of_account: IntArray
     begin: int
     end: int
 
@@ -60,7 +59,7 @@ class Totals:
 def totals_of(events: EventTable) -> Totals:
     """Totals of an event table."""
     begin, end = (int(events.timestamp.min()), int(events.timestamp.max())) if len(events) else (0, 0)
-    return Totals(np.bincount(events.unit), np.bincount(events.account), begin, end)
+    return Totals(np.bincount(events.unit), begin, end)
 
 
 def background_of(events: EventTable, totals: Totals) -> Background:

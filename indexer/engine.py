@@ -216,8 +216,9 @@ class Engine:
         return True
 
     def _apply_rules(self, loaded: _Loaded | None) -> None:
-        """Under the lock: finds out anew which campaigns the rules explain, if either has changed."""
-        rules = tuple(self._store.verdicts.allowances())
+        """Under the lock: finds out anew which campaigns the rules explain that hold, if either has changed."""
+        now = self._clock()
+        rules = tuple(rule for rule in self._store.verdicts.allowances() if rule.holds(now))
         if (rules, loaded) != self._applied:
             self._allowed = (
                 allowed_campaigns(loaded.casebook.campaigns, rules, loaded.casebook.sent_by) if loaded else {}
@@ -281,8 +282,7 @@ class Engine:
 
     def campaign(self, campaign_id: str) -> Campaign:
         """One campaign, by its id or by that of one that merged into it. Raises NotReady or UnknownCampaign."""
-        loaded = self._current()
-        return loaded.matcher.campaigns[loaded.casebook.place(campaign_id)]
+        return self.casebook().campaign(campaign_id)
 
     def campaign_prompts(self, campaign_id: str, limit: int, offset: int) -> SearchPage:
         """Prompts of a campaign with their cosine to its nearest exemplar, 1 if it has none, in the order of their

@@ -1,10 +1,11 @@
-"""The events of a generation as columns that a search filters by, mapped into memory: which prompts they sent.
+"""The events of a generation as columns, mapped into memory: a search filters by them, and traffic is counted.
 
 They answer for seconds and for prompts; what is shown of a hit, and whether it passes to the microsecond, the
 store says.
 """
 
 from bisect import bisect_left
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -41,6 +42,13 @@ class Coded:
         at = bisect_left(self.names, name)
         return at if at < len(self.names) and self.names[at] == name else NO_NAME
 
+    def named(self, names: Collection[str]) -> BoolArray:
+        """Which of the column have one of these names, (n,)."""
+        wanted = np.zeros(len(self.names) + 2, np.bool_)  # the last two are read by -1 and NO_NAME
+        wanted[[self.code(name) for name in names]] = True
+        wanted[-2:] = False
+        return wanted[self.codes]
+
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:
@@ -64,8 +72,14 @@ class EventColumns:
             return None
         prompt = np.asarray(generation.array(layout.EVENT_PROMPT), np.int32)
         second = np.asarray(generation.array(layout.EVENT_SECOND), np.int64)
-        columns = (_read(generation, name, len(prompt)) for name in ("account", "model", "organisation"))
-        return cls(prompt, _campaign(generation, prompt), second, *columns)
+        return cls(
+            prompt=prompt,
+            campaign=_campaign(generation, prompt),
+            second=second,
+            account=_read(generation, "account", len(prompt)),
+            model=_read(generation, "model", len(prompt)),
+            organisation=_read(generation, "organisation", len(prompt)),
+        )
 
     def passing(self, query: SearchQuery, prompts: int) -> BoolArray | None:
         """Which of so many prompts have an event that passes the query's filters for account, model and time,

@@ -62,7 +62,7 @@ def labels_now(
             name, Label.BENIGN, f"allowed by rule {rule.rule_id}", rule.author, rule.at, rule.until
         )
         for name, rule in allowed.items()
-        if rule.until is None or rule.until > now
+        if rule.holds(now)
     }
     for name, label in labels.items():
         if label.label is not Label.IGNORE_UNTIL or (label.until is not None and label.until > now):
@@ -74,7 +74,8 @@ def labels_given(
     store: VerdictStore, campaigns: Iterable[Campaign], sent_by: SentBy, now: datetime
 ) -> dict[str, CampaignLabel]:
     """The labels of these campaigns that hold now, by campaign id, as a store has them."""
-    return labels_now(store.labels(), allowed_campaigns(campaigns, store.allowances(), sent_by), now)
+    rules = [rule for rule in store.allowances() if rule.holds(now)]
+    return labels_now(store.labels(), allowed_campaigns(campaigns, rules, sent_by), now)
 
 
 def level_of(campaign: Campaign, labels: Mapping[str, CampaignLabel]) -> Level:
@@ -98,10 +99,11 @@ def verdicts_now(
 def allowed_campaigns(
     campaigns: Iterable[Campaign], rules: Sequence[Allowance], sent_by: SentBy
 ) -> dict[str, Allowance]:
-    """The campaigns that rules explain, each with the one that explains it or, of organisations together, that of
-    the one that sent most. A template or system prompt must cover every template of the campaign, so that nobody
-    is let through who puts words of his own beside allow-listed ones. sent_by: asked only if there are rules of
-    organisations.
+    """The campaigns that rules explain, each with the one that explains it or, of organisations together, the one
+    that runs out first, since then another look is due. A template or system prompt must cover every template of
+    the campaign, so that nobody is let through who puts words of his own beside allow-listed ones.
+
+    rules: those that hold. sent_by: asked only if there are rules of organisations.
     """
     organisations = {rule.value: rule for rule in rules if rule.kind is AllowanceKind.ORGANISATION}
     sent = sent_by(organisations) if organisations else {}
@@ -109,12 +111,17 @@ def allowed_campaigns(
     for campaign in campaigns if rules else ():
         vouched = sent.get(campaign.campaign_id, {})
         if sum(vouched.values()) >= COVERED * campaign.events:
-            rule: Allowance | None = organisations[max(vouched, key=lambda name: vouched[name])]
+            rule: Allowance | None = min((organisations[name] for name in vouched), key=_end)
         else:
             rule = _explanation(campaign, rules)
         if rule is not None:
             found[campaign.campaign_id] = rule
     return found
+
+
+def _end(rule: Allowance) -> tuple[bool, datetime]:
+    """When it runs out, in order; the last of all if it never does."""
+    return rule.until is None, rule.until or rule.at
 
 
 def _explanation(campaign: Campaign, rules: Sequence[Allowance]) -> Allowance | None:

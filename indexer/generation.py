@@ -31,7 +31,8 @@ from models.generation import Manifest, StoredFile
 
 log = logging.getLogger(__name__)
 
-FORMAT: Final = 3
+FORMAT: Final = 4  # of what is written
+_READ: Final = frozenset({3, FORMAT})  # 3 has no organisation of each event
 NOTHING_PUBLISHED: Final = "no generation is published yet; run `stillwatch reindex`"
 CURRENT: Final = "CURRENT"
 MANIFEST: Final = "manifest.json"
@@ -207,8 +208,9 @@ def manifest_of(folder: Path) -> Manifest:
         manifest = msgspec.json.decode(written, type=Manifest)
     except msgspec.DecodeError as error:
         raise GenerationDamaged(f"the manifest of {folder.name} cannot be read: {error}") from error
-    if manifest.format != FORMAT:
-        raise GenerationDamaged(f"{folder.name} has layout {manifest.format}; this version reads {FORMAT}")
+    if manifest.format not in _READ:
+        readable = " and ".join(map(str, sorted(_READ)))
+        raise GenerationDamaged(f"{folder.name} has layout {manifest.format}; this version reads {readable}")
     if manifest.generation != folder.name:
         raise GenerationDamaged(f"{folder.name} holds the manifest of generation {manifest.generation}")
     return manifest

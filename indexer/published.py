@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer import layout
-from indexer.generation import Generation, open_current
+from indexer.generation import Generation, first_good
 from indexer.search import places_of
 from indexer.traffic import Traffic
 from models.campaign import Campaign
@@ -30,7 +30,7 @@ class Published:
     @classmethod
     def current(cls, generations: Path) -> "Published":
         """What is published. Raises NotReady without a generation, GenerationDamaged."""
-        return cls.of(open_current(generations))
+        return first_good(generations, cls.of)
 
     def place(self, campaign_id: str) -> int:
         """Number of the campaign that has this id or was merged with the one that had. Raises UnknownCampaign."""

@@ -221,7 +221,8 @@ def _unchanged(
 
 def _is_alike(manifest: Manifest, settings: Settings, spaces: Mapping[View, EmbeddingSpace]) -> bool:
     """Whether a generation was made in the way in which one would be made now."""
-    return manifest.parameters == _parameters(settings) and manifest.spaces == spaces
+    made = manifest.format, manifest.parameters, manifest.spaces
+    return made == (FORMAT, _parameters(settings), spaces)
 
 
 def _covered(current: Generation | None, settings: Settings, spaces: Mapping[View, EmbeddingSpace]) -> int:

@@ -110,23 +110,19 @@ class Traffic:
         inside = campaign >= 0
         if not inside.any():
             return {}
-        since = int(second[inside].max()) - int(span.total_seconds())
-        counts = _counts(campaign[inside & (second >= since)])
-        return {self._ids[number]: events for number, events in counts.items()}
+        since = int(second.max(where=inside, initial=-_NEVER)) - int(span.total_seconds())
+        counts = np.bincount(campaign[inside & (second >= since)], minlength=len(self._ids)).tolist()
+        return {name: events for name, events in zip(self._ids, counts, strict=True) if events}
 
     def sent_by(self, organisations: Collection[str]) -> dict[str, dict[str, int]]:
         """Events by campaign id and organisation, of these organisations, most first; only what there is."""
-        column = self._columns.organisation
-        wanted = np.zeros(len(column.names) + 2, np.bool_)  # the last two are read by -1 and NO_NAME
-        wanted[[column.code(name) for name in organisations]] = True
-        wanted[-2:] = False
-        rows = np.flatnonzero(wanted[column.codes])
-        campaign, width = self._columns.campaign[rows].astype(np.int64), len(column.names)
-        inside = campaign >= 0
+        column, campaign = self._columns.organisation, self._columns.campaign
+        name_of, width = {column.code(name): name for name in organisations}, len(column.names)
+        rows = np.flatnonzero(column.named(organisations) & (campaign >= 0))
         found: dict[str, dict[str, int]] = {}
-        for pair, events in _counts(campaign[inside] * width + column.codes[rows[inside]]).items():
+        for pair, events in _counts(campaign[rows].astype(np.int64) * width + column.codes[rows]).items():
             number, code = divmod(pair, width)
-            found.setdefault(self._ids[number], {})[column.names[code]] = events
+            found.setdefault(self._ids[number], {})[name_of[code]] = events
         return found
 
     def account_names(self) -> Texts:
@@ -171,11 +167,8 @@ class Traffic:
         """Events by campaign id, most first, of each of these accounts; none of one that is not there."""
         column = self._columns.account
         code_of = {column.code(name): name for name in account_ids}
-        wanted = np.zeros(len(column.names) + 2, np.bool_)  # the last two are read by -1 and NO_NAME
-        wanted[list(code_of)] = True
-        wanted[-2:] = False
         campaign = self._columns.campaign
-        rows = np.flatnonzero(wanted[column.codes] & (campaign >= 0))
+        rows = np.flatnonzero(column.named(account_ids) & (campaign >= 0))
         pairs, events = np.unique(
             np.stack([column.codes[rows].astype(np.int64), campaign[rows]]), axis=1, return_counts=True
         )

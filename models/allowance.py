@@ -30,6 +30,10 @@ class Allowance:
     at: datetime
     until: datetime | None = None
 
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not run out."""
+        return self.until is None or self.until > now
+
 
 def new_rule(
     kind: AllowanceKind, value: str, note: str, author: str, now: datetime, until: datetime | None

@@ -48,6 +48,9 @@ class MemoryCasebook:
                 return place
         raise UnknownCampaign(f"no campaign {campaign_id!r} in generation {GENERATION}")
 
+    def campaign(self, campaign_id: str) -> Campaign:
+        return self.campaigns[self.place(campaign_id)]
+
     def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]:
         found: dict[datetime, list[int]] = {}
         for each in self.campaigns:
@@ -118,12 +121,12 @@ class MemoryCasebook:
         }
 
     def typical(self, campaign_id: str, limit: int, offset: int, fringe: bool = False) -> ComparedPage:
-        hit = hit_of(self.campaigns[self.place(campaign_id)], 0.95)
+        hit = hit_of(self.campaign(campaign_id), 0.95)
         seen = ViewSimilarity(View.WHOLE, 0.95, THRESHOLD)
         return ComparedPage((Compared(hit, 0.95 - THRESHOLD, (seen,), True),)[offset : offset + limit], 1, 80)
 
     def near_misses(self, campaign_id: str, limit: int) -> ComparedPage:
-        hit = replace(hit_of(self.campaigns[self.place(campaign_id)], 0.75), campaign_id=None)
+        hit = replace(hit_of(self.campaign(campaign_id), 0.75), campaign_id=None)
         seen = ViewSimilarity(View.WHOLE, 0.75, THRESHOLD)
         return ComparedPage((Compared(hit, 0.75 - THRESHOLD, (seen,), False),)[:limit], 1, 1)
 
@@ -148,7 +151,7 @@ class MemoryCasebook:
         return {row: hit_of(self.campaigns[row], 1.0) for row in rows if row < len(self.campaigns)}
 
     def all_prompts(self, campaign_id: str) -> Iterator[SearchHit]:
-        return iter([hit_of(self.campaigns[self.place(campaign_id)], 1.0)])
+        return iter([hit_of(self.campaign(campaign_id), 1.0)])
 
 
 def hit_of(campaign: Campaign, similarity: float) -> SearchHit:

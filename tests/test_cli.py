@@ -90,12 +90,30 @@ def test_reports_read_the_published_generation(tmp_path: Path) -> None:
     status, out, _ = run(tmp_path, "campaign", only["campaign_id"])
     assert status == 0
     assert all(word in out for word in ("Evidence", "depth", "Slots", "Timeline", "History", "born"))
+    whole = json.loads(run(tmp_path, "campaign", only["campaign_id"], "--json")[1])
+    assert whole == {**only, "timeline": whole["timeline"], "members": whole["members"]}
+    assert sum(hour["events"] for hour in whole["timeline"]) == 120
+    assert {each["account_id"] for each in whole["members"]} == {f"pool-0-{n}" for n in range(24)}
+    assert {each["events"] for each in whole["members"]} == {5}
     status, out, _ = run(tmp_path, "mode", only["campaign_id"], "audit", "--author", "ann", "--json")
     said = json.loads(out)
     assert (status, said["campaign_id"], said["mode"], said["author"]) == (0, only["campaign_id"], "audit", "ann")
     assert "audit by ann" in run(tmp_path, "campaign", only["campaign_id"])[1]
     status, out, _ = run(tmp_path, "status", "--json")
     assert (json.loads(out)["health"], json.loads(out)["campaigns"]) == ("ok", 1)
+
+
+def test_a_list_heeds_rules_of_organisations(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    store_rows(settings, [{**each, "org_id": f"o-{each['account_id']}"} for each in campaign_rows(0)])
+    store_rows(settings, background_rows(5000, 300))
+    run_reindex(settings)
+    assert len(json.loads(run(tmp_path, "campaigns", "--json")[1])) == 1
+    for number in range(22):
+        assert run(tmp_path, "allow", "organisation", f"o-pool-0-{number}", "--author", "ann")[0] == 0
+    (only,) = json.loads(run(tmp_path, "campaigns", "--level", "watch", "--json")[1])
+    assert json.loads(run(tmp_path, "campaigns", "--json")[1]) == []
+    assert "benign by ann" in run(tmp_path, "campaign", only["campaign_id"])[1]
 
 
 def test_assignments_are_one_row_an_event_in_both_formats(tmp_path: Path) -> None:

@@ -37,7 +37,11 @@ def comparison(casebook: Casebook) -> Comparison:
 
 
 def place_of(casebook: Casebook, pool: str) -> int:
-    return next(n for n, each in enumerate(casebook.campaigns) if each.members[0].account_id.startswith(pool))
+    return next(
+        number
+        for number, each in enumerate(casebook.campaigns)
+        if casebook.campaign_accounts(each.campaign_id)[0].account_id.startswith(pool)
+    )
 
 
 def prompts_of(casebook: Casebook, rows: list[int]) -> list[Prompt]:

@@ -134,6 +134,12 @@ async def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline() -> Non
                     assert re.findall(r"https?:(?!//www.w3.org/2000/svg)", file.text) == []
 
 
+async def test_the_list_tells_what_came_lately() -> None:
+    async with console(MemoryEngine()) as client:
+        page = (await client.get("/console/campaigns?sort=lately")).text
+    assert re.search(r'<td class="number">40</td>', page)  # of 100 events, those of the last of two hours
+
+
 async def test_what_senders_wrote_is_shown_and_never_obeyed() -> None:
     engine, long = MemoryEngine(), "x" * 100_000
     hostile = make_campaign(EXAMPLE_CAMPAIGN, Level.STRONG, HOSTILE)

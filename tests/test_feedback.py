@@ -1,9 +1,11 @@
 """Verdicts and allow-lists: what they explain, what they do not, and that they count at once and are kept."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_double import make_campaign
@@ -90,8 +92,22 @@ def test_organisations_explain_a_campaign_if_they_send_nearly_all_of_it() -> Non
         return allowed_campaigns([CAMPAIGN], rules, sent_by)
 
     assert allowed() == allowed(o1=89) == allowed(o1=45, o2=44) == {}  # of 100 events
-    assert allowed(o1=90) == allowed(o1=60, o2=40) == {"c-1": rules[0]}
-    assert allowed(o2=90, o1=9) == {"c-1": rules[1]}
+    assert allowed(o1=90) == {"c-1": rules[0]}
+    assert allowed(o2=90) == {"c-1": rules[1]}
+
+
+def test_of_organisations_together_the_rule_that_runs_out_first_explains() -> None:
+    ends = [NOW + timedelta(hours=2), None, NOW + timedelta(hours=1)]
+    rules = [
+        replace(rule(AllowanceKind.ORGANISATION, f"o{number}", number), until=end)
+        for number, end in enumerate(ends)
+    ]
+
+    def explains(*places: int) -> Allowance:
+        sent = {rules[place].value: 99 // len(places) for place in places}
+        return allowed_campaigns([CAMPAIGN], rules, lambda _: {"c-1": sent})["c-1"]
+
+    assert [explains(0, 1), explains(1, 2), explains(0, 1, 2), explains(1)] == [rules[n] for n in (0, 2, 2, 1)]
 
 
 def test_a_label_given_counts_for_more_than_a_rule_and_both_run_out() -> None:
@@ -126,17 +142,25 @@ def settings(tmp_path: Path, database: str) -> Settings:
     return settings_of(tmp_path, database)
 
 
-@pytest.fixture
-def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+@contextmanager
+def engine_of(
+    settings: Settings, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, clock: Callable[[], datetime]
+) -> Iterator[Engine]:
     def load(name: str, weights: Path) -> Encoder:
         return TinyEncoder()
 
     monkeypatch.setattr(engine_module, "load_encoder", load)
-    store_rows(settings, [*campaign_rows(0), *background_rows(5000, 300)])
+    store_rows(settings, [*rows, *background_rows(5000, 300)])
     run_reindex(settings)
-    opened = Engine.open(settings, lambda: NOW)
+    opened = Engine.open(settings, clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    with engine_of(settings, campaign_rows(0), monkeypatch, lambda: NOW) as opened:
+        yield opened
 
 
 def exported_levels(settings: Settings) -> set[str | None]:
@@ -157,6 +181,31 @@ def test_a_rule_counts_at_once_everywhere_and_until_it_is_taken_back(engine: Eng
     assert exported_levels(settings) == before
     with pytest.raises(UnknownAllowance, match=f"no allow-list rule {stored.rule_id}"):
         engine.disallow(stored.rule_id, "ann")
+
+
+def test_organisations_are_vouched_for_everywhere_until_one_runs_out(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{**each, "org_id": f"org-{each['account_id']}"} for each in campaign_rows(0)]
+    names = sorted({each["org_id"] for each in rows})
+    times = [NOW]
+    with engine_of(settings, rows, monkeypatch, lambda: times[-1]) as engine:
+        before = exported_levels(settings)
+        for number, name in enumerate(names[:21]):
+            engine.allow(rule(AllowanceKind.ORGANISATION, name, number))
+        assert engine.match(FRESH).decision is Decision.MATCH  # 21 of 24 accounts, each of as many events
+        assert exported_levels(settings) == before
+        last = engine.allow(replace(rule(AllowanceKind.ORGANISATION, names[21]), until=NOW + timedelta(hours=1)))
+        assert engine.match(FRESH).decision is Decision.WATCHED
+        (label,) = engine.labels().values()
+        assert (label.note, label.until) == (f"allowed by rule {last.rule_id}", last.until)
+        assert exported_levels(settings) == {None, "watch"}
+        times.append(NOW + timedelta(hours=1))
+        assert engine.match(FRESH).decision is Decision.MATCH
+        engine.allow(rule(AllowanceKind.ORGANISATION, names[22]))
+        assert engine.match(FRESH).decision is Decision.WATCHED  # 22 again, and none of them runs out
+        (label,) = engine.labels().values()
+        assert label.until is None
 
 
 def test_verdicts_and_rules_change_no_threshold_level_or_score(engine: Engine, settings: Settings) -> None:

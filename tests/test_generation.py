@@ -3,15 +3,14 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
+from traffic import rewrite_manifest
 
 from indexer import generation
 from indexer.generation import (
@@ -61,14 +60,6 @@ def publish(root: Path, name: str) -> Manifest:
     writer = GenerationWriter(root)
     fill(writer)
     return writer.publish(manifest_of(name), keep=5)
-
-
-def rewrite_manifest(folder: Path, change: Callable[[Manifest], Manifest]) -> None:
-    """A manifest that was changed on purpose: its seal is right."""
-    path = folder / "manifest.json"
-    written = msgspec.json.encode(change(msgspec.json.decode(path.read_bytes(), type=Manifest)))
-    path.write_bytes(written)
-    (folder / "manifest.sha256").write_text(sha256(written).hexdigest())
 
 
 def listed(path: Path) -> StoredFile:
@@ -187,7 +178,9 @@ def test_a_damaged_note_of_what_was_good_costs_time_only(root: Path, written: by
 
 def test_an_unknown_layout(root: Path) -> None:
     rewrite_manifest(root / NEW, lambda manifest: replace(manifest, format=FORMAT + 1))
-    with pytest.raises(GenerationDamaged, match=f"{NEW} has layout {FORMAT + 1}; this version reads {FORMAT}"):
+    with pytest.raises(
+        GenerationDamaged, match=f"{NEW} has layout {FORMAT + 1}; this version reads 3 and {FORMAT}"
+    ):
         verify(root / NEW)
 
 

@@ -42,7 +42,7 @@ def test_news_are_what_was_noticed_since_alarms_first() -> None:
     calm = campaign("c-3", Level.STRONG, history=(became("born", -1), became("unchanged", 3)))
 
     def told(generation: str, moment: datetime) -> list[tuple[str, list[str]]]:
-        found = news_since(urgent_rows([watched, moved, calm], {}, {}), generation, moment)
+        found = news_since(urgent_rows([watched, moved, calm], {}), generation, moment)
         return [(each.row.campaign.campaign_id, [one.event for one in each.entries]) for each in found]
 
     assert told("", NOW) == [("c-2", ["grew", "pool swap"]), ("c-1", ["born"])]

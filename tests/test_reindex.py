@@ -1,6 +1,7 @@
 """Reindexing: the same traffic gives the same campaigns, and odd traffic gives a clear answer."""
 
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from traffic import (
     TEMPLATE,
     background_rows,
     campaign_rows,
+    rewrite_manifest,
     row,
     run_reindex,
     settings_of,
@@ -24,6 +26,7 @@ from indexer import layout
 from indexer.export import assignments
 from indexer.generation import Generation, open_current
 from indexer.lock import exclusive
+from indexer.published import Published
 from indexer.reindex import LOCK_NAME
 from indexer.settings import Detection, Settings
 from indexer.store import Store
@@ -88,12 +91,14 @@ def test_a_campaign_shows_its_template_and_its_spread(indexed: Settings) -> None
         TEMPLATE.format("{1}"),
         OTHER_TEMPLATE.format("{1}"),
     ]
-    for each in campaigns:
+    traffic = Published.current(indexed.generations).traffic
+    for number, each in enumerate(campaigns):
         assert (each.events, each.prompts, each.accounts, each.units, each.depth) == (120, 120, 30, 30, 4.0)
         assert View.RECURRING in each.views
         assert each.level is not Level.WATCH
         assert [entry.event for entry in each.history] == ["born"]
-        assert sum(hour.events for hour in each.timeline) == 120
+        assert sum(hour.events for hour in traffic.of_campaign(number)) == 120
+        assert [account.events for account in traffic.accounts_of(number)] == [4] * 30
 
 
 def test_shuffled_input_gives_the_same_campaigns_and_ids(
@@ -115,6 +120,31 @@ def test_a_second_reindex_with_nothing_new_encodes_and_publishes_nothing(indexed
     encoder = TinyEncoder()
     report = run_reindex(indexed, encoder)
     assert (report.published, report.encoded, encoder.encoded) == (False, 0, [])
+
+
+def test_a_generation_of_an_earlier_layout_serves_and_is_made_anew(
+    tmp_path: Path, traffic: list[dict[str, Any]]
+) -> None:
+    settings = settings_of(tmp_path)
+    store_rows(settings, [{**each, "org_id": "o"} if number % 2 else each for number, each in enumerate(traffic)])
+    run_reindex(settings)
+    ids, folder = {each.campaign_id for each in published(settings)[1]}, open_current(settings.generations).folder
+    since = {layout.EVENT_CAMPAIGN, "events.organisation.npy", *layout.event_names_files("organisation")}
+    rewrite_manifest(
+        folder,
+        lambda manifest: replace(
+            manifest, format=3, files=tuple(each for each in manifest.files if each.name not in since)
+        ),
+    )
+    for name in since:
+        (folder / name).unlink()
+    shutil.rmtree(settings.data / "work")  # which no other version goes on from
+    assert Published.current(settings.generations).traffic.sent_by(["o"]) == {}
+    encoder = TinyEncoder()
+    report = run_reindex(settings, encoder)
+    assert (report.published, report.encoded, encoder.encoded) == (True, 0, [])
+    assert {each.campaign_id for each in published(settings)[1]} == ids
+    assert Published.current(settings.generations).traffic.sent_by(["o"]).keys() == ids
 
 
 def test_a_full_reindex_gives_the_same_ids_and_encodes_nothing(

@@ -1,12 +1,14 @@
 """Small real traffic for tests: a store filled from rows, and a reindex of it with the tiny encoder."""
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tiny_encoder import TinyEncoder
 
@@ -18,6 +20,7 @@ from indexer.reindex import reindex
 from indexer.settings import Settings, load_settings
 from indexer.store import Store
 from models.event import parse_event
+from models.generation import Manifest
 from models.report import ReindexReport
 
 NOW = datetime(2026, 2, 4, tzinfo=UTC)
@@ -107,3 +110,11 @@ def run_reindex(
             force,
             stopwatch=lambda: next(ticks),
         )
+
+
+def rewrite_manifest(folder: Path, change: Callable[[Manifest], Manifest]) -> None:
+    """A manifest that was changed on purpose: its seal is right."""
+    path = folder / "manifest.json"
+    written = msgspec.json.encode(change(msgspec.json.decode(path.read_bytes(), type=Manifest)))
+    path.write_bytes(written)
+    (folder / "manifest.sha256").write_text(sha256(written).hexdigest())

@@ -83,13 +83,13 @@ async def campaign_accounts(visit: Visiting, campaign_id: CampaignId, page: Page
     """The accounts of a campaign, those with most events first, with the other campaigns they are in."""
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
-    one = casebook.campaigns[casebook.place(campaign_id)]
+    one = casebook.campaign(campaign_id)
     turned = turned_to(page, one.accounts, _LISTED)
     shown = await visit.run(casebook.campaign_accounts, one.campaign_id, turned.rows)
     also = await visit.run(casebook.campaigns_of, [each.account_id for each in shown])
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
-        "campaign_accounts.html", one=one, row=row, tab="accounts", members=shown, also=also, turned=turned
+        "campaign_accounts.html", one=one, row=row, tab="accounts", accounts=shown, also=also, turned=turned
     )
 
 

@@ -119,7 +119,7 @@ def _chosen(engine: Engine, wanted: Wanted) -> tuple[list[Row], list[Row]]:
 
 def _shown(engine: Engine, campaign_id: str) -> _Shown:
     casebook = engine.casebook()
-    one = casebook.campaigns[casebook.place(campaign_id)]
+    one = casebook.campaign(campaign_id)
     row = row_of(one, engine.labels().get(one.campaign_id))
     hours, ids = casebook.campaign_hours(one.campaign_id), (one.campaign_id, *one.formerly)
     return _Shown(one, row, casebook.campaigns, hours, acts_about(engine, ids, ids))

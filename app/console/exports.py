@@ -54,7 +54,7 @@ async def export(visit: Visiting, campaign_id: CampaignId) -> Response:
     """
     form = await visit.form()
     said, casebook = checked(ExportForm, form), visit.use.engine.casebook()
-    one = casebook.campaigns[casebook.place(campaign_id)]
+    one = casebook.campaign(campaign_id)
     named = said.with_names and said.format in _BEARS_NAMES
     kind = ActKind.EXPORT_NAMES if named else ActKind.EXPORT
     act = visit.act(kind, one.campaign_id, form, said.format.value)

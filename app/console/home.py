@@ -76,7 +76,7 @@ def _lately(hours: Sequence[TrafficHour]) -> list[TrafficHour]:
 
 def _told(engine: Engine, generation: str, moment: datetime) -> _Told:
     casebook = engine.casebook()
-    rows = urgent_rows(urgent_first(casebook.campaigns), engine.labels(), casebook.lately(LATELY))
+    rows = urgent_rows(urgent_first(casebook.campaigns), engine.labels())
     alarmed = {row.campaign.campaign_id for row in rows if row.level.is_alarm}
     return _Told(rows, news_since(rows, generation, moment), casebook.hours(alarmed))
 

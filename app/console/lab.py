@@ -28,7 +28,7 @@ async def lab(visit: Visiting, campaign_id: CampaignId) -> Response:
     """The page; a script asks for what it tries thresholds on."""
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
-    one = casebook.campaigns[casebook.place(campaign_id)]
+    one = casebook.campaign(campaign_id)
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page("campaign_lab.html", one=one, row=row, tab="lab")
 
@@ -38,7 +38,7 @@ async def sample(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Thresholds, and stored prompts with what each view shows of them."""
     note(visit.request, campaign_id=campaign_id)
     casebook = visit.use.engine.casebook()
-    found = await visit.run(sample_of, casebook, casebook.campaigns[casebook.place(campaign_id)])
+    found = await visit.run(sample_of, casebook, casebook.campaign(campaign_id))
     return JSONResponse(found, headers={"cache-control": "no-store"})
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from models.campaign import Campaign, CampaignLabel, Level, level_now
 
 LATELY: Final = timedelta(hours=24)
+_NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,10 @@ COLUMNS: Final[Mapping[str, Callable[[Row], Any]]] = {
 
 
 def urgent_rows(
-    campaigns: Iterable[Campaign], labels: Mapping[str, CampaignLabel], lately: Mapping[str, int]
+    campaigns: Iterable[Campaign], labels: Mapping[str, CampaignLabel], lately: Mapping[str, int] = _NOBODY
 ) -> list[Row]:
     """A row for each, the most urgent level first; of one level in the order of the campaigns. labels, lately: by
-    campaign id.
+    campaign id; what campaigns sent lately is told only if it is given.
     """
     rows = [_row(each, labels.get(each.campaign_id), lately.get(each.campaign_id, 0)) for each in campaigns]
     return sorted(rows, key=lambda row: -row.level.rank)

@@ -26,7 +26,7 @@ async def prompts(
     """The campaign's prompts, the most typical first, or those at its fringe."""
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
-    one = casebook.campaigns[casebook.place(campaign_id)]
+    one = casebook.campaign(campaign_id)
     found = await visit.run(casebook.typical, one.campaign_id, _ROWS, offset, order == "fringe")
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page(
@@ -46,7 +46,7 @@ async def near(visit: Visiting, campaign_id: CampaignId) -> Response:
     """Stored prompts that are in no campaign and come nearest to this one."""
     note(visit.request, campaign_id=campaign_id)
     casebook, labels = visit.use.engine.casebook(), visit.use.engine.labels()
-    one = casebook.campaigns[casebook.place(campaign_id)]
+    one = casebook.campaign(campaign_id)
     found = await visit.run(casebook.near_misses, one.campaign_id, 2 * _ROWS)
     row = row_of(one, labels.get(one.campaign_id))
     return await visit.page("campaign_near.html", one=one, row=row, tab="near", found=found)
