@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.index import CodeIndex, VectorIndex
+from indexer.process import without_collecting
 from indexer.workspace import sync
 from models.errors import GenerationDamaged, NotReady
 from models.generation import Manifest, StoredFile
@@ -107,7 +108,8 @@ class Generation:
     def value(self, name: str, kind: type[T]) -> T:
         """The value of a JSON file, checked against its type."""
         try:
-            return msgspec.json.decode((self.folder / name).read_bytes(), type=kind)
+            with without_collecting():  # which would take four times as long as decoding thousands of campaigns
+                return msgspec.json.decode((self.folder / name).read_bytes(), type=kind)
         except (msgspec.DecodeError, OSError) as error:
             raise GenerationDamaged(f"{name} of generation {self.manifest.generation}: {error}") from error
 
