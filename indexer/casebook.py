@@ -16,13 +16,12 @@ from indexer.comparison import Comparison, Seen
 from indexer.generation import Generation
 from indexer.match import Matcher
 from indexer.prompt_map import MappedPoints, newest, rows_now
-from indexer.search import Searcher, places_of
+from indexer.published import Published
+from indexer.search import Searcher
 from indexer.store import Store
 from indexer.texts import Texts
-from indexer.traffic import Traffic
 from models.campaign import Campaign
 from models.compared import Compared, ComparedPage, LabSample
-from models.errors import UnknownCampaign
 from models.generation import Manifest
 from models.search import SearchHit
 from models.traffic import AccountTraffic, CampaignAccount, CampaignHour, FlaggedAccount, TrafficHour
@@ -46,9 +45,9 @@ class Casebook:
         self._store = store
         self._maps = maps
         self._prints = np.asarray(generation.array(layout.FINGERPRINTS), np.uint8)
-        self._places = places_of(matcher.campaigns)
         self._group = np.asarray(generation.array(layout.GROUP), np.int64)
-        self._traffic = Traffic.of(generation, [each.campaign_id for each in matcher.campaigns])
+        self._published = Published.of(generation, matcher.campaigns)
+        self._traffic = self._published.traffic
         self._comparison = Comparison(generation, matcher, searcher, store)
 
     @property
@@ -62,13 +61,11 @@ class Casebook:
 
     def place(self, campaign_id: str) -> int:
         """Number of a campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""
-        if campaign_id not in self._places:
-            raise UnknownCampaign(f"no campaign {campaign_id} in generation {self.manifest.generation}")
-        return self._places[campaign_id]
+        return self._published.place(campaign_id)
 
     def campaign(self, campaign_id: str) -> Campaign:
         """A campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""
-        return self.campaigns[self.place(campaign_id)]
+        return self._published.campaign(campaign_id)
 
     def hours(self, flagged: Collection[str]) -> tuple[TrafficHour, ...]:
         """All traffic by hour, and that of the campaigns of these ids."""

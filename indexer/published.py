@@ -2,7 +2,7 @@
 seconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,22 @@ from models.errors import UnknownCampaign
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A generation's campaigns, by number, and the traffic that they are found in."""
+    """What a generation of this name tells: its campaigns, by number, and the traffic that they are found in.
+    places: the number of each campaign by its id, and by those of campaigns that merged into it.
+    """
 
+    generation: str
     campaigns: tuple[Campaign, ...]
     traffic: Traffic
+    places: Mapping[str, int]
 
     @classmethod
-    def of(cls, generation: Generation) -> "Published":
-        """What a generation holds. Raises GenerationDamaged."""
-        campaigns = generation.value(layout.CAMPAIGNS, tuple[Campaign, ...])
-        return cls(campaigns, Traffic.of(generation, [each.campaign_id for each in campaigns]))
+    def of(cls, generation: Generation, campaigns: tuple[Campaign, ...] | None = None) -> "Published":
+        """What a generation holds. campaigns: its own, if somebody has read them. Raises GenerationDamaged."""
+        if campaigns is None:
+            campaigns = generation.value(layout.CAMPAIGNS, tuple[Campaign, ...])
+        traffic = Traffic.of(generation, [each.campaign_id for each in campaigns])
+        return cls(generation.manifest.generation, campaigns, traffic, places_of(campaigns))
 
     @classmethod
     def current(cls, generations: Path) -> "Published":
@@ -33,11 +39,10 @@ class Published:
         return first_good(generations, cls.of)
 
     def place(self, campaign_id: str) -> int:
-        """Number of the campaign that has this id or was merged with the one that had. Raises UnknownCampaign."""
-        places = places_of(self.campaigns)
-        if campaign_id not in places:
-            raise UnknownCampaign(f"no campaign {campaign_id} in the current generation")
-        return places[campaign_id]
+        """Number of a campaign, by its id or by that of one that merged into it. Raises UnknownCampaign."""
+        if campaign_id not in self.places:
+            raise UnknownCampaign(f"no campaign {campaign_id} in generation {self.generation}")
+        return self.places[campaign_id]
 
     def campaign(self, campaign_id: str) -> Campaign:
         """The campaign itself. Raises UnknownCampaign."""

@@ -60,7 +60,7 @@ def campaigns_table(campaigns: Sequence[Campaign], labels: dict[str, CampaignLab
 def campaign_tables(
     campaign: Campaign,
     hours: Sequence[CampaignHour],
-    members: Sequence[CampaignAccount],
+    accounts: Sequence[CampaignAccount],
     label: CampaignLabel | None,
     mode: CampaignMode | None,
 ) -> list[Table]:
@@ -98,15 +98,15 @@ def campaign_tables(
             slot.kind,
             examples,
         )
-    accounts = Table("account", "organisation", "events", "first", "last", "dedication", title="Busiest accounts")
-    for member in members[:20]:
-        accounts.add_row(
-            escape(member.account_id),
-            escape(member.org_id or "-"),
-            f"{member.events}",
-            f"{member.first_seen:%m-%d %H:%M}",
-            f"{member.last_seen:%m-%d %H:%M}",
-            f"{member.dedication:.0%}",
+    busiest = Table("account", "organisation", "events", "first", "last", "dedication", title="Busiest accounts")
+    for account in accounts[:20]:
+        busiest.add_row(
+            escape(account.account_id),
+            escape(account.org_id or "-"),
+            f"{account.events}",
+            f"{account.first_seen:%m-%d %H:%M}",
+            f"{account.last_seen:%m-%d %H:%M}",
+            f"{account.dedication:.0%}",
         )
     timeline = Table("hour (UTC)", "events", "", title="Timeline")
     most = max((hour.events for hour in hours), default=0)
@@ -130,7 +130,7 @@ def campaign_tables(
         variants.add_row(f"{variant.support:.0%}", shown(variant.skeleton))
     wordings = [variants] if campaign.variants else []
     pool = [strands] if campaign.strands else []
-    return [facts, evidence, slots, *wordings, *pool, accounts, timeline, history]
+    return [facts, evidence, slots, *wordings, *pool, busiest, timeline, history]
 
 
 def allowances_table(rules: Sequence[Allowance]) -> Table:

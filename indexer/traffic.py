@@ -166,7 +166,7 @@ class Traffic:
     def campaigns_of(self, account_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         """Events by campaign id, most first, of each of these accounts; none of one that is not there."""
         column = self._columns.account
-        code_of = {column.code(name): name for name in account_ids}
+        name_of = {column.code(name): name for name in account_ids}
         campaign = self._columns.campaign
         rows = np.flatnonzero(column.named(account_ids) & (campaign >= 0))
         pairs, events = np.unique(
@@ -175,7 +175,7 @@ class Traffic:
         found: dict[str, dict[str, int]] = {name: {} for name in account_ids}
         for at in np.argsort(-events, kind="stable").tolist():
             code, number = pairs[:, at].tolist()
-            found[code_of[code]][self._ids[number]] = int(events[at])
+            found[name_of[code]][self._ids[number]] = int(events[at])
         return found
 
     def _rows_of(self, account_id: str) -> IntArray:

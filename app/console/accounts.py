@@ -14,6 +14,7 @@ from app.console.places import HOME
 from app.console.visit import Visit, Visiting, go_to
 from app.exchange import note
 from app.state import Engine
+from indexer.feedback import level_of
 from models.act import ActKind
 from models.errors import UnknownAccount
 from models.search import SearchHit
@@ -136,5 +137,5 @@ def _account(engine: Engine, name: str, pseudonym: str, page: int) -> _Account:
 def _busiest(engine: Engine) -> list[FlaggedAccount]:
     casebook = engine.casebook()
     labels = engine.labels()
-    rows = (row_of(each, labels.get(each.campaign_id)) for each in casebook.campaigns)
-    return casebook.busiest({row.campaign.campaign_id for row in rows if row.level.is_alarm}, _LISTED)
+    flagged = {each.campaign_id for each in casebook.campaigns if level_of(each, labels).is_alarm}
+    return casebook.busiest(flagged, _LISTED)

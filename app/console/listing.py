@@ -9,7 +9,7 @@ from typing import Any, Final
 from models.campaign import Campaign, CampaignLabel, Level, level_now
 
 LATELY: Final = timedelta(hours=24)
-_NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
+_NOT_TOLD: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ COLUMNS: Final[Mapping[str, Callable[[Row], Any]]] = {
 
 
 def urgent_rows(
-    campaigns: Iterable[Campaign], labels: Mapping[str, CampaignLabel], lately: Mapping[str, int] = _NOBODY
+    campaigns: Iterable[Campaign], labels: Mapping[str, CampaignLabel], lately: Mapping[str, int] = _NOT_TOLD
 ) -> list[Row]:
     """A row for each, the most urgent level first; of one level in the order of the campaigns. labels, lately: by
     campaign id; what campaigns sent lately is told only if it is given.
